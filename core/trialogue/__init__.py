@@ -1,0 +1,214 @@
+"""Trialogue's core: user, model and tools in one durable, live conversation.
+
+Layers, each importing only from those above it:
+
+    _errors, _ids, _values                    what there is
+    _events, _commands, _state, _decide       the pure core: a log, its fold, and what a command does to it
+    _provider, _store, _auth, hookspecs       ports: what plugins implement
+    _supervisor, _tail, _flusher, _cell, ...  the runtime: one actor per conversation
+    testing                                   fakes and conformance kits
+
+Modules that begin with an underscore are not API; everything public is importable from here.
+"""
+
+from trialogue._auth import Authenticator as Authenticator
+from trialogue._auth import Credentials as Credentials
+from trialogue._auth import Principal as Principal
+from trialogue._auth import Session as Session
+from trialogue._auth import User as User
+from trialogue._auth import normal_email as normal_email
+from trialogue._commands import Command as Command
+from trialogue._commands import ContinueAnswer as ContinueAnswer
+from trialogue._commands import CreateConversation as CreateConversation
+from trialogue._commands import EditMessage as EditMessage
+from trialogue._commands import Known as Known
+from trialogue._commands import PostMessage as PostMessage
+from trialogue._commands import Receipt as Receipt
+from trialogue._commands import Recover as Recover
+from trialogue._commands import Regenerate as Regenerate
+from trialogue._commands import RemoveMessage as RemoveMessage
+from trialogue._commands import Stop as Stop
+from trialogue._commands import UpdateConversation as UpdateConversation
+from trialogue._commands import needs as needs
+from trialogue._errors import BrokenError as BrokenError
+from trialogue._errors import ClosedError as ClosedError
+from trialogue._errors import ConfigurationError as ConfigurationError
+from trialogue._errors import ConflictError as ConflictError
+from trialogue._errors import FaultedError as FaultedError
+from trialogue._errors import FencedError as FencedError
+from trialogue._errors import ForbiddenError as ForbiddenError
+from trialogue._errors import InvalidError as InvalidError
+from trialogue._errors import LimitError as LimitError
+from trialogue._errors import NotFoundError as NotFoundError
+from trialogue._errors import ProviderError as ProviderError
+from trialogue._errors import StorageError as StorageError
+from trialogue._errors import ThrottledError as ThrottledError
+from trialogue._errors import TrialogueError as TrialogueError
+from trialogue._errors import UnauthenticatedError as UnauthenticatedError
+from trialogue._events import ConversationCreated as ConversationCreated
+from trialogue._events import ConversationUpdated as ConversationUpdated
+from trialogue._events import Entry as Entry
+from trialogue._events import Event as Event
+from trialogue._events import HeadMoved as HeadMoved
+from trialogue._events import InboxAdded as InboxAdded
+from trialogue._events import InboxRemoved as InboxRemoved
+from trialogue._events import MessageAdded as MessageAdded
+from trialogue._events import MessageRemoved as MessageRemoved
+from trialogue._events import MessageRevised as MessageRevised
+from trialogue._events import PartDelta as PartDelta
+from trialogue._events import PartEnded as PartEnded
+from trialogue._events import PartStarted as PartStarted
+from trialogue._events import Queued as Queued
+from trialogue._events import RunCancelled as RunCancelled
+from trialogue._events import RunCompleted as RunCompleted
+from trialogue._events import RunEnded as RunEnded
+from trialogue._events import RunFailed as RunFailed
+from trialogue._events import RunIncomplete as RunIncomplete
+from trialogue._events import RunInterrupted as RunInterrupted
+from trialogue._events import RunStarted as RunStarted
+from trialogue._events import UsageReported as UsageReported
+from trialogue._events import decode_event as decode_event
+from trialogue._events import encode_event as encode_event
+from trialogue._events import event_type as event_type
+from trialogue._ids import is_id as is_id
+from trialogue._ids import new_id as new_id
+from trialogue._ids import seeded_ids as seeded_ids
+from trialogue._provider import FinishPiece as FinishPiece
+from trialogue._provider import Piece as Piece
+from trialogue._provider import Provider as Provider
+from trialogue._provider import ReasoningPiece as ReasoningPiece
+from trialogue._provider import Request as Request
+from trialogue._provider import ResponseStream as ResponseStream
+from trialogue._provider import TextPiece as TextPiece
+from trialogue._provider import UsagePiece as UsagePiece
+from trialogue._store import Claim as Claim
+from trialogue._store import ConversationPage as ConversationPage
+from trialogue._store import Done as Done
+from trialogue._store import Flush as Flush
+from trialogue._store import Hit as Hit
+from trialogue._store import Store as Store
+from trialogue._store import StoreStatistics as StoreStatistics
+from trialogue._store import Verdict as Verdict
+from trialogue._store import View as View
+from trialogue._values import CitationPart as CitationPart
+from trialogue._values import Conversation as Conversation
+from trialogue._values import DataPart as DataPart
+from trialogue._values import Failure as Failure
+from trialogue._values import FilePart as FilePart
+from trialogue._values import FinishReason as FinishReason
+from trialogue._values import Message as Message
+from trialogue._values import Model as Model
+from trialogue._values import Part as Part
+from trialogue._values import Policy as Policy
+from trialogue._values import ReasoningPart as ReasoningPart
+from trialogue._values import Role as Role
+from trialogue._values import Settings as Settings
+from trialogue._values import Status as Status
+from trialogue._values import TextPart as TextPart
+from trialogue._values import ToolCallPart as ToolCallPart
+from trialogue._values import ToolResultPart as ToolResultPart
+from trialogue._values import Usage as Usage
+from trialogue._values import text_of as text_of
+from trialogue.hookspecs import hookimpl as hookimpl
+
+__all__ = [
+    "Authenticator",
+    "BrokenError",
+    "CitationPart",
+    "Claim",
+    "ClosedError",
+    "Command",
+    "ConfigurationError",
+    "ConflictError",
+    "ContinueAnswer",
+    "Conversation",
+    "ConversationCreated",
+    "ConversationPage",
+    "ConversationUpdated",
+    "CreateConversation",
+    "Credentials",
+    "DataPart",
+    "Done",
+    "EditMessage",
+    "Entry",
+    "Event",
+    "Failure",
+    "FaultedError",
+    "FencedError",
+    "FilePart",
+    "FinishPiece",
+    "FinishReason",
+    "Flush",
+    "ForbiddenError",
+    "HeadMoved",
+    "Hit",
+    "InboxAdded",
+    "InboxRemoved",
+    "InvalidError",
+    "Known",
+    "LimitError",
+    "Message",
+    "MessageAdded",
+    "MessageRemoved",
+    "MessageRevised",
+    "Model",
+    "NotFoundError",
+    "Part",
+    "PartDelta",
+    "PartEnded",
+    "PartStarted",
+    "Piece",
+    "Policy",
+    "PostMessage",
+    "Principal",
+    "Provider",
+    "ProviderError",
+    "Queued",
+    "ReasoningPart",
+    "ReasoningPiece",
+    "Receipt",
+    "Recover",
+    "Regenerate",
+    "RemoveMessage",
+    "Request",
+    "ResponseStream",
+    "Role",
+    "RunCancelled",
+    "RunCompleted",
+    "RunEnded",
+    "RunFailed",
+    "RunIncomplete",
+    "RunInterrupted",
+    "RunStarted",
+    "Session",
+    "Settings",
+    "Status",
+    "Stop",
+    "StorageError",
+    "Store",
+    "StoreStatistics",
+    "TextPart",
+    "TextPiece",
+    "ThrottledError",
+    "ToolCallPart",
+    "ToolResultPart",
+    "TrialogueError",
+    "UnauthenticatedError",
+    "UpdateConversation",
+    "Usage",
+    "UsagePiece",
+    "UsageReported",
+    "User",
+    "Verdict",
+    "View",
+    "decode_event",
+    "encode_event",
+    "event_type",
+    "hookimpl",
+    "is_id",
+    "needs",
+    "new_id",
+    "normal_email",
+    "seeded_ids",
+    "text_of",
+]

@@ -1,0 +1,174 @@
+"""Commands: what enters a conversation's mailbox. Each has a client-chosen ``id`` that makes it take effect once.
+
+A command carries every fresh id and the time it needs, chosen at the edge, so that deciding it is pure. The same command
+again, whatever the entrance, is answered with the first one's receipt; the same id with another meaning is a conflict.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from trialogue._values import Message, Part, Policy, Settings
+
+
+class CreateConversation(msgspec.Struct, frozen=True, tag="create"):
+    """Begin a conversation. The command's id is the conversation's, so that a retry finds it."""
+
+    id: str
+    owner: str
+    at: datetime
+    title: str | None = None
+    model: str | None = None
+    system: str | None = None
+    settings: Settings = Settings()
+    metadata: dict[str, Any] | None = None
+
+
+class UpdateConversation(msgspec.Struct, frozen=True, tag="update"):
+    """Change what is set; ``head`` switches to another branch. ``expected`` is the version the caller saw."""
+
+    id: str
+    at: datetime
+    title: str | None | UnsetType = UNSET
+    model: str | None | UnsetType = UNSET
+    system: str | None | UnsetType = UNSET
+    settings: Settings | UnsetType = UNSET
+    metadata: dict[str, Any] | None | UnsetType = UNSET
+    archived: bool | UnsetType = UNSET
+    pinned: bool | UnsetType = UNSET
+    folder: str | None | UnsetType = UNSET
+    deleted: bool | UnsetType = UNSET
+    head: str | None | UnsetType = UNSET
+    expected: int | None = None
+
+
+class PostMessage(msgspec.Struct, frozen=True, tag="post"):
+    """Say something and, unless ``respond`` is false, have it answered.
+
+    ``parent`` absent means "below the head when its turn comes". ``message``, ``run`` and ``answer`` are fresh ids.
+    """
+
+    id: str
+    at: datetime
+    message: str
+    run: str
+    answer: str
+    parts: tuple[Part, ...]
+    model: str
+    settings: Settings = Settings()
+    parent: str | None | UnsetType = UNSET
+    policy: Policy = "queue"
+    respond: bool = True
+    metadata: dict[str, Any] | None = None
+
+
+class EditMessage(msgspec.Struct, frozen=True, tag="edit"):
+    """A user's message gets a sibling with ``parts`` and, if ``respond``, an answer; an assistant's is revised in place."""
+
+    id: str
+    at: datetime
+    target: str
+    message: str
+    run: str
+    answer: str
+    parts: tuple[Part, ...]
+    model: str
+    settings: Settings = Settings()
+    respond: bool = True
+
+
+class Regenerate(msgspec.Struct, frozen=True, tag="regenerate"):
+    """Another attempt: a sibling of the assistant message ``target``, or a first answer below a user message."""
+
+    id: str
+    at: datetime
+    target: str
+    run: str
+    answer: str
+    model: str
+    settings: Settings = Settings()
+
+
+class ContinueAnswer(msgspec.Struct, frozen=True, tag="continue"):
+    """Go on with the unfinished answer ``target`` from where it stopped."""
+
+    id: str
+    at: datetime
+    target: str
+    run: str
+    model: str
+    settings: Settings = Settings()
+    cause: Literal["continue", "recover"] = "continue"
+
+
+class RemoveMessage(msgspec.Struct, frozen=True, tag="remove"):
+    """Remove ``target`` and what hangs below it, or take a waiting message back."""
+
+    id: str
+    at: datetime
+    target: str
+
+
+class Stop(msgspec.Struct, frozen=True, tag="stop"):
+    """End the live run (or the one named) now. Its receipt comes when nothing of it is left."""
+
+    id: str
+    at: datetime
+    run: str | None = None
+    seen: str | None = None
+
+
+class Recover(msgspec.Struct, frozen=True, tag="recover"):
+    """Our own, after a claim: close the run whose process is gone and, if ``resume``, go on with its answer."""
+
+    id: str
+    at: datetime
+    run: str
+    resume: bool
+
+
+Command: TypeAlias = (
+    UpdateConversation | PostMessage | EditMessage | Regenerate | ContinueAnswer | RemoveMessage | Stop | Recover
+)
+
+
+class Receipt(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a command did, kept with its id: every repeat gets the same one.
+
+    ``seq`` is the number of its last event, or of the log's last one when it changed nothing.
+    """
+
+    seq: int
+    message: str | None = None
+    run: str | None = None
+    answer: str | None = None
+    #: The message waits for its turn.
+    queued: bool = False
+    #: Output tokens of a stopped run, as its usage says, and whether that is an estimate.
+    output_tokens: int | None = None
+    estimated: bool = False
+
+
+class Known(msgspec.Struct, frozen=True):
+    """What deciding a command needs to know beyond the state; loaded at the edge for the ids that ``needs`` names."""
+
+    messages: dict[str, Message] = {}
+    #: Those of the asked-for ids that are the head or above it.
+    on_branch: frozenset[str] = frozenset()
+
+
+def needs(command: Command) -> tuple[str, ...]:
+    """Ids of the messages that deciding ``command`` looks at."""
+    match command:
+        case PostMessage(parent=str() as parent):
+            return (parent,)
+        case UpdateConversation(head=str() as head):
+            return (head,)
+        case EditMessage() | Regenerate() | ContinueAnswer() | RemoveMessage():
+            return (command.target,)
+        case _:
+            return ()

@@ -1,0 +1,243 @@
+"""Events: the numbered facts of one conversation's log. Everything that changes a conversation is one of these.
+
+An event is encoded once, when it is appended; those bytes are stored, and the same bytes go to every subscriber as the
+``data`` of its frame. ``type`` is the tag. How they may change: as said in ``_values``.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from trialogue._values import Conversation, Failure, FinishReason, Message, Policy, Settings, Usage
+
+PartKind: TypeAlias = Literal["text", "reasoning", "tool_call"]
+
+
+class ConversationCreated(msgspec.Struct, frozen=True, tag="conversation.created"):
+    """Always number 0."""
+
+    conversation: Conversation
+
+
+class ConversationUpdated(msgspec.Struct, frozen=True, tag="conversation.updated", omit_defaults=True):
+    """The fields that changed; an absent one did not. ``deleted`` moves to the trash or back."""
+
+    at: datetime
+    title: str | None | UnsetType = UNSET
+    model: str | None | UnsetType = UNSET
+    system: str | None | UnsetType = UNSET
+    settings: Settings | UnsetType = UNSET
+    metadata: dict[str, Any] | None | UnsetType = UNSET
+    archived: bool | UnsetType = UNSET
+    pinned: bool | UnsetType = UNSET
+    folder: str | None | UnsetType = UNSET
+    deleted: bool | UnsetType = UNSET
+
+
+class MessageAdded(msgspec.Struct, frozen=True, tag="message.added"):
+    """A new node; the head moves to it."""
+
+    message: Message
+
+
+class MessageRevised(msgspec.Struct, frozen=True, tag="message.revised"):
+    """A correction in place: the whole message as it is after it."""
+
+    message: Message
+    at: datetime
+
+
+class MessageRemoved(msgspec.Struct, frozen=True, tag="message.removed"):
+    """The message and all that hangs below it are gone from every branch; ``head`` is the head after it."""
+
+    message: str
+    head: str | None
+    at: datetime
+
+
+class HeadMoved(msgspec.Struct, frozen=True, tag="head.moved"):
+    """Another branch became the active one."""
+
+    head: str | None
+    at: datetime
+
+
+class Queued(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A message that was accepted and waits for its turn, with the ids it will have."""
+
+    message: Message
+    run: str
+    answer: str
+    model: str
+    settings: Settings
+    policy: Policy = "queue"
+
+
+class InboxAdded(msgspec.Struct, frozen=True, tag="inbox.added", omit_defaults=True):
+    """A message was accepted while a run was live; ``front`` puts it before the others."""
+
+    queued: Queued
+    front: bool = False
+
+
+class InboxRemoved(msgspec.Struct, frozen=True, tag="inbox.removed"):
+    """A waiting message left the inbox: its turn came, a later one replaced it, or its sender took it back."""
+
+    message: str
+    reason: Literal["taken", "superseded", "withdrawn"]
+
+
+class RunStarted(msgspec.Struct, frozen=True, tag="run.started", omit_defaults=True):
+    """One attempt at answering began. ``message`` is the answer's id; its ``message.added`` came before.
+
+    ``cause`` is ``continue`` or ``recover`` when the answer goes on from what it already holds.
+    """
+
+    run: str
+    message: str
+    model: str
+    at: datetime
+    settings: Settings = Settings()
+    cause: Literal["post", "edit", "regenerate", "continue", "recover"] = "post"
+    #: 1 for the first run on this answer, one more for each that goes on with it.
+    attempt: int = 1
+
+
+class PartStarted(msgspec.Struct, frozen=True, tag="part.started"):
+    """Part number ``part`` of the answer opens; at most one is open."""
+
+    run: str
+    message: str
+    part: int
+    kind: PartKind
+
+
+class PartDelta(msgspec.Struct, frozen=True, tag="part.delta"):
+    """``text`` to be written at ``offset`` (in Unicode code points) of the part; applying it twice changes nothing.
+
+    ``tokens`` counts the pieces of the provider that it joins.
+    """
+
+    run: str
+    message: str
+    part: int
+    offset: int
+    text: str
+    tokens: int
+
+
+class PartEnded(msgspec.Struct, frozen=True, tag="part.ended"):
+    """The part is whole; ``length`` is its length in code points, for checking."""
+
+    run: str
+    message: str
+    part: int
+    length: int
+
+
+class UsageReported(msgspec.Struct, frozen=True, tag="usage"):
+    """What the run has cost in tokens so far; the last one counts."""
+
+    run: str
+    message: str
+    usage: Usage
+
+
+class RunCompleted(msgspec.Struct, frozen=True, tag="run.completed"):
+    """The model said all it had to say."""
+
+    run: str
+    message: str
+    finish_reason: FinishReason
+    at: datetime
+
+
+class RunIncomplete(msgspec.Struct, frozen=True, tag="run.incomplete"):
+    """A limit ended it: the provider's (``length``, ``content_filter``) or ours (``max_seconds``, ``max_characters``)."""
+
+    run: str
+    message: str
+    reason: str
+    at: datetime
+
+
+class RunFailed(msgspec.Struct, frozen=True, tag="run.failed"):
+    """The provider, or we, failed; what was written stays."""
+
+    run: str
+    message: str
+    failure: Failure
+    at: datetime
+
+
+class RunCancelled(msgspec.Struct, frozen=True, tag="run.cancelled", omit_defaults=True):
+    """Someone asked for it to stop, or a later command replaced it. ``seen`` is what the stopper had seen."""
+
+    run: str
+    message: str
+    at: datetime
+    reason: Literal["stop", "interrupt", "removed", "edit"] = "stop"
+    seen: str | None = None
+
+
+class RunInterrupted(msgspec.Struct, frozen=True, tag="run.interrupted"):
+    """The process that ran it is gone; a recovery may go on with the answer in a new run."""
+
+    run: str
+    message: str
+    at: datetime
+
+
+RunEnded: TypeAlias = RunCompleted | RunIncomplete | RunFailed | RunCancelled | RunInterrupted
+Event: TypeAlias = (
+    ConversationCreated
+    | ConversationUpdated
+    | MessageAdded
+    | MessageRevised
+    | MessageRemoved
+    | HeadMoved
+    | InboxAdded
+    | InboxRemoved
+    | RunStarted
+    | PartStarted
+    | PartDelta
+    | PartEnded
+    | UsageReported
+    | RunEnded
+)
+
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """An event in the log: its number, the epoch of the owner that wrote it, its type, and its JSON bytes."""
+
+    seq: int
+    epoch: int
+    type: str
+    data: bytes
+
+
+def event_type(event: Event) -> str:
+    """The event's tag, for instance ``part.delta``."""
+    tag = type(event).__struct_config__.tag
+    assert isinstance(tag, str)
+    return tag
+
+
+def encode_event(event: Event) -> bytes:
+    """The event as one JSON object, in UTF-8 and without newlines."""
+    return _encoder.encode(event)
+
+
+def decode_event(data: bytes) -> Event:
+    """The event that ``encode_event`` encoded, by this version or an older one.
+
+    Raises ``msgspec.ValidationError`` or ``msgspec.DecodeError`` when the bytes are not an event.
+    """
+    return _decoder.decode(data)

@@ -1,0 +1,98 @@
+"""The port to LLM providers: a request goes in, a stream of typed pieces comes out.
+
+A provider is an object a plugin declares (see ``hookspecs``). It raises ``ProviderError`` and nothing else of its own;
+what its SDK raises is translated at its edge, ``from`` the original.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import TypeAlias
+
+import msgspec
+
+from trialogue._values import FinishReason, Message, Model, Settings, Usage
+
+
+class Request(msgspec.Struct, frozen=True):
+    """One generation to be made. ``model`` is the name inside the provider, without its prefix.
+
+    ``messages`` is the branch from its root (or from where the context begins) to the message to answer. When ``prefix``
+    is not empty the answer already begins with that text and the provider sends only what follows it.
+    """
+
+    model: str
+    messages: tuple[Message, ...]
+    settings: Settings = Settings()
+    system: str | None = None
+    prefix: str = ""
+
+
+class TextPiece(msgspec.Struct, frozen=True, tag="text"):
+    """A token (or what the provider sends as one) of the answer."""
+
+    text: str
+
+
+class ReasoningPiece(msgspec.Struct, frozen=True, tag="reasoning"):
+    """A token of what the model thinks aloud."""
+
+    text: str
+
+
+class UsagePiece(msgspec.Struct, frozen=True, tag="usage"):
+    """The provider's own count; the last one counts."""
+
+    usage: Usage
+
+
+class FinishPiece(msgspec.Struct, frozen=True, tag="finish"):
+    """The model ended its answer. A ``UsagePiece`` may still follow; nothing else may."""
+
+    reason: FinishReason
+
+
+Piece: TypeAlias = TextPiece | ReasoningPiece | UsagePiece | FinishPiece
+
+
+class ResponseStream(ABC):
+    """What comes back from a provider, in batches."""
+
+    @abstractmethod
+    async def receive(self) -> Sequence[Piece]:
+        """Everything that has arrived, in order; waits until there is something.
+
+        An empty batch means the response is over, and every later call returns one too. A batch takes all that is
+        there: the caller paces itself, and pieces it does not fetch wait in the socket. Cancellation closes the socket
+        to the upstream within 250 ms.
+
+        Raises ``ProviderError``: the upstream failed, stalled, sent what cannot be read, or ended without a
+        ``FinishPiece`` having been sent (``kind="broken"``). The pieces read before the failure have been handed out.
+        """
+
+
+class Provider(ABC):
+    """An upstream, or a model of our own."""
+
+    #: Prefix of its model ids; lower case letters, digits and hyphens.
+    name: str
+
+    @abstractmethod
+    async def models(self) -> Sequence[Model]:
+        """The models it offers now. May ask the upstream; raises ``ProviderError``."""
+
+    def accepts(self, model: str) -> bool:
+        """Whether ``model`` (without prefix) may be asked for though ``models`` does not list it. Cheap, no I/O."""
+        return False
+
+    @abstractmethod
+    def open_response(self, request: Request) -> AbstractAsyncContextManager[ResponseStream]:
+        """Make the request; leaving the block ends it and frees everything it held, however it is left.
+
+        Entering raises ``ProviderError``: refused, throttled, unavailable.
+        """
+
+    async def aclose(self) -> None:
+        """Close clients and child processes. Called once, when nothing uses the provider any more."""

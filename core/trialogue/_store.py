@@ -1,0 +1,251 @@
+"""The port to storage. One store holds logs, projections, receipts, accounts and sessions.
+
+A store knows nothing of what events mean: it is handed encoded entries and, in the same call, the rows that follow from
+them, and writes both in one transaction. ``trialogue.testing`` has a store in memory and the checks that every store runs.
+
+Every method raises ``StorageError`` when the storage cannot take or give data; what was not acknowledged by a normal
+return may or may not have happened, and ``append`` may then be repeated as it was.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from trialogue._auth import Session, User
+from trialogue._commands import Receipt
+from trialogue._events import Entry
+from trialogue._values import Conversation, Message
+
+#: What became of a flush: ``committed`` (now, or by an earlier attempt with its number) or ``fenced``.
+Verdict: TypeAlias = Literal["committed", "fenced"]
+
+
+class Done(msgspec.Struct, frozen=True):
+    """A command that took effect: its id, a digest of what it asked for, and its receipt."""
+
+    command: str
+    digest: bytes
+    receipt: Receipt
+
+
+class Flush(msgspec.Struct, frozen=True):
+    """One conversation's share of a group commit. All of it happens, or nothing.
+
+    It happens only if the row is owned by ``node`` at ``epoch``, its next sequence number is that of the first entry and
+    its stored flush number is below ``number``; then ``number`` is stored and the next sequence number advanced.
+    """
+
+    conversation: str
+    node: str
+    epoch: int
+    #: Grows by one with each flush of the conversation; a retry carries the same one.
+    number: int
+    entries: tuple[Entry, ...]
+    #: The conversation as it is after the entries, when they changed it.
+    header: Conversation | None = None
+    #: The actor's own state after the entries, opaque to the store; ``None`` leaves the stored one.
+    snapshot: bytes | None = None
+    #: Whether a run is live or a message waits, when that changed: what recovery looks for.
+    unfinished: bool | None = None
+    #: Rows to write, whole; an id that exists is replaced.
+    messages: tuple[Message, ...] = ()
+    #: Roots of subtrees to remove from every read.
+    removed: tuple[str, ...] = ()
+    done: tuple[Done, ...] = ()
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """What a new owner starts from. ``snapshot`` is as of ``snapshot_seq``: entries from there on are to be folded in."""
+
+    epoch: int
+    next_seq: int
+    flush: int
+    header: Conversation
+    snapshot: bytes | None
+    snapshot_seq: int
+
+
+class View(msgspec.Struct, frozen=True):
+    """A conversation as committed at ``next_seq``, read in one transaction.
+
+    ``messages`` is the end of the active branch, oldest first, as rows (the text of a live answer stands in the log from
+    ``live_from`` on). ``siblings`` lists, for each of them, the ids that share its parent, oldest first, itself included.
+    """
+
+    header: Conversation
+    next_seq: int
+    epoch: int
+    snapshot: bytes | None
+    messages: tuple[Message, ...]
+    siblings: dict[str, tuple[str, ...]]
+    has_more: bool
+
+
+class ConversationPage(msgspec.Struct, frozen=True):
+    """Headers, newest activity first; ``cursor`` continues after the last one, ``None`` at the end."""
+
+    conversations: tuple[Conversation, ...]
+    cursor: str | None
+
+
+class Hit(msgspec.Struct, frozen=True):
+    """A message that full-text search found, with a snippet whose matches stand between ``\\x02`` and ``\\x03``."""
+
+    conversation: str
+    message: str
+    snippet: str
+
+
+class StoreStatistics(msgspec.Struct, frozen=True):
+    """What a store has queued and done since it was opened."""
+
+    waiting: int
+    commits: int
+    jobs: int
+    entries: int
+
+
+class Store(ABC):
+    """One database, open."""
+
+    #: Changes when the storage may have gone backwards; part of every resume token. 1 to 9999.
+    generation: int
+
+    # --- the log -------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    async def create(self, header: Conversation, node: str, entry: Entry, done: Done) -> Done:
+        """A new conversation, owned by ``node`` at epoch 1, with entry 0. Returns ``done``.
+
+        If the id exists, nothing is written and the ``Done`` of its creation is returned.
+        """
+
+    @abstractmethod
+    async def claim(self, conversation: str, node: str) -> Claim | None:
+        """Make ``node`` the owner and raise the epoch by one, durably; ``None`` when there is no such conversation."""
+
+    @abstractmethod
+    async def append(self, flushes: Sequence[Flush]) -> Sequence[Verdict]:
+        """Commit the flushes, durably, together; one verdict each, in order. At most one flush per conversation."""
+
+    @abstractmethod
+    async def events(self, conversation: str, start: int, limit: int) -> Sequence[Entry]:
+        """Entries numbered ``start`` and up, in order, at most ``limit``."""
+
+    @abstractmethod
+    async def position(self, conversation: str) -> tuple[int, int] | None:
+        """``(floor, next_seq)``: the lowest number a cursor may resume at, and the next to be written."""
+
+    @abstractmethod
+    async def receipt(self, conversation: str, command: str) -> Done | None:
+        """What a command did, if it took effect."""
+
+    @abstractmethod
+    async def unfinished(self, node: str) -> Sequence[str]:
+        """Conversations with a live run or a waiting message that ``node`` does not own."""
+
+    @abstractmethod
+    async def prune(self, before: datetime, limit: int) -> int:
+        """Remove the ``part.*`` entries of at most ``limit`` finished conversations last changed before ``before``.
+
+        Raises each one's floor to its next sequence number; returns how many conversations were pruned.
+        """
+
+    @abstractmethod
+    async def purge(self, conversation: str) -> None:
+        """Remove a conversation and all that belongs to it, for good."""
+
+    # --- reads ---------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    async def header(self, conversation: str) -> Conversation | None:
+        """One conversation, without messages; one in the trash is found too."""
+
+    @abstractmethod
+    async def view(self, conversation: str, limit: int) -> View | None:
+        """The conversation and the last ``limit`` messages of its active branch, as of one moment."""
+
+    @abstractmethod
+    async def conversations(
+        self,
+        owner: str,
+        *,
+        limit: int,
+        cursor: str | None = None,
+        archived: bool | None = False,
+        pinned: bool | None = None,
+        folder: str | None = None,
+        text: str | None = None,
+    ) -> ConversationPage:
+        """A page of ``owner``'s conversations that are not in the trash. ``None`` does not filter.
+
+        ``text`` keeps those with a matching title or message. Raises ``InvalidError`` for a cursor that is not ours.
+        """
+
+    @abstractmethod
+    async def message(self, message: str) -> Message | None:
+        """One message that is not removed, whatever its conversation."""
+
+    @abstractmethod
+    async def path(self, conversation: str, leaf: str, limit: int) -> Sequence[Message]:
+        """``leaf`` and what is above it, at most ``limit`` messages, oldest first; empty when there is no such leaf."""
+
+    @abstractmethod
+    async def is_above(self, conversation: str, message: str, leaf: str) -> bool:
+        """Whether ``message`` is ``leaf`` or one of its ancestors."""
+
+    @abstractmethod
+    async def leaf(self, conversation: str, message: str) -> str:
+        """The newest leaf below ``message`` (the newest child, and so on down), or itself."""
+
+    @abstractmethod
+    async def search(self, owner: str, text: str, limit: int) -> Sequence[Hit]:
+        """Messages of ``owner`` that match all words of ``text``, best first. No text is an error."""
+
+    # --- accounts ------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    async def add_user(self, user: User, secret_hash: str) -> User:
+        """Store an account; the very first is stored, and returned, as administrator.
+
+        Raises ``ConflictError`` when the address is taken.
+        """
+
+    @abstractmethod
+    async def user(self, user: str) -> User | None:
+        """An account by id."""
+
+    @abstractmethod
+    async def user_secret(self, email: str) -> tuple[User, str] | None:
+        """An account and its secret's hash, by address."""
+
+    @abstractmethod
+    async def set_secret(self, user: str, secret_hash: str) -> None:
+        """Replace the hash of an account's secret."""
+
+    @abstractmethod
+    async def add_session(self, session: Session) -> None:
+        """Store a session."""
+
+    @abstractmethod
+    async def session(self, token_hash: bytes) -> tuple[Session, User] | None:
+        """A session and its account by the hash of its token; an expired one is not found."""
+
+    @abstractmethod
+    async def drop_session(self, session: str) -> None:
+        """End a session; one that does not exist is no error."""
+
+    # --- itself --------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    async def check(self) -> None:
+        """Raise ``StorageError`` unless it can be written now: a write of no consequence goes through to the disk."""
+
+    @abstractmethod
+    def statistics(self) -> StoreStatistics:
+        """What it has queued and done."""

@@ -1,0 +1,103 @@
+"""The shared tail: the last committed frames of one conversation, kept once however many read them.
+
+A subscriber is an integer, the number of the next event it wants, and a wake-up call. It reads from the tail as fast as it
+likes and, when it has fallen behind the tail's beginning, from the log. Nothing is queued per subscriber, so a slow one
+costs nothing and never touches the owner. Only what is committed enters a tail: this is the output gate (I5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from trialogue._cursor import frame
+from trialogue._store import Store
+
+
+class Tail:
+    """Committed frames ``base`` to ``next_seq - 1``. The flusher publishes; subscribers read and attach."""
+
+    __slots__ = ("_frames", "_size", "_store", "_wakers", "base", "conversation", "limit", "next_seq")
+
+    def __init__(self, store: Store, conversation: str, next_seq: int, limit: int = 262_144) -> None:
+        self.conversation = conversation
+        self.base = self.next_seq = next_seq
+        #: Bytes kept; a quarter of a megabyte holds more than a minute of a fast stream.
+        self.limit = limit
+        self._store = store
+        self._frames: list[bytes] = []
+        self._size = 0
+        # A dict for its order: subscribers are woken in the order in which they came.
+        self._wakers: dict[Callable[[], None], None] = {}
+
+    def __repr__(self) -> str:
+        return f"<Tail {self.conversation} {self.base}..{self.next_seq} readers={len(self._wakers)}>"
+
+    @property
+    def watched(self) -> bool:
+        """Whether anyone is attached."""
+        return bool(self._wakers)
+
+    def publish(self, frames: Sequence[bytes]) -> None:
+        """Add committed frames, numbered from ``next_seq`` on, and wake every subscriber."""
+        self._frames.extend(frames)
+        self._size += sum(map(len, frames))
+        self.next_seq += len(frames)
+        if self._size > self.limit:
+            self._trim()
+        for wake in tuple(self._wakers):
+            wake()
+
+    def restart(self, next_seq: int) -> None:
+        """Forget the frames and go on at ``next_seq``: the log has moved on without this tail."""
+        self._frames.clear()
+        self._size = 0
+        self.base = self.next_seq = next_seq
+        for wake in tuple(self._wakers):
+            wake()
+
+    def _trim(self) -> None:
+        # Half at a time, so that the cost per frame stays constant.
+        kept, size = len(self._frames), 0
+        while kept and size + len(self._frames[kept - 1]) <= self.limit // 2:
+            kept -= 1
+            size += len(self._frames[kept])
+        del self._frames[:kept]
+        self.base += kept
+        self._size = size
+
+    def attach(self, wake: Callable[[], None]) -> Callable[[], None]:
+        """Have ``wake`` called, synchronously, whenever something was published; returns what undoes it.
+
+        ``wake`` must be cheap, must not raise, and each attached one must be a distinct object.
+        """
+        self._wakers[wake] = None
+
+        def detach() -> None:
+            self._wakers.pop(wake, None)
+
+        return detach
+
+    def read(self, seq: int, limit: int = 65_536) -> tuple[bytes, int] | None:
+        """Frames from number ``seq`` on, joined, and the number after them.
+
+        At least one frame if there is one, then up to ``limit`` bytes; ``(b"", seq)`` when there is nothing new;
+        ``None`` when ``seq`` lies before the tail and is to be read from the log.
+        """
+        if seq < self.base:
+            return None
+        start = seq - self.base
+        count, size = start, 0
+        while count < len(self._frames) and (count == start or size + len(self._frames[count]) <= limit):
+            size += len(self._frames[count])
+            count += 1
+        return b"".join(self._frames[start:count]), self.base + count
+
+    async def read_log(self, seq: int, limit: int = 500) -> tuple[bytes, int]:
+        """Like ``read``, from the store, at most ``limit`` frames. Raises ``StorageError``."""
+        entries = await self._store.events(self.conversation, seq, limit)
+        frames: list[bytes] = []
+        for entry in entries:
+            if entry.seq != seq + len(frames):
+                break  # Never a hole (I7); the caller tries again and, below the floor, is told to start over.
+            frames.append(frame(self._store.generation, entry))
+        return b"".join(frames), seq + len(frames)

@@ -1,0 +1,164 @@
+"""The values of a conversation: what is stored, shown and handed between layers. Pure data, no behaviour, no I/O.
+
+How they may change: a field may be added with a default, and a tag may be added to a union; nothing is renamed or
+removed while rows written by an older version can be read. Readers ignore fields they do not know.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
+#: Of a message or a run. A message that nobody is writing is ``completed``.
+Status: TypeAlias = Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
+FinishReason: TypeAlias = Literal["stop", "length", "content_filter", "tool_call", "error"]
+Policy: TypeAlias = Literal["queue", "steer", "interrupt", "latest", "reject"]
+
+
+class TextPart(msgspec.Struct, frozen=True, tag="text"):
+    """What is read by a person."""
+
+    text: str
+
+
+class ReasoningPart(msgspec.Struct, frozen=True, tag="reasoning", omit_defaults=True):
+    """What the model thought aloud; ``signature`` is the provider's, kept as it came."""
+
+    text: str
+    signature: str | None = None
+
+
+class ToolCallPart(msgspec.Struct, frozen=True, tag="tool_call"):
+    """The model asks for a tool; ``arguments`` is the JSON text exactly as the model wrote it."""
+
+    call: str
+    name: str
+    arguments: str
+
+
+class ToolResultPart(msgspec.Struct, frozen=True, tag="tool_result", omit_defaults=True):
+    """What we answered to the tool call of the same ``call`` id."""
+
+    call: str
+    text: str
+    failed: bool = False
+
+
+class FilePart(msgspec.Struct, frozen=True, tag="file"):
+    """A file by reference; its bytes never travel in a message."""
+
+    file: str
+    name: str
+    media_type: str
+
+
+class CitationPart(msgspec.Struct, frozen=True, tag="citation", omit_defaults=True):
+    """Where a statement comes from."""
+
+    source: str
+    title: str | None = None
+    quote: str | None = None
+
+
+class DataPart(msgspec.Struct, frozen=True, tag="data"):
+    """Structured data of an application, under a name of its choice."""
+
+    name: str
+    data: Any  # Any JSON value: the application's own, never looked into by us.
+
+
+Part: TypeAlias = TextPart | ReasoningPart | ToolCallPart | ToolResultPart | FilePart | CitationPart | DataPart
+
+
+class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Tokens of one run. Absent (``None``) is not zero; totals include the cached ones.
+
+    ``source`` says whether the provider reported the figures or we estimated them.
+    """
+
+    source: Literal["reported", "estimated"]
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why a run did not complete, in a stable ``code`` and a sentence that says what to do."""
+
+    code: str
+    detail: str
+    retryable: bool = False
+
+
+class Settings(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """How a model is asked. ``None`` leaves the choice to the provider."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    stop: tuple[str, ...] | None = None
+    seed: int | None = None
+
+
+class Message(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A node of a conversation's tree; ``parent`` is ``None`` at a root. Editing makes a sibling."""
+
+    id: str
+    conversation: str
+    role: Role
+    parts: tuple[Part, ...]
+    created_at: datetime
+    parent: str | None = None
+    status: Status = "completed"
+    model: str | None = None
+    run: str | None = None
+    finish_reason: FinishReason | None = None
+    usage: Usage | None = None
+    failure: Failure | None = None
+    #: How often it was corrected in place; the older texts stand in the log.
+    revision: int = 0
+    metadata: dict[str, Any] | None = None  # Any JSON value: the client's own.
+
+
+class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The durable thing with an id; everything about it except its messages."""
+
+    id: str
+    owner: str
+    created_at: datetime
+    updated_at: datetime
+    title: str | None = None
+    model: str | None = None
+    system: str | None = None
+    settings: Settings = Settings()
+    metadata: dict[str, Any] | None = None  # Any JSON value: the client's own.
+    archived: bool = False
+    pinned: bool = False
+    folder: str | None = None
+    #: Leaf of the active branch; ``None`` while there are no messages.
+    head: str | None = None
+    #: Sequence number of the event that last changed this value; the ETag of the wire.
+    version: int = 0
+    deleted_at: datetime | None = None
+
+
+class Model(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A model as a provider offers it. ``id`` is ``provider:model``."""
+
+    id: str
+    provider: str
+    name: str
+    context_tokens: int
+    #: Any of ``vision``, ``tools``, ``reasoning``, ``structured_output``, ``continues`` (can go on from a prefix).
+    capabilities: tuple[str, ...] = ()
+    description: str | None = None
+
+
+def text_of(parts: tuple[Part, ...]) -> str:
+    """The readable text of a message: its text parts, joined without anything between them."""
+    return "".join(part.text for part in parts if isinstance(part, TextPart))

@@ -1,0 +1,49 @@
+"""The hooks a plugin may implement. A hook *declares*: it is synchronous and cheap; what it returns does the work.
+
+    from trialogue import Provider, hookimpl
+
+    @hookimpl
+    def trialogue_providers(environment):
+        return [MyProvider(environment.get("MY_KEY"))]
+
+A plugin is a module or object named in the entry-point group ``trialogue``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    from trialogue._auth import Authenticator
+    from trialogue._provider import Provider
+    from trialogue._store import Store
+
+hookspec = pluggy.HookspecMarker("trialogue")
+#: Decorator for a plugin's implementations.
+hookimpl = pluggy.HookimplMarker("trialogue")
+
+
+@hookspec
+def trialogue_providers(environment: Mapping[str, str]) -> Sequence[Provider]:  # type: ignore[empty-body]
+    """The providers this plugin adds, ready to be asked; an empty list when its settings are absent.
+
+    ``environment`` is the process's environment. Import the SDK when a provider is first used, not here.
+    """
+
+
+@hookspec(firstresult=True)
+def trialogue_store(url: str, data_dir: Path) -> AbstractAsyncContextManager[Store] | None:
+    """A store for ``url`` if its scheme is this plugin's, else ``None``. Nothing is opened until the block is entered.
+
+    Entering migrates, verifies and opens; it raises ``ConfigurationError`` when the operator has to mend something.
+    """
+
+
+@hookspec
+def trialogue_authenticators(store: Store) -> Sequence[Authenticator]:  # type: ignore[empty-body]
+    """The authenticators this plugin adds, for accounts in ``store``."""
