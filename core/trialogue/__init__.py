@@ -30,6 +30,9 @@ from trialogue._commands import RemoveMessage as RemoveMessage
 from trialogue._commands import Stop as Stop
 from trialogue._commands import UpdateConversation as UpdateConversation
 from trialogue._commands import needs as needs
+from trialogue._cursor import Cursor as Cursor
+from trialogue._cursor import frame as frame
+from trialogue._cursor import parse_cursor as parse_cursor
 from trialogue._errors import BrokenError as BrokenError
 from trialogue._errors import ClosedError as ClosedError
 from trialogue._errors import ConfigurationError as ConfigurationError
@@ -90,6 +93,7 @@ from trialogue._store import Store as Store
 from trialogue._store import StoreStatistics as StoreStatistics
 from trialogue._store import Verdict as Verdict
 from trialogue._store import View as View
+from trialogue._tail import Tail as Tail
 from trialogue._values import CitationPart as CitationPart
 from trialogue._values import Conversation as Conversation
 from trialogue._values import DataPart as DataPart
@@ -127,6 +131,7 @@ __all__ = [
     "ConversationUpdated",
     "CreateConversation",
     "Credentials",
+    "Cursor",
     "DataPart",
     "Done",
     "EditMessage",
@@ -187,6 +192,7 @@ __all__ = [
     "StorageError",
     "Store",
     "StoreStatistics",
+    "Tail",
     "TextPart",
     "TextPiece",
     "ThrottledError",
@@ -204,11 +210,13 @@ __all__ = [
     "decode_event",
     "encode_event",
     "event_type",
+    "frame",
     "hookimpl",
     "is_id",
     "needs",
     "new_id",
     "normal_email",
+    "parse_cursor",
     "seeded_ids",
     "text_of",
 ]

@@ -94,5 +94,5 @@ class Provider(ABC):
         Entering raises ``ProviderError``: refused, throttled, unavailable.
         """
 
-    async def aclose(self) -> None:
+    async def aclose(self) -> None:  # noqa: B027 - most providers have nothing to close
         """Close clients and child processes. Called once, when nothing uses the provider any more."""

@@ -16,7 +16,7 @@ from trialogue._store import Store
 class Tail:
     """Committed frames ``base`` to ``next_seq - 1``. The flusher publishes; subscribers read and attach."""
 
-    __slots__ = ("_frames", "_size", "_store", "_wakers", "base", "conversation", "limit", "next_seq")
+    __slots__ = ("__weakref__", "_frames", "_size", "_store", "_wakers", "base", "conversation", "limit", "next_seq")
 
     def __init__(self, store: Store, conversation: str, next_seq: int, limit: int = 262_144) -> None:
         self.conversation = conversation
