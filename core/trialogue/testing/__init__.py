@@ -1,0 +1,10 @@
+"""Fakes and conformance kits for those who write plugins, and for our own tests; nothing of it serves in production."""
+
+from trialogue.testing.providers import OPENED as OPENED
+from trialogue.testing.providers import Batch as Batch
+from trialogue.testing.providers import Fail as Fail
+from trialogue.testing.providers import Opened as Opened
+from trialogue.testing.providers import Pause as Pause
+from trialogue.testing.providers import Script as Script
+from trialogue.testing.providers import ScriptedProvider as ScriptedProvider
+from trialogue.testing.providers import Step as Step
