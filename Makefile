@@ -1,0 +1,65 @@
+# Run, test and check Trialogue. Each target sets up what it needs; a clone and Python 3.11 or newer are enough.
+#
+# `.venv` holds pinned, hash-checked packages and this one, editable. A stamp in it says which set is installed:
+# a second call costs nothing, a changed pin file or pyproject.toml installs again.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+# pyright looks for a newer version of itself on the network otherwise.
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check lint format-check mypy pyright public-types bench lock clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+
+run: .venv/run.stamp  ## serve on http://127.0.0.1:4512; ARGS="--port 8080" goes to `trialogue serve`
+	$(BIN)/trialogue serve $(ARGS)
+
+test: .venv/dev.stamp  ## run the tests; ARGS goes to pytest
+	$(BIN)/python -m pytest $(ARGS)
+
+check: lint format-check mypy pyright public-types  ## lint, formatting and types; `make -k check` goes on after a failure
+
+lint: .venv/dev.stamp
+	$(BIN)/ruff check
+
+format-check: .venv/dev.stamp
+	$(BIN)/ruff format --check
+
+mypy: .venv/dev.stamp
+	$(BIN)/mypy
+
+pyright: .venv/dev.stamp
+	$(BIN)/pyright
+
+# Exits 1 unless every public name of the core has a known type.
+public-types: .venv/dev.stamp
+	$(BIN)/pyright --verifytypes trialogue --ignoreexternal
+
+bench: .venv/dev.stamp  ## run the benchmarks; ARGS goes to bench/run
+	PATH="$(CURDIR)/$(BIN):$$PATH" bench/run $(ARGS)
+
+lock:  ## write the pin files anew; ARGS="--upgrade" for newer versions
+	requirements/lock $(ARGS)
+
+clean:  ## remove the environment and what tools left behind; data stays
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
+
+# The pip is the proof of a complete environment: where Debian lacks python3-venv, a python appears without one.
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Trialogue needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1)." >&2; \
+	  echo "Name another one: make $(or $(MAKECMDGOALS),run) PYTHON=/path/to/python3.11" >&2; \
+	  exit 1; }
+	$(PYTHON) -m venv .venv
+
+# No isolation: the build backend is one of the pinned packages, so nothing comes in unpinned.
+.venv/%.stamp: requirements/%.txt pyproject.toml | $(BIN)/pip
+	$(PIP) install --quiet --require-hashes --no-deps -r $<
+	$(PIP) install --quiet --no-build-isolation --no-deps --editable .
+	@touch $@
+	@if [ $* = dev ]; then touch .venv/run.stamp; fi  # dev.txt holds all of run.txt
