@@ -123,7 +123,7 @@ class Stop(msgspec.Struct, frozen=True, tag="stop"):
 
 
 class Recover(msgspec.Struct, frozen=True, tag="recover"):
-    """Our own, after a claim: close the run whose process is gone and, if ``resume``, go on with its answer."""
+    """Our own, after a claim: close the run whose process is gone and, if ``resume``, go on with its answer as ``run``."""
 
     id: str
     at: datetime

@@ -14,7 +14,7 @@ from msgspec import UNSET, UnsetType
 
 from trialogue._values import Conversation, Failure, FinishReason, Message, Policy, Settings, Usage
 
-PartKind: TypeAlias = Literal["text", "reasoning", "tool_call"]
+PartKind: TypeAlias = Literal["text", "reasoning"]
 
 
 class ConversationCreated(msgspec.Struct, frozen=True, tag="conversation.created"):
@@ -75,6 +75,10 @@ class Queued(msgspec.Struct, frozen=True, omit_defaults=True):
     model: str
     settings: Settings
     policy: Policy = "queue"
+    #: Whether it is to be answered when its turn comes.
+    respond: bool = True
+    #: Whether it hangs below ``message.parent``; otherwise below the head when its turn comes.
+    placed: bool = False
 
 
 class InboxAdded(msgspec.Struct, frozen=True, tag="inbox.added", omit_defaults=True):
@@ -105,6 +109,8 @@ class RunStarted(msgspec.Struct, frozen=True, tag="run.started", omit_defaults=T
     cause: Literal["post", "edit", "regenerate", "continue", "recover"] = "post"
     #: 1 for the first run on this answer, one more for each that goes on with it.
     attempt: int = 1
+    #: Number of the first part this run will write: how many the answer already holds.
+    first_part: int = 0
 
 
 class PartStarted(msgspec.Struct, frozen=True, tag="part.started"):

@@ -120,6 +120,8 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
     failure: Failure | None = None
+    #: How many runs have written it: more than one when an answer was continued.
+    attempt: int = 1
     #: How often it was corrected in place; the older texts stand in the log.
     revision: int = 0
     metadata: dict[str, Any] | None = None  # Any JSON value: the client's own.

@@ -1,0 +1,117 @@
+"""The text of an answer while it is written, and the message it becomes: the reader's fold of one run's events.
+
+Kept apart from the state because it grows with the answer. Texts are gathered in lists and joined once, so that writing an
+answer costs time in its length, not in the square of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from trialogue._events import (
+    Event,
+    PartDelta,
+    PartKind,
+    PartStarted,
+    RunCancelled,
+    RunCompleted,
+    RunFailed,
+    RunIncomplete,
+    RunInterrupted,
+    RunStarted,
+    UsageReported,
+)
+from trialogue._values import Failure, FinishReason, Message, Part, ReasoningPart, Status, TextPart
+
+
+class Answer:
+    """One assistant message, growing. ``apply`` takes the events of its runs in order; any of them twice is harmless."""
+
+    __slots__ = ("_base", "_first", "_kinds", "_lengths", "_texts")
+
+    def __init__(self, message: Message) -> None:
+        self._base = message
+        self._first = len(message.parts)
+        self._kinds: list[PartKind] = []
+        self._texts: list[list[str]] = []
+        self._lengths: list[int] = []
+
+    @property
+    def id(self) -> str:
+        """The message's id."""
+        return self._base.id
+
+    def apply(self, event: Event) -> None:
+        """Take in one event; those of other messages are the caller's business."""
+        match event:
+            case PartDelta():
+                self._write(event)
+            case PartStarted():
+                if event.part == self._first + len(self._kinds):
+                    self._kinds.append(event.kind)
+                    self._texts.append([])
+                    self._lengths.append(0)
+            case UsageReported():
+                self._base = replace(self._base, usage=event.usage)
+            case RunStarted():
+                self._base = replace(
+                    self._base,
+                    status="in_progress",
+                    run=event.run,
+                    model=event.model,
+                    attempt=event.attempt,
+                    finish_reason=None,
+                    failure=None,
+                    usage=None,
+                )
+            case RunCompleted():
+                self._end("completed", finish_reason=event.finish_reason)
+            case RunIncomplete():
+                reason: FinishReason = "content_filter" if event.reason == "content_filter" else "length"
+                self._end("incomplete", finish_reason=reason)
+            case RunFailed():
+                self._end("failed", finish_reason="error", failure=event.failure)
+            case RunCancelled():
+                self._end("cancelled")
+            case RunInterrupted():
+                self._end("incomplete", failure=INTERRUPTED)
+            case _:
+                pass
+
+    def _write(self, delta: PartDelta) -> None:
+        index = delta.part - self._first
+        if not 0 <= index < len(self._texts):
+            return
+        seen = self._lengths[index] - delta.offset
+        if 0 <= seen < len(delta.text):
+            self._texts[index].append(delta.text[seen:])
+            self._lengths[index] += len(delta.text) - seen
+
+    def _end(
+        self, status: Status, *, finish_reason: FinishReason | None = None, failure: Failure | None = None
+    ) -> None:
+        self._base = replace(self._base, status=status, finish_reason=finish_reason, failure=failure)
+
+    def message(self) -> Message:
+        """The message as written so far."""
+        written = tuple(_part(kind, "".join(texts)) for kind, texts in zip(self._kinds, self._texts, strict=True))
+        return replace(self._base, parts=self._base.parts[: self._first] + written)
+
+
+#: Told in the message itself when the process that wrote it went away and nobody went on.
+INTERRUPTED = Failure("interrupted", "The server stopped while this was being written. Continue it or try again.", True)
+
+
+def _part(kind: PartKind, text: str) -> Part:
+    return TextPart(text) if kind == "text" else ReasoningPart(text)
+
+
+def fold_answer(message: Message, events: Iterable[Event]) -> Answer:
+    """The answer after ``events``, those of other messages left out."""
+    answer = Answer(message)
+    for event in events:
+        if getattr(event, "message", None) == message.id:
+            answer.apply(event)
+    return answer

@@ -1,0 +1,92 @@
+"""What a live run writes into the log: pieces become parts and deltas, and every run ends in one terminal event. Pure.
+
+Each function returns events that are to be appended together, in the given order, to the state it was given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TypeAlias
+
+from trialogue._events import (
+    Event,
+    PartDelta,
+    PartEnded,
+    PartKind,
+    PartStarted,
+    RunCancelled,
+    RunCompleted,
+    RunFailed,
+    RunIncomplete,
+    RunInterrupted,
+    UsageReported,
+)
+from trialogue._provider import FinishPiece, Piece, ReasoningPiece, TextPiece, UsagePiece
+from trialogue._state import LiveRun
+from trialogue._values import Failure, FinishReason, Usage
+
+RunEnd: TypeAlias = RunCompleted | RunIncomplete | RunFailed | RunCancelled | RunInterrupted
+
+
+def write(run: LiveRun, pieces: Sequence[Piece], buffer_tokens: int) -> list[Event]:
+    """The events for ``pieces``: one delta for at most ``buffer_tokens`` tokens of one kind, parts opened as needed.
+
+    A ``FinishPiece`` makes no event; the caller notes it and ends the run.
+    """
+    events: list[Event] = []
+    part, kind, offset = run.parts - 1, run.open_kind, run.length
+    texts: list[str] = []
+
+    def flush() -> None:
+        nonlocal offset
+        if texts:
+            text = "".join(texts)
+            events.append(PartDelta(run.run, run.message, part, offset, text, len(texts)))
+            offset += len(text)
+            texts.clear()
+
+    for piece in pieces:
+        match piece:
+            case TextPiece() | ReasoningPiece():
+                wanted: PartKind = "text" if isinstance(piece, TextPiece) else "reasoning"
+                if wanted != kind:
+                    flush()
+                    if kind is not None:
+                        events.append(PartEnded(run.run, run.message, part, offset))
+                    part, kind, offset = part + 1, wanted, 0
+                    events.append(PartStarted(run.run, run.message, part, wanted))
+                texts.append(piece.text)
+                if len(texts) >= buffer_tokens:
+                    flush()
+            case UsagePiece():
+                flush()
+                events.append(UsageReported(run.run, run.message, piece.usage))
+            case FinishPiece():
+                pass
+    flush()
+    return events
+
+
+def finish(run: LiveRun, reason: FinishReason, at: datetime) -> list[Event]:
+    """The model ended its answer: completed, or incomplete when a limit of the provider's cut it."""
+    if reason in ("length", "content_filter"):
+        return close(run, RunIncomplete(run.run, run.message, reason, at))
+    return close(run, RunCompleted(run.run, run.message, reason, at))
+
+
+def fail(run: LiveRun, failure: Failure, at: datetime) -> list[Event]:
+    """The provider, or we, failed; what was written stays."""
+    return close(run, RunFailed(run.run, run.message, failure, at))
+
+
+def close(run: LiveRun, end: RunEnd) -> list[Event]:
+    """End the open part, account for what was written, and end the run with ``end``."""
+    events: list[Event] = []
+    if run.open_kind is not None:
+        events.append(PartEnded(run.run, run.message, run.parts - 1, run.length))
+    if run.usage is None:
+        # Nobody reported: the pieces we saw are an estimate of the output; of the input we know nothing.
+        events.append(UsageReported(run.run, run.message, Usage("estimated", output_tokens=run.tokens)))
+    events.append(end)
+    return events

@@ -1,0 +1,156 @@
+"""What an actor knows of its conversation, and ``evolve``: the state after an event. Pure.
+
+The state holds what deciding needs and no texts, so that its size does not grow with the conversation: messages are rows in
+the store, and the text of a live answer is gathered by ``_answer``.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+import msgspec
+from msgspec.structs import replace
+
+from trialogue._events import (
+    ConversationCreated,
+    ConversationUpdated,
+    Event,
+    HeadMoved,
+    InboxAdded,
+    InboxRemoved,
+    MessageAdded,
+    MessageRemoved,
+    MessageRevised,
+    PartDelta,
+    PartEnded,
+    PartKind,
+    PartStarted,
+    Queued,
+    RunCancelled,
+    RunCompleted,
+    RunFailed,
+    RunIncomplete,
+    RunInterrupted,
+    RunStarted,
+    UsageReported,
+)
+from trialogue._values import Conversation, Settings, Usage
+
+
+class LiveRun(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The run that is writing an answer, as far as the log tells."""
+
+    run: str
+    message: str
+    model: str
+    settings: Settings
+    #: Number of its ``run.started``; the answer's new text stands in the log from here on.
+    first_seq: int
+    attempt: int = 1
+    #: How many parts the answer has, the open one included.
+    parts: int = 0
+    #: The open part's kind, its number being ``parts - 1``; ``None`` between parts.
+    open_kind: PartKind | None = None
+    #: Length of the open part in code points.
+    length: int = 0
+    #: Pieces of the provider written so far: our estimate of its output tokens.
+    tokens: int = 0
+    usage: Usage | None = None
+
+
+class State(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A conversation between two events: the fold of all numbered below ``next_seq``."""
+
+    header: Conversation
+    next_seq: int
+    run: LiveRun | None = None
+    inbox: tuple[Queued, ...] = ()
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether somebody has to go on with it: a run is live or a message waits."""
+        return self.run is not None or bool(self.inbox)
+
+
+def begin(event: ConversationCreated) -> State:
+    """The state after event 0."""
+    return State(header=event.conversation, next_seq=1)
+
+
+def evolve(state: State, event: Event) -> State:
+    """The state after ``event``, which has the number ``state.next_seq``. Never fails on an event that ``decide`` made."""
+    seq = state.next_seq
+    match event:
+        case PartDelta():
+            return _running(state, length=event.offset + len(event.text), tokens=_run(state).tokens + event.tokens)
+        case PartStarted():
+            return _running(state, parts=event.part + 1, open_kind=event.kind, length=0)
+        case PartEnded():
+            return _running(state, open_kind=None)
+        case UsageReported():
+            return _running(state, usage=event.usage)
+        case RunStarted():
+            run = LiveRun(
+                event.run, event.message, event.model, event.settings, seq, event.attempt, parts=event.first_part
+            )
+            return replace(state, next_seq=seq + 1, run=run)
+        case RunCompleted() | RunIncomplete() | RunFailed() | RunCancelled() | RunInterrupted():
+            return replace(state, next_seq=seq + 1, run=None, header=_touched(state, seq, event.at))
+        case MessageAdded(message):
+            header = replace(state.header, head=message.id, updated_at=message.created_at, version=seq)
+            return replace(state, next_seq=seq + 1, header=header)
+        case MessageRevised():
+            return replace(state, next_seq=seq + 1, header=_touched(state, seq, event.at))
+        case MessageRemoved() | HeadMoved():
+            header = replace(state.header, head=event.head, updated_at=event.at, version=seq)
+            return replace(state, next_seq=seq + 1, header=header)
+        case ConversationUpdated():
+            return replace(state, next_seq=seq + 1, header=_updated(state.header, event, seq))
+        case InboxAdded(queued, front):
+            inbox = (queued, *state.inbox) if front else (*state.inbox, queued)
+            return replace(state, next_seq=seq + 1, inbox=inbox)
+        case InboxRemoved():
+            inbox = tuple(queued for queued in state.inbox if queued.message.id != event.message)
+            return replace(state, next_seq=seq + 1, inbox=inbox)
+        case ConversationCreated():
+            return begin(event)
+        case _:
+            assert_never(event)
+
+
+def _run(state: State) -> LiveRun:
+    assert state.run is not None, "an event of a run outside a run"
+    return state.run
+
+
+def _running(state: State, **changes: object) -> State:
+    return replace(state, next_seq=state.next_seq + 1, run=replace(_run(state), **changes))
+
+
+def _touched(state: State, seq: int, at: object) -> Conversation:
+    return replace(state.header, updated_at=at, version=seq)
+
+
+def _updated(header: Conversation, event: ConversationUpdated, seq: int) -> Conversation:
+    changes = {
+        name: value
+        for name in ("title", "model", "system", "settings", "metadata", "archived", "pinned", "folder")
+        if (value := getattr(event, name)) is not msgspec.UNSET
+    }
+    if event.deleted is not msgspec.UNSET:
+        changes["deleted_at"] = event.at if event.deleted else None
+    return replace(header, updated_at=event.at, version=seq, **changes)
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(State)
+
+
+def encode_state(state: State) -> bytes:
+    """The state as the snapshot that a store keeps."""
+    return _encoder.encode(state)
+
+
+def decode_state(data: bytes) -> State:
+    """The state that ``encode_state`` encoded, by this version or an older one."""
+    return _decoder.decode(data)
