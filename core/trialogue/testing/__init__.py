@@ -1,5 +1,9 @@
 """Fakes and conformance kits for those who write plugins, and for our own tests; nothing of it serves in production."""
 
+from trialogue.testing.memory_faults import Fault as Fault
+from trialogue.testing.memory_faults import Faults as Faults
+from trialogue.testing.memory_faults import RandomFaults as RandomFaults
+from trialogue.testing.memory_store import MemoryStore as MemoryStore
 from trialogue.testing.providers import OPENED as OPENED
 from trialogue.testing.providers import Batch as Batch
 from trialogue.testing.providers import Fail as Fail

@@ -1,0 +1,188 @@
+"""One conversation of a ``MemoryStore``, and how lists and texts are looked through. No I/O, no clock."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+from trialogue._errors import InvalidError
+from trialogue._events import Entry
+from trialogue._store import Claim, ConversationPage, Done, Flush, View
+from trialogue._values import Conversation, Message, text_of
+
+_SHOWN = 160  # Characters of a snippet.
+
+
+class Row:
+    """Everything stored of one conversation."""
+
+    def __init__(self, header: Conversation, node: str, entry: Entry, done: Done) -> None:
+        self.header = header
+        self.node = node
+        self.epoch = 1
+        self.next_seq = entry.seq + 1
+        #: Number of the last flush that happened.
+        self.flush = 0
+        self.floor = 0
+        self.snapshot: bytes | None = None
+        self.snapshot_seq = 0
+        self.unfinished = False
+        self.entries: dict[int, Entry] = {entry.seq: entry}
+        #: In the order in which they were first stored, which is what "oldest first" means.
+        self.messages: dict[str, Message] = {}
+        self.removed: set[str] = set()
+        self.created = done
+        self.done: dict[str, Done] = {done.command: done}
+
+    def claim(self, node: str) -> Claim:
+        self.node = node
+        self.epoch += 1
+        return Claim(self.epoch, self.next_seq, self.flush, self.header, self.snapshot, self.snapshot_seq)
+
+    # --- the fence -----------------------------------------------------------------------------------------------
+
+    def accepts(self, flush: Flush) -> bool:
+        """Whether the flush is to happen; one that contradicts what is stored is not."""
+        numbers = [entry.seq for entry in flush.entries]
+        return (
+            (self.node, self.epoch) == (flush.node, flush.epoch)
+            and self.flush < flush.number
+            and numbers == list(range(self.next_seq, self.next_seq + len(numbers)))
+            and not any(done.command in self.done for done in flush.done)
+        )
+
+    def holds(self, flush: Flush) -> bool:
+        """Whether the flush happened before: its owner goes on to the next number only once it knows that."""
+        return (self.node, self.epoch) == (flush.node, flush.epoch) and self.flush >= flush.number
+
+    def apply(self, flush: Flush) -> None:
+        self.flush = flush.number
+        self.next_seq += len(flush.entries)
+        self.entries.update((entry.seq, entry) for entry in flush.entries)
+        self.header = flush.header or self.header
+        if flush.snapshot is not None:
+            self.snapshot, self.snapshot_seq = flush.snapshot, self.next_seq
+        if flush.unfinished is not None:
+            self.unfinished = flush.unfinished
+        self.messages.update((message.id, message) for message in flush.messages)
+        for root in flush.removed:
+            self._remove(root)
+        self.done.update((done.command, done) for done in flush.done)
+
+    def _remove(self, root: str) -> None:
+        below = [root]
+        while below:
+            parent = below.pop()
+            self.removed.add(parent)
+            below += [m.id for m in self.messages.values() if m.parent == parent and m.id not in self.removed]
+
+    # --- the log -------------------------------------------------------------------------------------------------
+
+    def events(self, start: int, limit: int) -> Sequence[Entry]:
+        numbers = (number for number in range(max(start, 0), self.next_seq) if number in self.entries)
+        return [self.entries[number] for number, _ in zip(numbers, range(limit), strict=False)]
+
+    def prunable(self, before: datetime) -> bool:
+        return not self.unfinished and self.floor < self.next_seq and self.header.updated_at < before
+
+    def prune(self) -> None:
+        self.entries = {seq: entry for seq, entry in self.entries.items() if not entry.type.startswith("part.")}
+        self.floor = self.next_seq
+
+    # --- the tree ------------------------------------------------------------------------------------------------
+
+    def message(self, message: str) -> Message | None:
+        return None if message in self.removed else self.messages.get(message)
+
+    def path(self, leaf: str) -> list[Message]:
+        path: list[Message] = []
+        message = self.message(leaf)
+        while message is not None:
+            path.append(message)
+            message = None if message.parent is None else self.message(message.parent)
+        return path[::-1]
+
+    def children(self, parent: str | None) -> tuple[str, ...]:
+        return tuple(m.id for m in self.messages.values() if m.parent == parent and m.id not in self.removed)
+
+    def leaf(self, message: str) -> str:
+        while children := self.children(message):
+            message = children[-1]
+        return message
+
+    def view(self, limit: int) -> View:
+        path = [] if self.header.head is None else self.path(self.header.head)
+        shown = path[-limit:] if limit > 0 else []
+        siblings = {message.id: self.children(message.parent) for message in shown}
+        return View(
+            self.header, self.next_seq, self.epoch, self.snapshot, tuple(shown), siblings, len(shown) < len(path)
+        )
+
+    # --- texts ---------------------------------------------------------------------------------------------------
+
+    def texts(self) -> Iterator[tuple[Message, str]]:
+        """What a search looks through."""
+        for message in self.messages.values():
+            if message.id not in self.removed and message.role in ("user", "assistant"):
+                yield message, text_of(message.parts)
+
+    def mentions(self, words: Sequence[str]) -> bool:
+        """Whether the title, or one message, has all the words."""
+        return bool(matches(words, self.header.title or "")) or any(matches(words, said) for _, said in self.texts())
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text, without case and accents."""
+    plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    return re.findall(r"[^\W_]+", plain.casefold())
+
+
+def matches(words: Sequence[str], text: str) -> int:
+    """How often the words stand in the text, 0 unless all of them do; the last one may be a beginning."""
+    if not words:
+        return 0
+    said = words_of(text)
+    counts = [said.count(word) for word in words[:-1]]
+    counts.append(sum(word.startswith(words[-1]) for word in said))
+    return sum(counts) if all(counts) else 0
+
+
+def snippet_of(words: Sequence[str], text: str) -> str:
+    """The text around the first match, with every match between \\x02 and \\x03."""
+    clean = text.replace("\x02", " ").replace("\x03", " ")
+    said = re.finditer(r"[^\W_]+", clean)
+    found = [m.span() for m in said if matches(words[-1:], m[0]) or {*words_of(m[0])} & {*words}]
+    start = max(0, found[0][0] - _SHOWN // 4) if found else 0
+    shown, at = "", start
+    for left, right in (span for span in found if span[1] <= start + _SHOWN):
+        shown += f"{clean[at:left]}\x02{clean[left:right]}\x03"
+        at = right
+    return shown + clean[at : start + _SHOWN]
+
+
+def page(headers: list[Conversation], limit: int, cursor: str | None) -> ConversationPage:
+    """The headers after ``cursor``, newest activity first."""
+    keyed = sorted(((_micros(header.updated_at), header.id, header) for header in headers), reverse=True)
+    if cursor is not None:
+        after = _parse(cursor)
+        keyed = [key for key in keyed if key[:2] < after]
+    shown = keyed[: max(limit, 0)]
+    more = f"{shown[-1][0]} {shown[-1][1]}" if shown and len(shown) < len(keyed) else None
+    coded = None if more is None else base64.urlsafe_b64encode(more.encode()).decode()
+    return ConversationPage(tuple(header for _, _, header in shown), coded)
+
+
+def _micros(at: datetime) -> int:
+    return (at - datetime(1970, 1, 1, tzinfo=at.tzinfo)) // timedelta(microseconds=1)
+
+
+def _parse(cursor: str) -> tuple[int, str]:
+    try:
+        micros, _, conversation = base64.urlsafe_b64decode(cursor.encode()).decode().partition(" ")
+        return int(micros), conversation
+    except (ValueError, binascii.Error) as error:
+        raise InvalidError(f"{cursor[:64]!r} is not a cursor of this list: leave it out to start over") from error
