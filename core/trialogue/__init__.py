@@ -76,6 +76,9 @@ from trialogue._events import event_type as event_type
 from trialogue._ids import is_id as is_id
 from trialogue._ids import new_id as new_id
 from trialogue._ids import seeded_ids as seeded_ids
+from trialogue._plugins import PluginInfo as PluginInfo
+from trialogue._plugins import Plugins as Plugins
+from trialogue._plugins import load_plugins as load_plugins
 from trialogue._provider import FinishPiece as FinishPiece
 from trialogue._provider import Piece as Piece
 from trialogue._provider import Provider as Provider
@@ -163,6 +166,8 @@ __all__ = [
     "PartEnded",
     "PartStarted",
     "Piece",
+    "PluginInfo",
+    "Plugins",
     "Policy",
     "PostMessage",
     "Principal",
@@ -213,6 +218,7 @@ __all__ = [
     "frame",
     "hookimpl",
     "is_id",
+    "load_plugins",
     "needs",
     "new_id",
     "normal_email",

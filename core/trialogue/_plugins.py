@@ -1,0 +1,246 @@
+"""Loading plugins and asking them: what they declare comes out, and a bad one degrades alone.
+
+    installed entry points ─┐
+                            ├─> load_plugins() ─> Plugins ─> providers, a store, authenticators
+    objects, for tests ─────┘                       └──────> set_aside: name -> why, in words
+
+Nothing a plugin does when it is imported or asked takes the process down: it is set aside, and from then on not asked
+again. It is an error only when the configuration needs what a plugin would have brought. What the objects do that a
+plugin returned is not seen here; hooks and their promises are in ``hookspecs``.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import TypeVar, cast
+
+import msgspec
+import pluggy
+
+from trialogue import hookspecs
+from trialogue._auth import Authenticator
+from trialogue._errors import ConfigurationError, TrialogueError
+from trialogue._provider import Provider
+from trialogue._store import Store
+
+log = logging.getLogger("trialogue.plugins")
+
+GROUP = "trialogue"
+
+T = TypeVar("T")
+
+
+class PluginInfo(msgspec.Struct, frozen=True):
+    """A plugin in use: the hooks it implements, and the distribution it came in (``None`` for an object)."""
+
+    name: str
+    hooks: tuple[str, ...]
+    distribution: str | None = None
+
+
+class Plugins:
+    """The plugins of one process; made by ``load_plugins``."""
+
+    def __init__(self) -> None:
+        #: pluggy's own; holds the plugins in use and nothing of those set aside.
+        self.manager = pluggy.PluginManager(GROUP)
+        self.manager.add_hookspecs(hookspecs)
+        #: Name to reason, of those that are not used. Grows when a hook fails while it is asked.
+        self.set_aside: dict[str, str] = {}
+        self._distributions: dict[str, importlib.metadata.Distribution] = {}
+
+    def __repr__(self) -> str:
+        return f"<Plugins {', '.join(self.loaded) or 'none'}; set aside: {', '.join(self.set_aside) or 'none'}>"
+
+    @property
+    def loaded(self) -> dict[str, PluginInfo]:
+        """The plugins in use by name, in the order of loading."""
+        return {name: self._info(name, plugin) for name, plugin in self.manager.list_name_plugin() if plugin}
+
+    def providers(self, environment: Mapping[str, str]) -> list[Provider]:
+        """Every provider that is offered. A plugin that offers a name already taken is set aside, with all it offers."""
+        offered: dict[str, Provider] = {}
+        for plugin, found in self._declared("trialogue_providers", Provider, environment=environment):
+            problem = _unusable_name([getattr(provider, "name", None) for provider in found], offered)
+            if problem:
+                self._put_aside(plugin, problem)
+            else:
+                offered.update((provider.name, provider) for provider in found)
+        return list(offered.values())
+
+    def authenticators(self, store: Store) -> list[Authenticator]:
+        """Every authenticator that is offered for the accounts in ``store``."""
+        found = self._declared("trialogue_authenticators", Authenticator, store=store)
+        return [authenticator for _, some in found for authenticator in some]
+
+    def open_store(self, url: str, data_dir: Path) -> AbstractAsyncContextManager[Store]:
+        """The store for ``url``; nothing is opened until the block is entered.
+
+        Raises ``ConfigurationError``: no plugin knows the URL's scheme, or the one that does says what is wrong with it.
+        """
+        for name in self._implementers("trialogue_store"):
+            try:
+                answer = self._ask(name, "trialogue_store", url=url, data_dir=data_dir)
+                if answer is not None:
+                    _expect(answer, AbstractAsyncContextManager)
+            except ConfigurationError:
+                raise  # It knows the scheme, and the operator is to mend the URL.
+            except Exception as error:
+                self._put_aside(name, error)
+            else:
+                if answer is not None:
+                    return cast("AbstractAsyncContextManager[Store]", answer)
+        raise ConfigurationError(self._no_store(url))
+
+    # --- asking --------------------------------------------------------------------------------------------------
+
+    def _declared(self, hook: str, kind: type[T], **arguments: object) -> Iterator[tuple[str, list[T]]]:
+        for name in self._implementers(hook):
+            try:
+                # Walking through it is the plugin's code too, when it is a generator.
+                found = [_expect(item, kind) for item in cast("Iterable[object]", self._ask(name, hook, **arguments))]
+            except Exception as error:
+                self._put_aside(name, error)
+            else:
+                yield name, found
+
+    def _implementers(self, hook: str) -> list[str]:
+        """The plugins to ask: in the order of loading, save those that want to be first or last."""
+        found = sorted(getattr(self.manager.hook, hook).get_hookimpls(), key=lambda one: one.trylast - one.tryfirst)
+        return list(dict.fromkeys(implementation.plugin_name for implementation in found))
+
+    def _ask(self, name: str, hook: str, **arguments: object) -> object:
+        """One plugin's answer. One at a time, since an error out of a joint call would not say whose it is."""
+        others = [plugin for other, plugin in self.manager.list_name_plugin() if other != name]
+        answer: object = self.manager.subset_hook_caller(hook, remove_plugins=others)(**arguments)
+        if not isinstance(answer, list):  # A hook whose first result counts.
+            return answer
+        answers = cast("list[object]", answer)
+        return answers[0] if answers else ()
+
+    def _no_store(self, url: str) -> str:
+        # Only the scheme: what follows it may hold a password.
+        problem = f"no plugin opens storage_url {url.partition(':')[0] + ':'!r}"
+        aside = "; ".join(f"{name}: {reason}" for name, reason in self.set_aside.items())
+        return f"{problem}. Set aside: {aside}" if aside else f"{problem}: correct it, or install the plugin that does"
+
+    # --- loading and setting aside -------------------------------------------------------------------------------
+
+    def _load(self, entry: importlib.metadata.EntryPoint) -> None:
+        name = entry.name
+        if self.manager.has_plugin(name) or name in self.set_aside:
+            name = f"{entry.name} of {entry.value}"
+            self.set_aside[name] = f"another plugin is called {entry.name!r}"
+            return
+        if entry.dist is not None:
+            self._distributions[name] = entry.dist
+        try:
+            self.manager.register(entry.load(), name)
+        except (Exception, SystemExit) as error:
+            self._put_aside(name, error)
+
+    def _add(self, plugin: object) -> None:
+        name = base = getattr(plugin, "__name__", type(plugin).__name__)
+        number = 1
+        while self.manager.has_plugin(name):
+            number += 1
+            name = f"{base}-{number}"
+        try:
+            self.manager.register(plugin, name)
+        except Exception as error:
+            self._put_aside(name, error)
+
+    def _reject_unknown_hooks(self) -> None:
+        while True:
+            try:
+                return self.manager.check_pending()
+            except pluggy.PluginValidationError as error:
+                callers = self.manager.get_hookcallers(error.plugin) or []
+                unknown = ", ".join(caller.name for caller in callers if not caller.has_spec())
+                name = self.manager.get_name(error.plugin)
+                assert name is not None, "only registered plugins have pending hooks"
+                self._put_aside(name, f"implements {unknown}, which this version does not have")
+
+    def _put_aside(self, name: str, why: BaseException | str) -> None:
+        self.manager.unregister(name=name)
+        reason = why if isinstance(why, str) else _reason(why, self._distributions.get(name))
+        self.set_aside[name] = reason
+        if isinstance(why, str | ImportError | TrialogueError):
+            log.warning("plugin %s set aside: %s", name, reason)
+        else:  # A mistake in it, for whose author there is a traceback.
+            log.warning("plugin %s set aside: %s", name, reason, exc_info=why)
+
+    def _info(self, name: str, plugin: object) -> PluginInfo:
+        hooks = sorted(caller.name for caller in self.manager.get_hookcallers(plugin) or ())
+        source = self._distributions.get(name)
+        return PluginInfo(name, tuple(hooks), f"{source.name} {source.version}" if source else None)
+
+
+def load_plugins(*plugins: object, installed: bool = True, disabled: Collection[str] = ()) -> Plugins:
+    """Load ``plugins`` and, unless told otherwise, every entry point of the group ``trialogue`` that is not ``disabled``.
+
+    The objects come first, then what comes with Trialogue, then the others by name. Never raises because of a plugin.
+    """
+    loaded = Plugins()
+    for plugin in plugins:
+        loaded._add(plugin)
+    for entry in _entry_points() if installed else ():
+        if entry.name in disabled:
+            loaded.set_aside[entry.name] = "disabled by the configuration"
+        else:
+            loaded._load(entry)
+    loaded._reject_unknown_hooks()
+    return loaded
+
+
+def _entry_points() -> list[importlib.metadata.EntryPoint]:
+    def rank(entry: importlib.metadata.EntryPoint) -> tuple[bool, str, str]:
+        return (entry.dist is None or entry.dist.name != "trialogue", entry.name, entry.value)
+
+    return sorted(importlib.metadata.entry_points(group=GROUP), key=rank)
+
+
+def _expect(value: object, kind: type[T]) -> T:
+    if not isinstance(value, kind):
+        raise TypeError(f"a hook returned {value!r}, which is no {kind.__name__}")
+    return value
+
+
+def _unusable_name(names: Sequence[object], taken: Collection[str]) -> str | None:
+    """What is wrong with the first name that cannot be a model id's prefix."""
+    for name in names:
+        if not isinstance(name, str) or not re.fullmatch("[a-z0-9-]+", name):
+            return f"offers a provider called {name!r}: lower case letters, digits and hyphens make a name"
+        if name in taken or names.count(name) > 1:
+            return f"offers provider {name!r}, which is offered already"
+    return None
+
+
+def _reason(error: BaseException, distribution: importlib.metadata.Distribution | None) -> str:
+    """Why, in words for the operator."""
+    match error:
+        case ModuleNotFoundError(name=str(module)):
+            return f"needs `{module.partition('.')[0]}`: pip install {_requirement(module, distribution)}"
+        case ImportError():
+            return f"cannot be imported: {error}"
+        case TrialogueError():
+            return error.detail
+        case pluggy.PluginValidationError():
+            return " ".join(str(error).split())
+        case _:
+            return f"{type(error).__name__}: {error}"
+
+
+def _requirement(module: str, distribution: importlib.metadata.Distribution | None) -> str:
+    """What to install for ``module``: the extra of ``distribution`` that brings it, or the module's own name."""
+    wanted = re.sub(r"[-_.]+", "-", module.partition(".")[0]).lower()
+    for line in (distribution.requires or ()) if distribution else ():
+        match = re.match(r"""([\w.-]+).*;.*\bextra\s*==\s*['"]([\w.-]+)['"]""", line)
+        if distribution and match and re.sub(r"[-_.]+", "-", match[1]).lower() == wanted:
+            return f"'{distribution.name}[{match[2]}]'"
+    return wanted
