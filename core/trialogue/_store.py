@@ -204,6 +204,10 @@ class Store(ABC):
         """The newest leaf below ``message`` (the newest child, and so on down), or itself."""
 
     @abstractmethod
+    async def siblings(self, conversation: str, messages: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """For each of ``messages`` that is there, the ids that share its parent, oldest first, itself included."""
+
+    @abstractmethod
     async def search(self, owner: str, text: str, limit: int) -> Sequence[Hit]:
         """Messages of ``owner`` that match all words of ``text``, best first. No text is an error."""
 
@@ -215,6 +219,10 @@ class Store(ABC):
 
         Raises ``ConflictError`` when the address is taken.
         """
+
+    @abstractmethod
+    async def has_users(self) -> bool:
+        """Whether there is any account. Cheap: it is asked whenever registration is not open to everyone."""
 
     @abstractmethod
     async def user(self, user: str) -> User | None:

@@ -241,6 +241,14 @@ class MemoryStore(Store):
 
         return await self._call("leaf", effect)
 
+    async def siblings(self, conversation: str, messages: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        def effect() -> dict[str, tuple[str, ...]]:
+            row = self._rows.get(conversation)
+            found = [] if row is None else [row.message(name) for name in messages]
+            return {} if row is None else {m.id: row.children(m.parent) for m in found if m is not None}
+
+        return await self._call("siblings", effect)
+
     async def search(self, owner: str, text: str, limit: int) -> Sequence[Hit]:
         def effect() -> Sequence[Hit]:
             words = words_of(text)
@@ -262,6 +270,9 @@ class MemoryStore(Store):
             return stored
 
         return await self._call("add_user", effect, writes=True)
+
+    async def has_users(self) -> bool:
+        return await self._call("has_users", lambda: bool(self._users))
 
     async def user(self, user: str) -> User | None:
         def effect() -> User | None:
