@@ -6,6 +6,7 @@ is the only one, and while nobody waits there is none.
 
 from __future__ import annotations
 
+from math import floor
 from typing import NamedTuple
 
 import trio
@@ -46,12 +47,14 @@ class Pacer:
     async def run(self, task_status: trio.TaskStatus[None]) -> None:
         """Tick for ever."""
         task_status.started()
+        tick = 0
         while True:
             if not self._waiting:
                 await self._resting.park()
-            # Ticks lie on a grid, so that streams that wait again after their work do not drift apart.
-            now = trio.current_time()
-            await trio.sleep(self.window - now % self.window)
+            # Ticks lie on a grid, so that streams that wait again after their work do not drift apart. They are counted,
+            # because a quotient may be rounded down to the tick that just was.
+            tick = max(floor(trio.current_time() / self.window), tick) + 1
+            await trio.sleep_until(tick * self.window)
             self._ticks += 1
             self._waiting.unpark_all()
 

@@ -7,8 +7,10 @@ its error goes to a callback.
 
 from __future__ import annotations
 
+import gc
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import ExitStack, contextmanager
 from typing import NamedTuple, TypeVarTuple, Unpack
 from zlib import crc32
 
@@ -66,14 +68,16 @@ class Shards:
     async def run(self, child: Child) -> None:
         """Hold the nurseries until cancelled; then cancel them one by one."""
         specs = [ChildSpec(shard.name, shard.run) for shard in self._shards]
-        async with open_supervisor("shards", specs=specs):
-            child.below = self.tree
-            self._open = True
-            child.started()
-            try:
-                await trio.sleep_forever()
-            finally:
-                self._open = False
+        with ExitStack() as stack:
+            async with open_supervisor("shards", specs=specs):
+                child.below = self.tree
+                self._open = True
+                child.started()
+                try:
+                    await trio.sleep_forever()
+                finally:
+                    self._open = False
+                    stack.enter_context(_full_collections_put_off())
 
     def spawn(self, key: str, async_fn: Callable[[Unpack[_Args]], Awaitable[object]], *args: *_Args) -> None:
         """Start a task in the shard of ``key``. Raises ``ClosedError`` when the shards are not up, or stopping."""
@@ -112,3 +116,14 @@ class Shards:
         """Counts of tasks."""
         counts = [shard.live for shard in self._shards]
         return ShardStatistics(sum(counts), max(counts), self._spawned, self._crashed)
+
+
+@contextmanager
+def _full_collections_put_off() -> Generator[None]:
+    """Collect only what is young meanwhile: a full pass walks every task that is left, over and over."""
+    young, middle, full = gc.get_threshold()
+    gc.set_threshold(young, middle, 1_000_000)
+    try:
+        yield
+    finally:
+        gc.set_threshold(young, middle, full)

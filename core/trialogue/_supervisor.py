@@ -70,7 +70,8 @@ async def open_supervisor(
             finally:
                 await supervisor.stop()
     except BaseExceptionGroup as group:
-        raise unwrap(group) from None
+        single = unwrap(group)
+        raise single from single.__cause__
 
 
 class Supervisor:
@@ -136,7 +137,8 @@ class Supervisor:
         self.closed = True
         self._deciding.cancel()
         deadline = trio.current_time() + grace
-        with trio.move_on_at(deadline + PATIENCE, shield=True):
+        # Room for a few that do not end in time; beyond it the rest is cancelled without order.
+        with trio.move_on_at(deadline + 3 * PATIENCE, shield=True):
             for child in reversed(tuple(self.children.values())):
                 await child.halt(deadline, PATIENCE)
         for child in self.children.values():
@@ -195,8 +197,12 @@ class Supervisor:
                 f"{child.spec.name!r} of {self.name!r} failed: {self._budget.budget.intensity} restarts within"
                 f" {self._budget.budget.period:g} s did not help"
             ) from child.error
-        await self._halt_dependants(child)
-        self._put_off(child)
+        dependants = self._dependants(child)
+        for other in reversed(dependants):
+            await other.halt(trio.current_time(), PATIENCE)
+            if other.spec.restart == "temporary":
+                self.children.pop(other.spec.name, None)
+        self._put_off(child, dependants)
 
     def _dependants(self, child: Child) -> list[Child]:
         """Who is restarted with it, in starting order, itself excluded."""
@@ -209,19 +215,13 @@ class Supervisor:
             case "one_for_all":
                 return [other for other in everyone if other is not child]
 
-    async def _halt_dependants(self, child: Child) -> None:
-        for other in reversed(self._dependants(child)):
-            await other.halt(trio.current_time(), PATIENCE)
-            if other.spec.restart == "temporary":
-                self.children.pop(other.spec.name, None)
-
-    def _put_off(self, child: Child) -> None:
-        """Have it, and those who depend on it, started again after a while that grows with each failure in a row."""
+    def _put_off(self, child: Child, dependants: Sequence[Child]) -> None:
+        """Have them started again after a while that grows with each failure in a row."""
         now = trio.current_time()
         child.streak = 1 if now - child.began > self._budget.budget.period else child.streak + 1
         first, longest = BACKOFF
         wait = min(first * 2 ** (child.streak - 1), longest) * (0.5 + 0.5 * self._jitter())
-        for waiting in [child, *self._dependants(child)]:
+        for waiting in (child, *dependants):
             waiting.state, waiting.due = "waiting", now + wait
 
     async def _revive(self) -> None:
@@ -231,6 +231,7 @@ class Supervisor:
             if child.due <= trio.current_time():
                 child.restarts += 1
                 self._restarts += 1
-                if not await child.start(self._nursery):
+                up = await child.start(self._nursery)
+                if not up and self.children.get(child.spec.name) is child:
                     # In the grouped strategies this puts off the later ones too, and the loop passes them by.
                     await self._react(child)
