@@ -11,6 +11,8 @@ Layers, each importing only from those above it:
 Modules that begin with an underscore are not API; everything public is importable from here.
 """
 
+from trialogue._answer import Answer as Answer
+from trialogue._answer import fold_answer as fold_answer
 from trialogue._auth import Authenticator as Authenticator
 from trialogue._auth import Credentials as Credentials
 from trialogue._auth import Principal as Principal
@@ -33,6 +35,10 @@ from trialogue._commands import needs as needs
 from trialogue._cursor import Cursor as Cursor
 from trialogue._cursor import frame as frame
 from trialogue._cursor import parse_cursor as parse_cursor
+from trialogue._decide import Decision as Decision
+from trialogue._decide import decide as decide
+from trialogue._engine import Engine as Engine
+from trialogue._engine import open_engine as open_engine
 from trialogue._errors import BrokenError as BrokenError
 from trialogue._errors import ClosedError as ClosedError
 from trialogue._errors import ConfigurationError as ConfigurationError
@@ -76,6 +82,7 @@ from trialogue._events import event_type as event_type
 from trialogue._ids import is_id as is_id
 from trialogue._ids import new_id as new_id
 from trialogue._ids import seeded_ids as seeded_ids
+from trialogue._limits import Limits as Limits
 from trialogue._plugins import PluginInfo as PluginInfo
 from trialogue._plugins import Plugins as Plugins
 from trialogue._plugins import load_plugins as load_plugins
@@ -87,6 +94,16 @@ from trialogue._provider import Request as Request
 from trialogue._provider import ResponseStream as ResponseStream
 from trialogue._provider import TextPiece as TextPiece
 from trialogue._provider import UsagePiece as UsagePiece
+from trialogue._snapshot import RunView as RunView
+from trialogue._snapshot import Snapshot as Snapshot
+from trialogue._snapshot import encode_snapshot as encode_snapshot
+from trialogue._snapshot import frame_snapshot as frame_snapshot
+from trialogue._snapshot import take_snapshot as take_snapshot
+from trialogue._snapshot import with_siblings as with_siblings
+from trialogue._state import LiveRun as LiveRun
+from trialogue._state import State as State
+from trialogue._state import begin as begin
+from trialogue._state import evolve as evolve
 from trialogue._store import Claim as Claim
 from trialogue._store import ConversationPage as ConversationPage
 from trialogue._store import Done as Done
@@ -119,6 +136,7 @@ from trialogue._values import text_of as text_of
 from trialogue.hookspecs import hookimpl as hookimpl
 
 __all__ = [
+    "Answer",
     "Authenticator",
     "BrokenError",
     "CitationPart",
@@ -136,8 +154,10 @@ __all__ = [
     "Credentials",
     "Cursor",
     "DataPart",
+    "Decision",
     "Done",
     "EditMessage",
+    "Engine",
     "Entry",
     "Event",
     "Failure",
@@ -155,6 +175,8 @@ __all__ = [
     "InvalidError",
     "Known",
     "LimitError",
+    "Limits",
+    "LiveRun",
     "Message",
     "MessageAdded",
     "MessageRemoved",
@@ -190,8 +212,11 @@ __all__ = [
     "RunIncomplete",
     "RunInterrupted",
     "RunStarted",
+    "RunView",
     "Session",
     "Settings",
+    "Snapshot",
+    "State",
     "Status",
     "Stop",
     "StorageError",
@@ -212,17 +237,26 @@ __all__ = [
     "User",
     "Verdict",
     "View",
+    "begin",
+    "decide",
     "decode_event",
     "encode_event",
+    "encode_snapshot",
     "event_type",
+    "evolve",
+    "fold_answer",
     "frame",
+    "frame_snapshot",
     "hookimpl",
     "is_id",
     "load_plugins",
     "needs",
     "new_id",
     "normal_email",
+    "open_engine",
     "parse_cursor",
     "seeded_ids",
+    "take_snapshot",
     "text_of",
+    "with_siblings",
 ]

@@ -136,7 +136,7 @@ Command: TypeAlias = (
 )
 
 
-class Receipt(msgspec.Struct, frozen=True, omit_defaults=True):
+class Receipt(msgspec.Struct, frozen=True):
     """What a command did, kept with its id: every repeat gets the same one.
 
     ``seq`` is the number of its last event, or of the log's last one when it changed nothing.

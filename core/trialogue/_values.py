@@ -105,7 +105,7 @@ class Settings(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     seed: int | None = None
 
 
-class Message(msgspec.Struct, frozen=True, omit_defaults=True):
+class Message(msgspec.Struct, frozen=True):
     """A node of a conversation's tree; ``parent`` is ``None`` at a root. Editing makes a sibling."""
 
     id: str
@@ -127,7 +127,7 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     metadata: dict[str, Any] | None = None  # Any JSON value: the client's own.
 
 
-class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
+class Conversation(msgspec.Struct, frozen=True):
     """The durable thing with an id; everything about it except its messages."""
 
     id: str
@@ -149,7 +149,7 @@ class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
     deleted_at: datetime | None = None
 
 
-class Model(msgspec.Struct, frozen=True, omit_defaults=True):
+class Model(msgspec.Struct, frozen=True):
     """A model as a provider offers it. ``id`` is ``provider:model``."""
 
     id: str

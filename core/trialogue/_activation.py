@@ -1,0 +1,229 @@
+"""An activation: one in-memory incarnation of a conversation, from a claim until it is passivated, fenced or crashes.
+
+It holds the state, numbers and encodes what is appended, and keeps it until the flusher has it committed. Nothing leaves it
+before that: the tail and the replies are served from ``committed`` only (I5). Whoever appends never waits for storage.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+
+import trio
+
+from trialogue._answer import Answer
+from trialogue._commands import Known, Receipt
+from trialogue._cursor import frame
+from trialogue._errors import TrialogueError
+from trialogue._events import (
+    Entry,
+    Event,
+    MessageAdded,
+    MessageRemoved,
+    MessageRevised,
+    PartDelta,
+    PartEnded,
+    PartStarted,
+    RunCancelled,
+    RunCompleted,
+    RunFailed,
+    RunIncomplete,
+    RunInterrupted,
+    RunStarted,
+    UsageReported,
+    encode_event,
+    event_type,
+)
+from trialogue._reply import Reply
+from trialogue._state import State, encode_state, evolve
+from trialogue._store import Done, Flush
+from trialogue._tail import Tail
+from trialogue._values import Message
+
+
+class Activation:
+    """State and unflushed work of one conversation, owned by ``node`` at ``epoch``."""
+
+    def __init__(
+        self,
+        node: str,
+        epoch: int,
+        flush: int,
+        state: State,
+        tail: Tail,
+        generation: int,
+        mark: Callable[[Activation], None],
+    ) -> None:
+        self.node = node
+        self.epoch = epoch
+        self.state = state
+        self.tail = tail
+        #: The answer being written; its base is the row as it was when the run began.
+        self.answer: Answer | None = None
+        #: Why it can no longer be used, once it cannot.
+        self.gone: TrialogueError | None = None
+        #: Told when it is gone.
+        self.on_gone: Callable[[], None] = lambda: None
+        self.pending_bytes = 0
+        self._generation = generation
+        self._mark = mark
+        self._flush = flush
+        self._clear()
+        self._in_flight: Flush | None = None
+        self._in_flight_bytes = 0
+        self._in_flight_since = 0.0
+        # Replies in the order of their sequence numbers; each waits for its number to be committed.
+        self._replies: deque[tuple[int, Reply[Receipt], Receipt]] = deque()
+        # Receipts not yet in the store, for commands repeated meanwhile.
+        self.receipts: dict[str, Done] = {}
+        self._committed = trio.Event()
+
+    def __repr__(self) -> str:
+        return f"<Activation {self.state.header.id} epoch={self.epoch} next={self.state.next_seq} gone={self.gone}>"
+
+    def _clear(self) -> None:
+        self._entries: list[Entry] = []
+        self._rows: dict[str, Message] = {}
+        self._removed: list[str] = []
+        self._done: list[Done] = []
+        self._changed = False
+        self._since = 0.0
+
+    @property
+    def id(self) -> str:
+        """The conversation."""
+        return self.state.header.id
+
+    @property
+    def settled(self) -> bool:
+        """Whether everything appended is committed."""
+        return self._in_flight is None and not self._entries
+
+    # --- appending -----------------------------------------------------------------------------------------------
+
+    def append(self, events: Sequence[Event], done: Done | None = None) -> None:
+        """Number, encode and fold ``events``, and leave them for the next flush, together with ``done``."""
+        if not events or self.gone:
+            return
+        if not self._entries:
+            self._since = time.perf_counter()
+        for event in events:
+            data = encode_event(event)
+            self._entries.append(Entry(self.state.next_seq, self.epoch, event_type(event), data))
+            self.pending_bytes += len(data)
+            self.state = evolve(self.state, event)
+            self._project(event)
+        if self.state.run is None:
+            self.answer = None
+        if done is not None:
+            self._done.append(done)
+            self.receipts[done.command] = done
+        self._mark(self)
+
+    def _project(self, event: Event) -> None:
+        match event:
+            case PartDelta() | PartStarted() | PartEnded() | UsageReported():
+                if self.answer is not None:
+                    self.answer.apply(event)
+                return
+            case MessageAdded(message) | MessageRevised(message):
+                self._rows[message.id] = message
+                if message.status == "in_progress":
+                    self.answer = Answer(message)
+            case MessageRemoved(message):
+                self._removed.append(message)
+            case RunStarted() | RunCompleted() | RunIncomplete() | RunFailed() | RunCancelled() | RunInterrupted():
+                if self.answer is not None:
+                    self.answer.apply(event)
+                    self._rows[self.answer.id] = self.answer.message()
+            case _:
+                pass
+        self._changed = True
+
+    def resume_from(self, known: Known) -> None:
+        """Have the message a command named at hand, should the command go on with it as an answer."""
+        for message in known.messages.values():
+            if message.role == "assistant" and self.state.run is None:
+                self.answer = Answer(message)
+
+    def reply_when_committed(self, reply: Reply[Receipt], receipt: Receipt) -> None:
+        """Fill in ``reply`` as soon as everything appended so far is committed: at once, if it is."""
+        if self.gone:
+            reply.fail(self.gone)
+        elif self.settled:
+            reply.set(receipt)
+        else:
+            self._replies.append((self.state.next_seq, reply, receipt))
+
+    async def wait_settled(self) -> None:
+        """Wait until everything appended before the call is committed. Raises what ``gone`` says."""
+        target = self.state.next_seq
+        while self.gone is None and self.tail.next_seq < target:
+            await self._committed.wait()
+        if self.gone:
+            raise self.gone
+
+    async def wait_room(self, limit: int) -> None:
+        """Wait until no more than ``limit`` bytes wait for the store."""
+        while self.pending_bytes > limit and not self.gone:
+            await self._committed.wait()
+
+    # --- for the flusher -----------------------------------------------------------------------------------------
+
+    def take_flush(self) -> Flush | None:
+        """Everything appended since the last one; ``None`` when there is nothing or one is in flight."""
+        if not self._entries or self._in_flight is not None or self.gone:
+            return None
+        self._flush += 1
+        self._in_flight = Flush(
+            conversation=self.id,
+            node=self.node,
+            epoch=self.epoch,
+            number=self._flush,
+            entries=tuple(self._entries),
+            header=self.state.header if self._changed else None,
+            snapshot=encode_state(self.state) if self._changed else None,
+            unfinished=self.state.unfinished if self._changed else None,
+            messages=tuple(self._rows.values()),
+            removed=tuple(self._removed),
+            done=tuple(self._done),
+        )
+        self._in_flight_bytes = self.pending_bytes
+        self._in_flight_since = self._since
+        self._clear()
+        return self._in_flight
+
+    def committed(self) -> float:
+        """The flush in flight is durable: show it, answer for it. Returns how long its first entry waited."""
+        flush, self._in_flight = self._in_flight, None
+        assert flush is not None
+        self.pending_bytes -= self._in_flight_bytes
+        for done in flush.done:
+            self.receipts.pop(done.command, None)
+        next_seq = flush.entries[-1].seq + 1
+        self.tail.publish([frame(self._generation, entry) for entry in flush.entries])
+        while self._replies and self._replies[0][0] <= next_seq:
+            _, reply, receipt = self._replies.popleft()
+            reply.set(receipt)
+        self._wake()
+        if self._entries:
+            self._mark(self)
+        return time.perf_counter() - self._in_flight_since
+
+    def refuse(self, error: TrialogueError) -> None:
+        """The store cannot take the flush now: those who wait are told; the flush itself is tried again."""
+        while self._replies:
+            self._replies.popleft()[1].fail(error)
+
+    def end(self, error: TrialogueError) -> None:
+        """It can no longer be used; what was not committed was never shown, and is told to those who wait."""
+        if self.gone is None:
+            self.gone = error
+            self.refuse(error)
+            self._wake()
+            self.on_gone()
+
+    def _wake(self) -> None:
+        self._committed.set()
+        self._committed = trio.Event()

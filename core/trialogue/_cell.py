@@ -1,0 +1,234 @@
+"""A cell: the actor of one conversation. A small record with a mailbox, and a task only while commands wait.
+
+Commands are handled one after the other, each to its end: activate if need be, load what the command has to know, decide,
+append, and answer once the append is committed. A run is a task beside it. A crash drops the activation, whose uncommitted
+work nobody has seen, and the next command begins from the log; too many crashes park the conversation.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+import msgspec
+import trio
+
+from trialogue._activate import activate
+from trialogue._activation import Activation
+from trialogue._budget import Budget, RestartBudget
+from trialogue._commands import Command, Known, Receipt, Recover, Stop, needs
+from trialogue._decide import decide
+from trialogue._errors import (
+    BrokenError,
+    ClosedError,
+    ConflictError,
+    FaultedError,
+    ThrottledError,
+    TrialogueError,
+)
+from trialogue._node import Node
+from trialogue._reply import Reply
+from trialogue._run import Run
+from trialogue._store import Done
+from trialogue._values import Message
+
+_encoder = msgspec.json.Encoder()
+_log = logging.getLogger("trialogue.cell")
+
+
+@dataclass(slots=True)
+class Letter:
+    """A command in a mailbox, with the reply its sender waits for; a bare wake-up has none."""
+
+    command: Command | None
+    reply: Reply[Receipt] = field(default_factory=lambda: Reply[Receipt]())
+    #: The run this command ended, which its sender may want to see gone.
+    ended: Run | None = None
+
+
+class Cell:
+    """The owner of one conversation on this node."""
+
+    __slots__ = ("_budget", "_mailbox", "_node", "_working", "activation", "faulted", "id", "run", "used_at")
+
+    def __init__(self, node: Node, conversation: str) -> None:
+        self.id = conversation
+        self.activation: Activation | None = None
+        #: The run that is being written, or the last one.
+        self.run: Run | None = None
+        #: Set when it crashed too often: it is parked until the process starts anew.
+        self.faulted = False
+        self.used_at = trio.current_time()
+        self._node = node
+        self._mailbox: deque[Letter] = deque()
+        self._working = False
+        limits = node.limits
+        self._budget = RestartBudget(Budget(limits.crashes, limits.crash_period))
+
+    def __repr__(self) -> str:
+        return f"<Cell {self.id} {self.phase} waiting={len(self._mailbox)} run={self.run}>"
+
+    @property
+    def phase(self) -> str:
+        """``faulted``, ``running``, ``working``, ``active`` or ``idle``, for whoever looks."""
+        if self.faulted:
+            return "faulted"
+        if self.run is not None and not self.run.ended.is_set():
+            return "running"
+        if self._working:
+            return "working"
+        return "active" if self.activation else "idle"
+
+    @property
+    def waiting(self) -> int:
+        """Commands in the mailbox."""
+        return len(self._mailbox)
+
+    def may_rest(self) -> bool:
+        """Whether nothing would be lost by dropping the activation now."""
+        activation = self.activation
+        if self._working or self._mailbox or self.phase == "running":
+            return False
+        return activation is None or activation.gone is not None or (activation.settled and not activation.state.run)
+
+    # --- the mailbox ---------------------------------------------------------------------------------------------
+
+    def post(self, letter: Letter) -> None:
+        """Put a letter into the mailbox. Raises ``ThrottledError`` when it is full, ``FaultedError``, ``ClosedError``."""
+        if self.faulted:
+            raise FaultedError(f"conversation {self.id} failed too often and is parked: ask the operator to restart")
+        if len(self._mailbox) >= self._node.limits.mailbox:
+            raise ThrottledError(f"{len(self._mailbox)} commands wait in this conversation", retry_after=1)
+        self.used_at = trio.current_time()
+        self._mailbox.append(letter)
+        if not self._working:
+            self._node.shards.spawn(self.id, self._work)
+            self._working = True
+
+    async def _work(self) -> None:
+        try:
+            while self._mailbox and not self.faulted:
+                await self._open(self._mailbox.popleft())
+        finally:
+            self._working = False
+            self.used_at = trio.current_time()
+            self._refuse(ClosedError("the server is stopping: send it again in a moment", retry_after=1))
+
+    async def _open(self, letter: Letter) -> None:
+        try:
+            await self._handle(letter)
+        except TrialogueError as error:
+            letter.reply.fail(error)
+        except trio.Cancelled:
+            letter.reply.fail(ClosedError("the server is stopping: send it again in a moment", retry_after=1))
+            raise
+        except Exception as error:
+            letter.reply.fail(BrokenError("this failed on our side and had no effect: send it again"))
+            self.crashed(error)
+
+    def _refuse(self, error: TrialogueError) -> None:
+        while self._mailbox:
+            self._mailbox.popleft().reply.fail(error)
+
+    # --- one command ---------------------------------------------------------------------------------------------
+
+    async def _handle(self, letter: Letter) -> None:
+        activation = await self._activated()
+        if letter.command is None:
+            return
+        digest = _digest(letter.command)
+        done = activation.receipts.get(letter.command.id) or await self._node.store.receipt(self.id, letter.command.id)
+        if done is not None:
+            if done.digest != digest:
+                raise ConflictError(f"the id {letter.command.id!r} was used for another command: choose a new one")
+            activation.reply_when_committed(letter.reply, done.receipt)
+            return
+        known = await self._known(activation, letter.command)
+        if isinstance(letter.command, Stop):
+            letter.ended = self.run
+        self._take(activation, letter, known, digest)
+
+    def _take(self, activation: Activation, letter: Letter, known: Known, digest: bytes) -> None:
+        assert letter.command is not None
+        decision = decide(activation.state, letter.command, known)
+        activation.resume_from(known)
+        activation.append(decision.events, Done(letter.command.id, digest, decision.receipt))
+        activation.reply_when_committed(letter.reply, decision.receipt)
+        self.follow()
+
+    async def _known(self, activation: Activation, command: Command) -> Known:
+        ids = needs(command)
+        if not ids:
+            return Known()
+        # What was appended but not committed cannot be read back yet.
+        await activation.wait_settled()
+        messages: dict[str, Message] = {}
+        above: set[str] = set()
+        head = activation.state.header.head
+        for message in ids:
+            found = await self._node.store.message(message)
+            if found is not None:
+                messages[message] = found
+            if head is not None and await self._node.store.is_above(self.id, message, head):
+                above.add(message)
+        return Known(messages, frozenset(above))
+
+    # --- its activation and its run ------------------------------------------------------------------------------
+
+    async def _activated(self) -> Activation:
+        if self.activation is None or self.activation.gone is not None:
+            self.activation = await activate(self._node, self.id)
+            self.activation.on_gone = self.follow
+            self._recover(self.activation)
+        return self.activation
+
+    def _recover(self, activation: Activation) -> None:
+        """Whoever ran what is live here is gone: this is a new claim. Close it and, where possible, go on with it."""
+        run = activation.state.run
+        if run is None and not activation.state.inbox:
+            return
+        model = self._node.catalog.describe(run.model) if run else None
+        resume = model is not None and self._node.limits.recovery == "continue" and "continues" in model.capabilities
+        command = Recover(self._node.new_id(), self._node.now(), self._node.new_id(), resume)
+        activation.append(decide(activation.state, command, Known()).events)
+        self.follow()
+
+    def follow(self) -> None:
+        """Let the running task be the one the state calls for: end one that is over, start one that is due."""
+        activation = self.activation
+        live = activation.state.run if activation is not None and activation.gone is None else None
+        if self.run is not None and (live is None or live.run != self.run.id):
+            self.run.scope.cancel()
+        if activation is not None and live is not None and (self.run is None or live.run != self.run.id):
+            self.run = Run(self._node, activation, live)
+            self._node.shards.spawn(self.id, self._execute, self.run)
+
+    async def _execute(self, run: Run) -> None:
+        await run.execute()
+        self.used_at = trio.current_time()
+        self.follow()
+
+    def crashed(self, error: Exception) -> None:
+        """Drop the activation, and park the conversation when this happens too often. Never escalates."""
+        _log.error("conversation %s crashed", self.id, exc_info=error)
+        activation, self.activation = self.activation, None
+        if activation is not None:
+            activation.end(BrokenError("this failed on our side and may not have had an effect: send it again"))
+        if self.run is not None:
+            self.run.scope.cancel()
+        if not self._budget.spend():
+            self.faulted = True
+            self._refuse(FaultedError(f"conversation {self.id} failed too often and is parked"))
+        elif activation is not None and activation.state.unfinished:
+            self.post(Letter(None))
+
+
+def _digest(command: Command) -> bytes:
+    """What the command asks for, without what a retry may have chosen anew: its time and its fresh ids."""
+    asked = msgspec.to_builtins(command)
+    for name in ("at", "run", "answer", "message", "seen"):
+        if name != "run" or not isinstance(command, Stop):
+            asked.pop(name, None)
+    return sha256(_encoder.encode(asked)).digest()

@@ -1,0 +1,68 @@
+"""What a model is shown: the end of the branch that fits its context, oldest first.
+
+Read from the log's rows page by page from the leaf upwards, so that a turn costs what the context holds and not what the
+conversation does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from trialogue._errors import NotFoundError
+from trialogue._provider import Request
+from trialogue._state import LiveRun
+from trialogue._store import Store
+from trialogue._values import Conversation, Message, Model, text_of
+
+#: Messages read at once. Most conversations fit into one page.
+PAGE = 32
+#: Code points per token, on the careful side for English and code; other scripts have fewer.
+CODE_POINTS_PER_TOKEN = 3
+#: Tokens a message costs besides its text.
+OVERHEAD = 6
+
+
+def estimate_tokens(text: str) -> int:
+    """A careful estimate of how many tokens a text takes, where no tokenizer is at hand."""
+    return len(text) // CODE_POINTS_PER_TOKEN + OVERHEAD
+
+
+async def build_request(store: Store, conversation: Conversation, run: LiveRun, model: Model, share: float) -> Request:
+    """The request whose response is the answer ``run`` is to write. Everything up to it must be committed.
+
+    Raises ``NotFoundError`` when the answer was removed meanwhile, ``StorageError``.
+    """
+    budget = int(model.context_tokens * share) - estimate_tokens(conversation.system or "")
+    branch = await _branch(store, conversation.id, run.message, budget)
+    if not branch:
+        raise NotFoundError(f"the answer {run.message!r} is not there any more")
+    *history, answer = branch
+    return Request(
+        model=model.name,
+        messages=tuple(_from_user(history)),
+        settings=run.settings,
+        system=conversation.system,
+        prefix=text_of(answer.parts),
+    )
+
+
+async def _branch(store: Store, conversation: str, leaf: str, budget: int) -> Sequence[Message]:
+    kept: list[Message] = []  # newest first
+    wanted: str | None = leaf
+    while wanted is not None:
+        page = await store.path(conversation, wanted, PAGE)
+        for message in reversed(page):
+            budget -= estimate_tokens(text_of(message.parts))
+            # The answer and what it answers are always shown, however long: the provider then says it is too long.
+            if budget < 0 and len(kept) >= 2:
+                return kept[::-1]
+            kept.append(message)
+        wanted = page[0].parent if page else None
+    return kept[::-1]
+
+
+def _from_user(history: Sequence[Message]) -> Sequence[Message]:
+    """What can be shown of it: no empty answers, and a user's message first, as most models want it."""
+    said = [message for message in history if message.role != "assistant" or text_of(message.parts)]
+    first = next((place for place, message in enumerate(said) if message.role == "user"), len(said))
+    return said[first:]

@@ -1,0 +1,254 @@
+"""The engine: a node's conversations, as a server sees them. Opened once per process, over one store.
+
+It supervises the services below it (pacer, flusher, shards, housekeeping), keeps the registry of cells, and hands commands
+to mailboxes and tails to readers. Reads come from the store; only commands touch a cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from hashlib import sha256
+
+import msgspec
+import trio
+
+from trialogue._catalog import Catalog
+from trialogue._cell import Cell, Letter
+from trialogue._child import ChildSpec
+from trialogue._commands import Command, CreateConversation, Receipt
+from trialogue._cursor import Cursor, parse_cursor
+from trialogue._decide import create
+from trialogue._errors import ClosedError, ConflictError, NotFoundError
+from trialogue._events import Entry, encode_event, event_type
+from trialogue._flusher import Flusher
+from trialogue._housekeeping import Housekeeping
+from trialogue._ids import new_id
+from trialogue._limits import Limits
+from trialogue._node import Node, utc_now
+from trialogue._pacer import Pacer
+from trialogue._provider import Provider
+from trialogue._shards import Shards
+from trialogue._snapshot import Snapshot, frame_snapshot, take_snapshot
+from trialogue._store import Done, Store
+from trialogue._supervisor import Supervisor, open_supervisor
+from trialogue._tail import Tail
+from trialogue._values import Model
+
+_encoder = msgspec.json.Encoder()
+
+
+class Engine:
+    """Conversations of one node. Made by ``open_engine``."""
+
+    def __init__(self, node: Node) -> None:
+        self.store = node.store
+        #: Set while stopping: nothing new is begun.
+        self.draining = False
+        self._node = node
+        # The registry: id -> the conversation's owner in this process.
+        self._cells: dict[str, Cell] = {}
+        self._supervisor: Supervisor | None = None
+
+    def __repr__(self) -> str:
+        return f"<Engine {self._node.id} cells={len(self._cells)} draining={self.draining}>"
+
+    # --- commands ------------------------------------------------------------------------------------------------
+
+    async def create(self, command: CreateConversation) -> Receipt:
+        """Begin a conversation; a repeat is answered as the first time.
+
+        Raises ``ConflictError`` (the id was used for another), ``ClosedError`` (stopping), ``StorageError``.
+        """
+        self._open_for_work()
+        event = create(command)
+        digest = sha256(_encoder.encode((command.owner, command.title, command.model, command.system))).digest()
+        done = Done(command.id, digest, Receipt(0))
+        entry = Entry(0, 1, event_type(event), encode_event(event))
+        first = await self.store.create(event.conversation, self._node.id, entry, done)
+        if first.digest != digest:
+            raise ConflictError(f"the id {command.id!r} was used for another conversation: choose a new one")
+        return first.receipt
+
+    async def submit(self, conversation: str, command: Command) -> Receipt:
+        """Have ``command`` take effect, once; returns when it is committed, and for a ``Stop`` when the run is gone.
+
+        A caller that is cancelled does not take the command back. Raises ``NotFoundError`` (conversation or message),
+        ``InvalidError``, ``ConflictError`` (version, state, or an id used otherwise), ``ThrottledError`` (mailbox full),
+        ``ClosedError`` (stopping), ``FaultedError`` (parked), ``FencedError`` (a newer owner), ``StorageError`` and
+        ``BrokenError`` (on our side: repeating it with the same id is safe, and tells whether it took effect).
+        """
+        self._open_for_work()
+        if self._node.flusher.failing is not None:
+            raise self._node.flusher.failing
+        letter = Letter(command)
+        self._cell(conversation).post(letter)
+        receipt = await letter.reply.wait()
+        if letter.ended is not None and letter.ended.id == receipt.run:
+            await letter.ended.ended.wait()
+        return receipt
+
+    def _open_for_work(self) -> None:
+        if self.draining:
+            raise ClosedError("the server is stopping: try again in a moment", retry_after=2)
+
+    def _cell(self, conversation: str) -> Cell:
+        cell = self._cells.get(conversation)
+        if cell is None:
+            cell = self._cells[conversation] = Cell(self._node, conversation)
+        return cell
+
+    def wake(self, conversation: str) -> None:
+        """Activate a conversation, so that what is unfinished in it goes on."""
+        if not self.draining:
+            self._cell(conversation).post(Letter(None))
+
+    # --- reading -------------------------------------------------------------------------------------------------
+
+    async def snapshot(self, conversation: str, limit: int = 50) -> Snapshot:
+        """The conversation as committed now, with its last ``limit`` messages. Raises ``NotFoundError``."""
+        return await take_snapshot(self.store, conversation, limit)
+
+    async def watch(self, conversation: str) -> Tail:
+        """The shared tail of a conversation: hold on to it while you read. Raises ``NotFoundError``."""
+        tail = self._node.tails.get(conversation)
+        if tail is None:
+            position = await self.store.position(conversation)
+            if position is None:
+                raise NotFoundError(f"there is no conversation {conversation!r}")
+            tail = self._node.tail(conversation, position[1])
+        return tail
+
+    async def resume(self, conversation: str, cursor: str | None, limit: int = 50) -> tuple[bytes, int]:
+        """The first bytes of an event stream, and the number of the event that comes next.
+
+        Without a cursor a ``snapshot`` event; with one that can be continued, nothing; else ``reset`` and a snapshot.
+        Raises ``InvalidError`` (not a cursor), ``NotFoundError``, ``StorageError``.
+        """
+        reason = None
+        if cursor is not None:
+            parsed = parse_cursor(cursor)
+            reason = await self._why_not(conversation, parsed)
+            if reason is None:
+                return b"", parsed.seq + 1
+        snapshot = await self.snapshot(conversation, limit)
+        reset = b"" if reason is None else b'event: reset\ndata: {"type":"reset","reason":"%b"}\n\n' % reason.encode()
+        return reset + frame_snapshot(snapshot), snapshot.seq + 1
+
+    async def _why_not(self, conversation: str, cursor: Cursor) -> str | None:
+        """Why reading cannot go on at a cursor; ``None`` when it can."""
+        position = await self.store.position(conversation)
+        if position is None:
+            raise NotFoundError(f"there is no conversation {conversation!r}")
+        floor, next_seq = position
+        if cursor.generation != self.store.generation:
+            return "the storage was replaced since"
+        if cursor.seq + 1 < floor:
+            return "the events after it were folded into messages since"
+        entries = await self.store.events(conversation, cursor.seq, 1)
+        if cursor.seq >= next_seq or not entries or entries[0].seq != cursor.seq or entries[0].epoch != cursor.epoch:
+            return "it is not of this log"
+        return None
+
+    # --- models --------------------------------------------------------------------------------------------------
+
+    async def models(self) -> Sequence[Model]:
+        """The models of all providers; one that fails to list them is left out."""
+        return await self._node.catalog.models()
+
+    def resolve(self, model: str | None) -> str:
+        """The full ``provider:model`` id, the default for ``None``. Raises ``InvalidError`` when nobody serves it."""
+        return self._node.catalog.resolve(model)
+
+    @property
+    def default_model(self) -> str | None:
+        """The id that ``None`` stands for."""
+        return self._node.catalog.default
+
+    # --- its life ------------------------------------------------------------------------------------------------
+
+    async def drain(self, grace: float) -> None:
+        """Take no new work, and wait up to ``grace`` seconds for the runs that are live.
+
+        What is still running then stays unfinished in the log and is gone on with after the next start.
+        """
+        self.draining = True
+        with trio.move_on_after(grace):
+            for cell in tuple(self._cells.values()):
+                while cell.run is not None and not cell.run.ended.is_set():
+                    await cell.run.ended.wait()
+
+    def rest(self, idle: float) -> int:
+        """Drop the cells that have had nothing to do for ``idle`` seconds; returns how many."""
+        horizon = trio.current_time() - idle
+        quiet = [cell for cell in self._cells.values() if cell.used_at <= horizon and cell.may_rest()]
+        for cell in quiet:
+            if not cell.faulted:
+                del self._cells[cell.id]
+        return len(quiet)
+
+    def crashed(self, key: str, error: Exception) -> None:
+        """A task of conversation ``key`` raised."""
+        cell = self._cells.get(key)
+        if cell is not None:
+            cell.crashed(error)
+
+    def statistics(self) -> dict[str, object]:
+        """Figures of everything that queues."""
+        node = self._node
+        phases: dict[str, int] = {}
+        for cell in self._cells.values():
+            phases[cell.phase] = phases.get(cell.phase, 0) + 1
+        return {
+            "cells": phases,
+            "mailboxes": sum(cell.waiting for cell in self._cells.values()),
+            "tails": len(node.tails),
+            "flusher": msgspec.to_builtins(node.flusher.statistics()),
+            "store": msgspec.to_builtins(node.store.statistics()),
+            "pacer": node.pacer.statistics()._asdict(),
+            "shards": node.shards.statistics()._asdict(),
+        }
+
+    def tree(self) -> str:
+        """What is alive: services, busy shards, and the cells that are not idle, a line each."""
+        lines = self._supervisor.tree() if self._supervisor else []
+        rows = [f"{'  ' * depth}{name} [{state}] restarts={restarts}" for depth, name, state, restarts in lines]
+        return "\n".join([*rows, *(f"  {cell!r}" for cell in self._cells.values() if cell.phase != "idle")])
+
+
+@asynccontextmanager
+async def open_engine(
+    store: Store,
+    providers: Sequence[Provider],
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+    *,
+    default_model: str | None = None,
+    node: str | None = None,
+    now: Callable[[], datetime] = utc_now,
+    ids: Callable[[], str] = new_id,
+) -> AsyncGenerator[Engine]:
+    """Start the services, take up what an earlier process left unfinished, and stop in order when the block ends.
+
+    ``node`` must be new for each incarnation. ``now`` and ``ids`` are for simulations. Leaving the block does not wait for
+    live runs: call ``drain`` first.
+    """
+    engine: Engine
+    flusher = Flusher(store, limits.last_flush)
+    shards = Shards(lambda key, error: engine.crashed(key, error))
+    catalog = Catalog(providers, default_model)
+    parts = Node(node or ids(), store, catalog, limits, flusher, Pacer(limits.window), shards, now, ids)
+    engine = Engine(parts)
+    housekeeping = Housekeeping(engine, parts)
+    specs = [
+        ChildSpec("flusher", flusher.run),
+        ChildSpec("pacer", parts.pacer.run),
+        ChildSpec("shards", shards.run),
+        ChildSpec("housekeeping", housekeeping.run),
+    ]
+    try:
+        async with open_supervisor("engine", "rest_for_one", specs=specs) as engine._supervisor:
+            yield engine
+    finally:
+        engine.draining = True
+        await catalog.aclose()

@@ -1,0 +1,141 @@
+"""The flusher: natural group commit for all conversations of a node.
+
+While idle it starts at once; while a flush is in flight everything new accumulates and goes with the next one. No timer: the
+store's own speed sets the size of a batch. It outlives every writer and ends only when nothing waits.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Sequence
+
+import msgspec
+import trio
+
+from trialogue._activation import Activation
+from trialogue._child import Child
+from trialogue._errors import FencedError, StorageError
+from trialogue._store import Flush, Store, Verdict
+
+#: Waits between attempts at a flush that the store refuses, in seconds: first and longest.
+RETRY = (0.05, 1.0)
+#: Conversations in one commit; more wait for the next, so that one commit stays short.
+MOST = 512
+
+_log = logging.getLogger("trialogue.flusher")
+
+
+class FlusherStatistics(msgspec.Struct, frozen=True):
+    """What waits and what was done. Gate times are seconds from an append to its commit, over the last flushes."""
+
+    dirty: int
+    commits: int
+    flushes: int
+    entries: int
+    fenced: int
+    gate_p50: float
+    gate_p99: float
+    #: What the store said last, while it refuses.
+    failing: str | None
+
+
+class Flusher:
+    """Commits what activations append. ``mark`` may be called from anywhere in the loop and never waits."""
+
+    def __init__(self, store: Store, last_flush: float = 5.0) -> None:
+        self._store = store
+        self._last_flush = last_flush
+        # A dict for its order: who was marked first is flushed first.
+        self._dirty: dict[Activation, None] = {}
+        self._wake = trio.Event()
+        self._commits = self._flushes = self._entries = self._fenced = 0
+        # Enough for a p99 over some thousand flushes.
+        self._gate: deque[float] = deque(maxlen=4096)
+        #: Why the store refuses, while it does.
+        self.failing: StorageError | None = None
+
+    def __repr__(self) -> str:
+        return f"<Flusher dirty={len(self._dirty)} commits={self._commits} failing={self.failing}>"
+
+    def mark(self, activation: Activation) -> None:
+        """``activation`` has something to flush."""
+        self._dirty[activation] = None
+        self._wake.set()
+
+    async def run(self, child: Child) -> None:
+        """Flush until cancelled, then what is left, for a bounded time."""
+        child.started()
+        try:
+            while True:
+                await self._next()
+        finally:
+            with trio.move_on_after(self._last_flush, shield=True):
+                while self._dirty:
+                    await self._next()
+
+    async def _next(self) -> None:
+        while not self._dirty:
+            await self._wake.wait()
+            self._wake = trio.Event()
+        batch: list[tuple[Activation, Flush]] = []
+        for activation in tuple(self._dirty)[:MOST]:
+            del self._dirty[activation]
+            flush = activation.take_flush()
+            if flush is not None:
+                batch.append((activation, flush))
+        if batch:
+            verdicts = await self._append([flush for _, flush in batch], [activation for activation, _ in batch])
+            self._settle(batch, verdicts)
+
+    async def _append(self, flushes: Sequence[Flush], activations: Sequence[Activation]) -> Sequence[Verdict]:
+        """Append until the store takes it. The same flushes under the same numbers, so that a repeat is harmless (I6)."""
+        wait, longest = RETRY
+        while True:
+            try:
+                verdicts = await self._store.append(flushes)
+            except Exception as error:
+                self._refused(error, activations)
+                await trio.sleep(wait)
+                wait = min(wait * 2, longest)
+            else:
+                if self.failing is not None:
+                    _log.warning("the store writes again")
+                self.failing = None
+                return verdicts
+
+    def _refused(self, error: Exception, activations: Sequence[Activation]) -> None:
+        # A store that raises anything else is broken in a way it does not know; its callers are told the same.
+        told = error if isinstance(error, StorageError) else StorageError(f"the store failed: {error!r}", retry_after=1)
+        if self.failing is None:
+            _log.error("the store refuses to write, trying again: %s", told, exc_info=error)
+        self.failing = told
+        for activation in activations:
+            activation.refuse(told)
+
+    def _settle(self, batch: Sequence[tuple[Activation, Flush]], verdicts: Sequence[Verdict]) -> None:
+        self._commits += 1
+        for (activation, flush), verdict in zip(batch, verdicts, strict=True):
+            if activation.gone is not None:
+                continue
+            if verdict == "fenced":
+                self._fenced += 1
+                activation.end(FencedError(f"conversation {activation.id} has a newer owner: send it again"))
+                continue
+            self._flushes += 1
+            self._entries += len(flush.entries)
+            self._gate.append(activation.committed())
+
+    def statistics(self) -> FlusherStatistics:
+        """Counts, and how long the gate held things back."""
+        gate = sorted(self._gate)
+        return FlusherStatistics(
+            dirty=len(self._dirty),
+            commits=self._commits,
+            flushes=self._flushes,
+            entries=self._entries,
+            fenced=self._fenced,
+            gate_p50=gate[len(gate) // 2] if gate else 0.0,
+            gate_p99=gate[len(gate) * 99 // 100] if gate else 0.0,
+            failing=str(self.failing) if self.failing else None,
+        )

@@ -1,0 +1,36 @@
+"""What the core is allowed: every bound in one place, each with the reason for its default."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """Bounds of one node. Times in seconds, sizes in bytes or in Unicode code points as said."""
+
+    #: Tokens joined into one delta event.
+    buffer_tokens: int = 5
+    #: A stream is read at most once per window: what has arrived meanwhile is taken together. 0 reads at once.
+    window: float = 0.05
+    #: Silence of a provider after which a run fails; reasoning models may think for this long.
+    stall: float = 60.0
+    #: Length of a run in time and in code points of its answer: a model that never ends is ended here.
+    run_seconds: float = 600.0
+    run_characters: int = 1_000_000
+    #: Bytes a conversation may have waiting for the store before its provider is no longer read.
+    pending_bytes: int = 1_048_576
+    #: Commands waiting in one mailbox: more than any client sends, few enough to answer when we stop.
+    mailbox: int = 256
+    #: Idle time after which an activation is dropped; the next command brings it back in two store calls.
+    idle: float = 120.0
+    #: What becomes of a run whose process is gone: ``continue`` from the text it left, where the model can; or ``end``.
+    recovery: Literal["continue", "end"] = "continue"
+    #: Share of a model's context that history may fill; the rest is for the answer.
+    context_share: float = 0.75
+    #: Crashes of one conversation's actor within ``crash_period`` before it is parked.
+    crashes: int = 3
+    crash_period: float = 30.0
+    #: How long, while stopping, the last flushes may take.
+    last_flush: float = 5.0

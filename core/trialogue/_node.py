@@ -1,0 +1,47 @@
+"""What the parts of one running node share: its name, its store, its bounds, its clock, its helpers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from weakref import WeakValueDictionary
+
+from trialogue._catalog import Catalog
+from trialogue._flusher import Flusher
+from trialogue._ids import new_id
+from trialogue._limits import Limits
+from trialogue._pacer import Pacer
+from trialogue._shards import Shards
+from trialogue._store import Store
+from trialogue._tail import Tail
+
+
+def utc_now() -> datetime:
+    """The system's clock, in UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(slots=True)
+class Node:
+    """One server process, as its conversations see it."""
+
+    #: Incarnation id: new at every start, so that an owner that died is never mistaken for a living one.
+    id: str
+    store: Store
+    catalog: Catalog
+    limits: Limits
+    flusher: Flusher
+    pacer: Pacer
+    shards: Shards
+    now: Callable[[], datetime] = utc_now
+    new_id: Callable[[], str] = new_id
+    #: Tails that somebody holds: an activation or a subscriber. Nobody else keeps one alive.
+    tails: WeakValueDictionary[str, Tail] = field(default_factory=lambda: WeakValueDictionary[str, Tail]())
+
+    def tail(self, conversation: str, next_seq: int) -> Tail:
+        """The one tail of a conversation, made at ``next_seq`` when nobody holds it."""
+        tail = self.tails.get(conversation)
+        if tail is None:
+            tail = self.tails[conversation] = Tail(self.store, conversation, next_seq)
+        return tail

@@ -1,0 +1,166 @@
+"""One run: ask the provider, write what comes into the log, and end in exactly one terminal event.
+
+A run is a task of its own in a shard, with a scope of its own, so that it alone can be stopped. It never waits for storage
+except when too much waits there already. Whoever ends it from outside (a stop, an edit) has already written its terminal
+event: from then on the run is not the live one, and whatever it still holds is dropped.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TypeAlias, cast
+
+import trio
+
+from trialogue._activation import Activation
+from trialogue._context import build_request
+from trialogue._decide import advance
+from trialogue._errors import ProviderError, TrialogueError
+from trialogue._events import Event, RunIncomplete
+from trialogue._node import Node
+from trialogue._provider import FinishPiece, Piece, ReasoningPiece, ResponseStream, TextPiece
+from trialogue._running import close, fail, finish, write
+from trialogue._state import LiveRun
+from trialogue._values import Failure, FinishReason
+
+#: How a run came to its end: the model's reason, one of our limits, or what failed.
+Outcome: TypeAlias = FinishReason | RunIncomplete | Failure
+
+_RETRYABLE = ("throttled", "unavailable", "stalled", "broken")
+_log = logging.getLogger("trialogue.run")
+
+
+class Run:
+    """The task behind a ``LiveRun``. ``ended`` is set when nothing of it is left, the provider's socket included."""
+
+    def __init__(self, node: Node, activation: Activation, live: LiveRun) -> None:
+        self.id = live.run
+        self.scope = trio.CancelScope()
+        self.ended = trio.Event()
+        self._node = node
+        self._activation = activation
+        self._message = live.message
+        self._model = live.model
+        self._characters = 0
+
+    def __repr__(self) -> str:
+        return f"<Run {self.id} {self._model} characters={self._characters} ended={self.ended.is_set()}>"
+
+    @property
+    def live(self) -> LiveRun | None:
+        """The run as the log has it; ``None`` once it is over there."""
+        run = self._activation.state.run
+        return run if run is not None and run.run == self.id and not self._activation.gone else None
+
+    async def execute(self) -> None:
+        """Write the answer. Never raises but ``Cancelled``."""
+        try:
+            with self.scope:
+                self._end(await self._attempt())
+        finally:
+            self.ended.set()
+
+    async def _attempt(self) -> Outcome:
+        try:
+            return await self._generate()
+        except trio.Cancelled:
+            raise
+        except BaseExceptionGroup as group:
+            # A provider's nursery wraps what it raises; the one error in it is what we want to name.
+            rest = group.split(Exception)[1]
+            if rest is not None:
+                raise
+            return _failure(_first(group))
+        except Exception as error:
+            return _failure(error)
+
+    async def _generate(self) -> Outcome:
+        node, limits = self._node, self._node.limits
+        await self._activation.wait_settled()
+        live = self.live
+        if live is None:
+            return "stop"
+        provider, _ = node.catalog.provider(self._model)
+        model = node.catalog.describe(self._model)
+        header = self._activation.state.header
+        request = await build_request(node.store, header, live, model, limits.context_share)
+        last = trio.current_time() + limits.run_seconds
+        with trio.CancelScope(deadline=min(trio.current_time() + limits.stall, last)) as watch:
+            async with provider.open_response(request) as stream:
+                return await self._pump(stream, watch, last)
+        if trio.current_time() >= last:
+            return self._cut("max_seconds")
+        return Failure(
+            "provider_stalled",
+            f"{provider.name} sent nothing for {limits.stall:g} s. Try again, or another model.",
+            True,
+        )
+
+    async def _pump(self, stream: ResponseStream, watch: trio.CancelScope, last: float) -> Outcome:
+        limits, activation = self._node.limits, self._activation
+        reason: FinishReason | None = None
+        while batch := await stream.receive():
+            live = self.live
+            if live is None:
+                return "stop"
+            activation.append(write(live, batch, limits.buffer_tokens))
+            reason = _reason(batch) or reason
+            if self._too_long(batch):
+                return self._cut("max_characters")
+            if activation.pending_bytes > limits.pending_bytes:
+                watch.deadline = last
+                await activation.wait_room(limits.pending_bytes)
+            if reason is None:
+                await self._node.pacer.wait()
+            watch.deadline = min(trio.current_time() + limits.stall, last)
+        if reason is None:
+            raise ProviderError("the response ended without saying why", kind="broken")
+        return reason
+
+    def _too_long(self, batch: Sequence[Piece]) -> bool:
+        self._characters += sum(len(p.text) for p in batch if isinstance(p, TextPiece | ReasoningPiece))
+        return self._characters > self._node.limits.run_characters
+
+    def _cut(self, reason: str) -> RunIncomplete:
+        return RunIncomplete(self.id, self._message, reason, self._node.now())
+
+    def _end(self, outcome: Outcome) -> None:
+        live = self.live
+        if live is None:
+            return
+        self._activation.append(_closing(live, outcome, self._node))
+        self._activation.append(advance(self._activation.state, self._node.now()))
+
+
+def _closing(live: LiveRun, outcome: Outcome, node: Node) -> list[Event]:
+    match outcome:
+        case Failure():
+            return fail(live, outcome, node.now())
+        case RunIncomplete():
+            return close(live, outcome)
+        case _:
+            return finish(live, outcome, node.now())
+
+
+def _reason(batch: Sequence[Piece]) -> FinishReason | None:
+    for piece in batch:
+        if isinstance(piece, FinishPiece):
+            return piece.reason
+    return None
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    error = group.exceptions[0]
+    return _first(cast("BaseExceptionGroup[BaseException]", error)) if isinstance(error, BaseExceptionGroup) else error
+
+
+def _failure(error: BaseException) -> Failure:
+    match error:
+        case ProviderError():
+            return Failure(f"provider_{error.kind}", error.detail, error.kind in _RETRYABLE)
+        case TrialogueError():
+            return Failure(error.code, error.detail, error.retry_after is not None)
+        case _:
+            _log.error("a run failed for a reason that is ours or a plugin's", exc_info=error)
+            return Failure("internal", "Something went wrong here, not with your request. Try again.", True)

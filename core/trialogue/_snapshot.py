@@ -1,0 +1,87 @@
+"""Snapshots: a conversation as it was shown at one sequence number, from which a reader goes on with events.
+
+Always read from the store, never from the actor: what is stored is committed, and so may be shown (I5).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from trialogue._activate import fold_state, read_events
+from trialogue._answer import fold_answer
+from trialogue._cursor import Cursor
+from trialogue._errors import NotFoundError
+from trialogue._events import Queued
+from trialogue._state import State
+from trialogue._store import Store, View
+from trialogue._values import Conversation, Message
+
+_encoder = msgspec.json.Encoder()
+
+
+class RunView(msgspec.Struct, frozen=True):
+    """The live run, as readers see it. ``part`` is the open part's number."""
+
+    run: str
+    message: str
+    model: str
+    part: int | None
+
+
+class Snapshot(msgspec.Struct, frozen=True, tag="snapshot"):
+    """A conversation after event ``seq``. ``token`` is the cursor there.
+
+    ``messages`` is the end of the active branch, oldest first; each is a message's JSON with ``siblings``, the ids that
+    share its parent. A live answer holds what was written so far.
+    """
+
+    conversation: Conversation
+    messages: list[msgspec.Raw]
+    run: RunView | None
+    inbox: tuple[Queued, ...]
+    seq: int
+    token: str
+    has_more: bool
+
+
+async def take_snapshot(store: Store, conversation: str, limit: int) -> Snapshot:
+    """The conversation as committed now. Raises ``NotFoundError``, ``StorageError``."""
+    view = await store.view(conversation, limit)
+    if view is None:
+        raise NotFoundError(f"there is no conversation {conversation!r}")
+    state = await fold_state(store, conversation, view.snapshot, view.next_seq)
+    messages = [await _written(store, message, state, view) for message in view.messages]
+    run = state.run
+    last = await store.events(conversation, view.next_seq - 1, 1)
+    return Snapshot(
+        conversation=view.header,
+        messages=[with_siblings(message, view.siblings.get(message.id, (message.id,))) for message in messages],
+        run=RunView(run.run, run.message, run.model, run.parts - 1 if run.open_kind else None) if run else None,
+        inbox=state.inbox,
+        seq=view.next_seq - 1,
+        token=str(Cursor(store.generation, last[0].epoch, view.next_seq - 1)),
+        has_more=view.has_more,
+    )
+
+
+async def _written(store: Store, message: Message, state: State, view: View) -> Message:
+    run = state.run
+    if run is None or run.message != message.id:
+        return message
+    events = [e async for e in read_events(store, message.conversation, run.first_seq, view.next_seq)]
+    return fold_answer(message, events).message()
+
+
+def with_siblings(message: Message, siblings: tuple[str, ...]) -> msgspec.Raw:
+    """The message's JSON with one more field, ``siblings``."""
+    return msgspec.Raw(_encoder.encode(message)[:-1] + b',"siblings":' + _encoder.encode(siblings) + b"}")
+
+
+def encode_snapshot(snapshot: Snapshot) -> bytes:
+    """The snapshot as one JSON object."""
+    return _encoder.encode(snapshot)
+
+
+def frame_snapshot(snapshot: Snapshot) -> bytes:
+    """The snapshot as the first event of a stream."""
+    return b"id: %b\nevent: snapshot\ndata: %b\n\n" % (snapshot.token.encode(), encode_snapshot(snapshot))
