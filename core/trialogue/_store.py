@@ -245,6 +245,10 @@ class Store(ABC):
         """A session and its account by the hash of its token; an expired one is not found."""
 
     @abstractmethod
+    async def touch_session(self, session: str, seen_at: datetime, expires_at: datetime) -> None:
+        """A session was used; one that has ended meanwhile stays ended, which is no error."""
+
+    @abstractmethod
     async def drop_session(self, session: str) -> None:
         """End a session; one that does not exist is no error."""
 

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 import trio
+from msgspec.structs import replace
 
 from trialogue._auth import Session, User
 from trialogue._errors import ConflictError, StorageError
@@ -306,6 +307,14 @@ class MemoryStore(Store):
             return next(((s, self._users[s.user][0]) for s in found if s.user in self._users), None)
 
         return await self._call("session", effect)
+
+    async def touch_session(self, session: str, seen_at: datetime, expires_at: datetime) -> None:
+        def effect() -> None:
+            if session in self._sessions:
+                kept = self._sessions[session]
+                self._sessions[session] = replace(kept, seen_at=seen_at, expires_at=expires_at)
+
+        await self._call("touch_session", effect, writes=True)
 
     async def drop_session(self, session: str) -> None:
         def effect() -> None:
