@@ -1,0 +1,94 @@
+// The calls of the HTTP API that the page makes. Every failure is an ApiError whose message can be shown to a person.
+
+export class ApiError extends Error {
+  /** `status` is 0 when no answer came; `passing` says that the same call may succeed later. */
+  constructor(status, code, detail, errors = []) {
+    super(detail);
+    this.status = status;
+    this.code = code;
+    this.errors = errors;
+    this.passing = status === 0 || status === 408 || status === 429 || status >= 500;
+  }
+}
+
+const UNREACHABLE = "The server cannot be reached. Check the connection; nothing you wrote is lost.";
+
+/** The problem document of a refused request, or the best that can be said without one. */
+export async function problemOf(response) {
+  const problem = await response.json().catch(() => ({}));
+  const sentence = problem.detail || problem.title || `The server answered ${response.status} ${response.statusText}`.trim();
+  return new ApiError(response.status, problem.code ?? "unknown", sentence, problem.errors);
+}
+
+async function call(method, path, body) {
+  const headers = { Accept: "application/json" };
+  const options = { method, headers, cache: "no-store" };
+  if (body !== undefined) {
+    headers["Content-Type"] = method === "PATCH" && path.startsWith("/api/conversations/") ? "application/merge-patch+json" : "application/json";
+    options.body = JSON.stringify(body);
+  }
+  let response;
+  try {
+    response = await fetch(path, options);
+  } catch {
+    throw new ApiError(0, "unreachable", UNREACHABLE);
+  }
+  if (!response.ok) throw await problemOf(response);
+  return response.status === 204 ? null : response.json();
+}
+
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** For calls that carry an id of ours, so that the server takes a repeat for what it is. */
+async function persistently(attempt) {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!error.passing || error.status === 429 || tries === 3) throw error;
+      await pause(400 * 2 ** tries * (0.5 + Math.random()));
+    }
+  }
+}
+
+/** A fresh UUIDv7: ids sort by the time they were made. */
+export function newId() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  const now = Date.now();
+  for (let i = 0; i < 6; i++) bytes[i] = Math.floor(now / 2 ** (8 * (5 - i))) % 256;
+  bytes[6] = 0x70 | (bytes[6] & 0x0f);
+  bytes[8] = 0x80 | (bytes[8] & 0x3f);
+  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+}
+
+const query = (values) => {
+  const kept = Object.entries(values).filter(([, value]) => value !== null && value !== undefined && value !== "");
+  return kept.length ? `?${new URLSearchParams(kept)}` : "";
+};
+const one = (id) => `/api/conversations/${encodeURIComponent(id)}`;
+const message = (id) => `/api/messages/${encodeURIComponent(id)}`;
+
+export const api = {
+  me: () => call("GET", "/api/auth/me"),
+  register: (values) => call("POST", "/api/auth/register", values),
+  login: (values) => call("POST", "/api/auth/login", values),
+  logout: () => call("POST", "/api/auth/logout", {}),
+
+  models: () => call("GET", "/api/models"),
+
+  conversations: (values) => call("GET", `/api/conversations${query(values)}`),
+  create: (values) => persistently(() => call("POST", "/api/conversations", values)),
+  change: (id, values) => call("PATCH", one(id), values),
+  remove: (id) => call("DELETE", one(id)),
+  restore: (id) => call("POST", `${one(id)}/restore`, {}),
+
+  older: (id, before, limit) => call("GET", `${one(id)}/messages${query({ before, limit })}`),
+  post: (id, values) => persistently(() => call("POST", `${one(id)}/messages`, values)),
+  stop: (id, values) => call("POST", `${one(id)}/stop`, values),
+
+  edit: (id, values) => persistently(() => call("PATCH", message(id), values)),
+  regenerate: (id, values) => call("POST", `${message(id)}/regenerate`, values),
+  continue: (id) => call("POST", `${message(id)}/continue`, {}),
+  withdraw: (id) => call("DELETE", message(id)),
+};

@@ -1,0 +1,248 @@
+// Puts the page together: who is signed in, which conversation the address names, and how the views hear of changes.
+
+import { api, newId } from "./api.js";
+import { OpenConversation } from "./conversation.js";
+import { h, oncePerFrame, toast } from "./dom.js";
+import { ComposerView } from "./view-composer.js";
+import { HeadView } from "./view-head.js";
+import { ListView } from "./view-list.js";
+import { LogView } from "./view-log.js";
+import { signInView } from "./view-sign-in.js";
+
+const root = document.getElementById("app");
+/** Tells the other tabs of this browser that the list changed, or that nobody is signed in any more. */
+const tabs = new BroadcastChannel("trialogue");
+
+class App {
+  constructor(user) {
+    this.models = [];
+    this.preferred = localStorage.getItem("model");
+    this.open = null;
+    this.draw = oncePerFrame(() => this.drawNow());
+    const act = this.actions();
+    this.list = new ListView(act, user);
+    this.head = new HeadView(act);
+    this.log = new LogView(act);
+    this.composer = new ComposerView(act);
+    this.veil = h("div", { className: "veil", hidden: true, onclick: () => this.drawer(false) });
+    this.main = h("main", { className: "main", id: "main", tabIndex: -1 }, this.head.element, this.log.element, this.log.down, this.composer.element);
+    this.element = h("div", { className: "shell" }, this.list.element, this.veil, this.main);
+    this.listen();
+  }
+
+  listen() {
+    this.deafen = new AbortController();
+    const { signal } = this.deafen;
+    addEventListener("popstate", () => this.show(addressed()), { signal });
+    addEventListener("keydown", (event) => event.key === "Escape" && this.drawer(false), { signal });
+    document.addEventListener("visibilitychange", () => document.hidden || this.list.refresh(), { signal });
+    tabs.onmessage = ({ data }) => (data === "signed-out" ? this.leave("You signed out in another tab.") : this.list.refresh());
+  }
+
+  start() {
+    this.show(addressed());
+    this.list.refresh();
+    this.loadModels();
+  }
+
+  close() {
+    this.open?.close();
+    this.deafen.abort();
+    tabs.onmessage = null;
+  }
+
+  async loadModels() {
+    try {
+      const { models, default: usual } = await api.models();
+      Object.assign(this, { models, usual });
+      this.draw();
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+
+  /** What the views may ask for. Everything that changes a conversation goes through its OpenConversation. */
+  actions() {
+    return {
+      open: (id) => this.go(id),
+      menu: () => this.drawer(true),
+      close: () => this.drawer(false),
+      signOut: () => this.signOut(),
+      error: (error) => this.failed(error),
+      send: (text) => this.send(text),
+      stop: () => this.open?.stop(),
+      choose: (model) => this.choose(model),
+      rename: (title) => this.open?.change({ title }),
+      remove: () => this.remove(),
+      older: () => this.open?.older(),
+      edit: (message, text) => this.open?.edit(message, text, this.model()),
+      regenerate: (message) => this.open?.regenerate(message, this.model()),
+      goOn: (message) => this.open?.goOn(message),
+      show: (head) => this.open?.change({ head }),
+      withdraw: (message) => this.open?.withdraw(message),
+      retry: (message) => this.open?.deliver(message),
+      discard: (message) => this.composer.giveBack(this.open.discard(message)),
+    };
+  }
+
+  /** The model the next message goes to: the conversation's, else the one chosen last, else the server's default. */
+  model() {
+    const offered = (id) => this.models.some((model) => model.id === id);
+    const wanted = this.open?.state?.conversation.model;
+    if (wanted) return wanted;
+    return offered(this.preferred) ? this.preferred : this.usual ?? null;
+  }
+
+  choose(model) {
+    this.preferred = model;
+    localStorage.setItem("model", model);
+    if (this.open?.state) this.open.change({ model });
+    this.composer.focus();
+  }
+
+  // --- which conversation ------------------------------------------------------------------------------------------
+
+  go(id) {
+    if (id !== addressed()) history.pushState(null, "", id ? `/c/${id}` : "/");
+    this.show(id);
+  }
+
+  show(id) {
+    this.drawer(false);
+    if (id === null || id !== this.open?.id) {
+      this.attach(id && new OpenConversation(id, this.listener()));
+      this.open?.follow();
+      this.composer.open(id);
+    }
+    this.draw();
+  }
+
+  attach(open) {
+    this.open?.close();
+    this.open = open || null;
+    this.list.select(this.open?.id ?? null);
+    this.log.clear();
+  }
+
+  listener() {
+    return {
+      change: () => this.draw(),
+      runEnded: () => this.listChanged(),
+      lost: (error) => this.lost(error),
+      error: (error) => this.failed(error),
+    };
+  }
+
+  send(text) {
+    this.log.toEnd();
+    if (!this.open) {
+      this.attach(new OpenConversation(newId(), this.listener(), { model: this.model() ?? undefined }));
+      this.composer.conversation = this.open.id;
+      history.pushState(null, "", `/c/${this.open.id}`);
+    }
+    this.open.send(text, this.model());
+  }
+
+  async remove() {
+    const { id } = this.open;
+    try {
+      await api.remove(id);
+    } catch (error) {
+      return this.failed(error);
+    }
+    this.go(null);
+    this.listChanged();
+    toast("Moved to the trash.", ["Undo", () => this.restore(id)]);
+  }
+
+  async restore(id) {
+    try {
+      await api.restore(id);
+      this.go(id);
+      this.listChanged();
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+
+  listChanged() {
+    clearTimeout(this.listTimer);
+    this.listTimer = setTimeout(() => {
+      this.list.refresh();
+      tabs.postMessage("list");
+    }, 150);
+  }
+
+  // --- what goes wrong ---------------------------------------------------------------------------------------------
+
+  failed(error) {
+    if (this.deafen.signal.aborted) return;
+    if (error.status === 401) this.leave("Your session has ended. Sign in again to go on.");
+    else toast(error.message);
+  }
+
+  lost(error) {
+    if (error.status === 401) return this.failed(error);
+    toast(error.status === 404 ? "This conversation is not there any more." : error.message);
+    this.go(null);
+  }
+
+  async signOut() {
+    try {
+      await api.logout();
+    } catch (error) {
+      if (error.status !== 401) return this.failed(error);
+    }
+    tabs.postMessage("signed-out");
+    this.leave("");
+  }
+
+  leave(notice) {
+    this.close();
+    signIn(notice);
+  }
+
+  // --- drawing -----------------------------------------------------------------------------------------------------
+
+  drawNow() {
+    if (this.deafen.signal.aborted) return;
+    this.head.draw(this.open);
+    this.log.draw(this.open, this.models);
+    this.composer.draw(this.open, this.models, this.model());
+  }
+
+  /** On a narrow screen the list lies over the conversation. */
+  drawer(open) {
+    if (open === this.element.classList.contains("drawer")) return;
+    this.element.classList.toggle("drawer", open);
+    this.veil.hidden = !open;
+    this.main.inert = open;
+    this.head.menu.setAttribute("aria-expanded", String(open));
+    if (open) this.list.search.focus();
+    else this.head.menu.focus();
+  }
+}
+
+/** The conversation in the address, or null. */
+const addressed = () => /^\/c\/([\w-]+)$/.exec(location.pathname)?.[1] ?? null;
+
+function signIn(notice = "") {
+  document.title = "Trialogue";
+  root.replaceChildren(signInView(enter, notice));
+}
+
+function enter(user) {
+  const app = new App(user);
+  root.replaceChildren(app.element);
+  app.start();
+}
+
+async function begin() {
+  try {
+    enter(await api.me());
+  } catch (error) {
+    signIn(error.status === 401 ? "" : error.message);
+  }
+}
+
+begin();

@@ -1,0 +1,151 @@
+// What a conversation is, as a pure fold over its events: evolve(state, event) -> state. No I/O and no DOM.
+//
+// It mirrors the server's own fold, for the end of the active branch only. States are never changed in place, so whoever
+// draws one may compare messages by identity. What a fold cannot know from here (another branch became the active one, a
+// delta that does not fit) sets `stale`, and the holder takes a fresh snapshot.
+
+/** The state a `snapshot` event describes. */
+export function fromSnapshot(snapshot) {
+  const state = {
+    conversation: snapshot.conversation,
+    messages: [],
+    /** Message ids by parent, oldest first: the branches that can be switched to. */
+    children: {},
+    run: snapshot.run,
+    inbox: snapshot.inbox,
+    hasMore: snapshot.has_more,
+    stale: false,
+  };
+  return prepend(state, snapshot.messages, snapshot.has_more);
+}
+
+/** The state with older messages of the branch put before those it has. */
+export function prepend(state, older, hasMore) {
+  const children = { ...state.children };
+  for (const message of older) children[keyOf(message.parent)] = message.siblings ?? [message.id];
+  const messages = older.map(({ siblings, ...message }) => message);
+  return { ...state, children, hasMore, messages: [...messages, ...state.messages] };
+}
+
+/** The ids of a message and those that stand beside it, oldest first. */
+export const siblingsOf = (state, message) => state.children[keyOf(message.parent)] ?? [message.id];
+
+const keyOf = (parent) => parent ?? "";
+
+/** The state after `event`. An event of a type that is not known here changes nothing. */
+export function evolve(state, event) {
+  const step = STEPS[event.type];
+  return step ? step(state, event) : state;
+}
+
+const STEPS = {
+  "conversation.updated": updated,
+  "message.added": (state, { message }) => added(state, message),
+  "message.revised": (state, { message }) => replaced(state, message.id, () => message),
+  "message.removed": removed,
+  "head.moved": (state, { head }) => (headOf(state) === head ? state : { ...state, stale: true }),
+  "inbox.added": (state, { queued, front }) => ({ ...state, inbox: front ? [queued, ...state.inbox] : [...state.inbox, queued] }),
+  "inbox.removed": (state, { message }) => ({ ...state, inbox: state.inbox.filter((queued) => queued.message.id !== message) }),
+  "run.started": started,
+  "part.started": partStarted,
+  "part.delta": delta,
+  "part.ended": partEnded,
+  usage: (state, { message, usage }) => replaced(state, message, (old) => ({ ...old, usage })),
+  "run.completed": (state, event) => ended(state, event, { status: "completed", finish_reason: event.finish_reason }),
+  "run.incomplete": (state, event) => ended(state, event, { status: "incomplete", finish_reason: limitOf(event.reason) }),
+  "run.failed": (state, event) => ended(state, event, { status: "failed", finish_reason: "error", failure: event.failure }),
+  "run.cancelled": (state, event) => ended(state, event, { status: "cancelled" }),
+  "run.interrupted": (state, event) => ended(state, event, { status: "incomplete", failure: INTERRUPTED }),
+};
+
+const INTERRUPTED = {
+  code: "interrupted",
+  detail: "The server stopped while this was being written. Continue it or try again.",
+  retryable: true,
+};
+const limitOf = (reason) => (reason === "content_filter" ? reason : "length");
+
+const headOf = (state) => state.messages.at(-1)?.id ?? null;
+
+function updated(state, { type, at, deleted, ...changes }) {
+  const conversation = { ...state.conversation, ...changes, updated_at: at };
+  if (deleted !== undefined) conversation.deleted_at = deleted ? at : null;
+  return { ...state, conversation };
+}
+
+function added(state, message) {
+  const key = keyOf(message.parent);
+  const known = state.children[key] ?? [];
+  const children = known.includes(message.id) ? state.children : { ...state.children, [key]: [...known, message.id] };
+  const place = message.parent ? state.messages.findIndex((other) => other.id === message.parent) : -1;
+  // A parent that is not shown: the branch goes on somewhere we cannot see, unless it begins anew or is still empty.
+  if (place < 0 && (message.parent || (state.hasMore && state.messages.length))) return { ...state, stale: true };
+  return { ...state, children, messages: [...state.messages.slice(0, place + 1), message] };
+}
+
+function removed(state, { message, head }) {
+  const children = Object.fromEntries(Object.entries(state.children).map(([key, ids]) => [key, ids.filter((id) => id !== message)]));
+  const place = state.messages.findIndex((other) => other.id === message);
+  const left = { ...state, children, messages: place < 0 ? state.messages : state.messages.slice(0, place) };
+  return headOf(left) === head ? left : { ...left, stale: true };
+}
+
+function started(state, { run, message, model, attempt = 1 }) {
+  // What an earlier attempt left on the message goes, its text stays: this run goes on from there.
+  const fresh = ({ failure, finish_reason, usage, ...old }) => ({ ...old, status: "in_progress", model, run, attempt });
+  const next = replaced(state, message, fresh);
+  return { ...next, run: { run, message, model, part: null } };
+}
+
+/** End the run; a run that is not the live one only marks its message. */
+function ended(state, { run, message }, fields) {
+  const next = replaced(state, message, (old) => ({ ...old, ...fields }));
+  return next.run?.run === run ? { ...next, run: null } : next;
+}
+
+function replaced(state, id, change) {
+  const place = state.messages.findLastIndex((message) => message.id === id);
+  return place < 0 ? state : { ...state, messages: state.messages.with(place, change(state.messages[place])) };
+}
+
+function partStarted(state, { message, part, kind }) {
+  const opened = kind === "tool_call" ? { type: kind, call: "", name: "", arguments: "" } : { type: kind, text: "" };
+  const next = replaced(state, message, (old) => ({ ...old, parts: [...old.parts.slice(0, part), opened] }));
+  return { ...next, run: next.run && { ...next.run, part } };
+}
+
+function delta(state, { message, part, offset, text }) {
+  const holder = state.messages.findLast((other) => other.id === message);
+  if (!holder) return state; // On a branch that is not shown.
+  const old = holder.parts[part];
+  const field = old?.type === "tool_call" ? "arguments" : "text";
+  const written = old && writeAt(old[field], offset, text);
+  if (written === undefined) return { ...state, stale: true };
+  return replaced(state, message, (one) => ({ ...one, parts: one.parts.with(part, { ...old, [field]: written }) }));
+}
+
+function partEnded(state, { message, part, length }) {
+  const next = { ...state, run: state.run && { ...state.run, part: null } };
+  const held = state.messages.findLast((other) => other.id === message)?.parts[part];
+  const text = held && (held.type === "tool_call" ? held.arguments : held.text);
+  return text !== undefined && lengthOf(text) !== length ? { ...next, stale: true } : next;
+}
+
+/** `text` put into `old` at `offset`, counted in code points as the server counts; undefined when that leaves a hole. */
+export function writeAt(old, offset, text) {
+  const length = lengthOf(old);
+  if (offset === length) return old + text; // What nearly always happens.
+  if (offset > length) return undefined;
+  const points = Array.from(old);
+  return points.slice(0, offset).join("") + text + points.slice(offset + lengthOf(text)).join("");
+}
+
+/** The length in code points; only a surrogate pair makes it differ from `length`. */
+export function lengthOf(text) {
+  let pairs = 0;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit >= 0xd800 && unit < 0xdc00) pairs++;
+  }
+  return text.length - pairs;
+}

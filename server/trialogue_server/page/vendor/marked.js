@@ -1,0 +1,2 @@
+// Written by vendor.py.
+export * from "./marked-18.2.1-5371fea86f.js";

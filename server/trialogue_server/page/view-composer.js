@@ -1,0 +1,106 @@
+// The box one writes in, with the model picker, Send and Stop, and the status line above. The focus stays in the box.
+
+import { h, icon } from "./dom.js";
+import { statusOf } from "./words.js";
+
+/** Where a finger types, Enter is a new line: there is no Shift to hold. */
+const touch = matchMedia("(pointer: coarse)");
+
+const draftKey = (conversation) => `draft:${conversation ?? "new"}`;
+
+export class ComposerView {
+  /** `act.send(text)`, `act.stop()`, `act.choose(model)`. */
+  constructor(act) {
+    this.act = act;
+    this.conversation = null;
+    this.status = h("p", { className: "status", role: "status" });
+    this.box = h("textarea", { id: "box", rows: 1, placeholder: "Write a message", enterKeyHint: touch.matches ? "enter" : "send", autocomplete: "off" });
+    this.picker = h("select", { id: "model", onchange: () => act.choose(this.picker.value) });
+    this.send = h("button", { type: "submit", className: "round send", "aria-label": "Send", title: "Send (Enter)" }, icon("send"));
+    this.stop = h("button", { type: "button", className: "round stop", "aria-label": "Stop", title: "Stop the answer", hidden: true, onclick: () => this.stopped() }, icon("stop"));
+    this.form = h("form", { className: "composer" },
+      h("label", { htmlFor: "box", className: "unseen" }, "Message"),
+      this.box,
+      h("div", { className: "composer-row" }, h("label", { htmlFor: "model", className: "unseen" }, "Model"), this.picker, h("span", { className: "grow" }), this.stop, this.send));
+    this.element = h("div", { className: "dock" }, h("div", { className: "column" }, this.status, this.form));
+    this.form.addEventListener("submit", (event) => this.submitted(event));
+    this.box.addEventListener("keydown", (event) => this.typed(event));
+    this.box.addEventListener("input", () => this.changed());
+  }
+
+  focus() {
+    this.box.focus();
+  }
+
+  /** Another conversation's draft comes into the box. */
+  open(conversation) {
+    this.conversation = conversation;
+    this.box.value = localStorage.getItem(draftKey(conversation)) ?? "";
+    this.changed();
+    if (!touch.matches) this.focus();
+  }
+
+  /** Put a text that could not be sent back, before what is being written. */
+  giveBack(text) {
+    this.box.value = [text, this.box.value].filter(Boolean).join("\n");
+    this.changed();
+    this.focus();
+  }
+
+  typed(event) {
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing || touch.matches) return;
+    event.preventDefault();
+    this.form.requestSubmit();
+  }
+
+  changed() {
+    const text = this.box.value;
+    if (text) localStorage.setItem(draftKey(this.conversation), text);
+    else localStorage.removeItem(draftKey(this.conversation));
+    this.send.disabled = !text.trim();
+    this.box.style.height = "auto";
+    this.box.style.height = `${this.box.scrollHeight}px`;
+  }
+
+  submitted(event) {
+    event.preventDefault();
+    const text = this.box.value.trim();
+    if (!text) return;
+    this.box.value = "";
+    this.changed();
+    this.focus();
+    this.act.send(text);
+  }
+
+  stopped() {
+    this.act.stop();
+    this.focus();
+  }
+
+  draw(open, models, model) {
+    const run = open?.state?.run ?? null;
+    const stopping = Boolean(open?.stopping);
+    if (!run && document.activeElement === this.stop) this.focus();
+    this.stop.hidden = !run;
+    this.stop.disabled = stopping;
+    this.box.placeholder = run ? "Write on; it waits for its turn" : "Write a message";
+    this.drawStatus(open ? statusOf(open.line, run, stopping, models) : { tone: "live", text: "" });
+    this.drawPicker(models, model);
+  }
+
+  drawStatus({ tone, text }) {
+    if (this.status.textContent !== text) this.status.textContent = text;
+    this.status.dataset.tone = tone;
+  }
+
+  drawPicker(models, model) {
+    const known = models.some(({ id }) => id === model) || !model ? models : [...models, { id: model, name: `${model} (not available)` }];
+    const wanted = known.map(({ id }) => id).join();
+    if (this.picker.dataset.models !== wanted) {
+      this.picker.dataset.models = wanted;
+      this.picker.replaceChildren(...known.map(({ id, name, description }) => h("option", { value: id, title: description ?? id }, name)));
+    }
+    this.picker.hidden = known.length === 0;
+    if (model && this.picker.value !== model) this.picker.value = model;
+  }
+}

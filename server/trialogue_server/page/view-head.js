@@ -1,0 +1,50 @@
+// The line above the log: the conversation's title, and renaming and deleting it.
+
+import { h, iconButton } from "./dom.js";
+
+export class HeadView {
+  /** `act.menu()`, `act.rename(title)`, `act.remove()`. */
+  constructor(act) {
+    this.act = act;
+    this.menu = iconButton("menu", "Conversations", () => act.menu(), { className: "icon-button menu", "aria-expanded": "false", "aria-controls": "side" });
+    this.title = h("h1", { className: "title" });
+    this.renaming = iconButton("pencil", "Rename", () => this.rename());
+    this.removing = iconButton("trash", "Delete", () => act.remove());
+    this.element = h("header", { className: "head" }, this.menu, this.title, this.renaming, this.removing);
+    this.editor = null;
+  }
+
+  draw(open) {
+    const conversation = open?.state?.conversation ?? null;
+    const title = conversation ? conversation.title || "Untitled" : open ? "" : "New conversation";
+    if (this.title.textContent !== title) this.title.textContent = title;
+    document.title = conversation?.title ? `${conversation.title} · Trialogue` : "Trialogue";
+    this.renaming.hidden = this.removing.hidden = !conversation;
+  }
+
+  rename() {
+    if (this.editor) return;
+    const box = h("input", { value: this.title.textContent, maxLength: 200, "aria-label": "Title" });
+    this.editor = h("form", { className: "title-editor", onsubmit: (event) => this.save(event, box) }, box);
+    box.addEventListener("keydown", (event) => event.key === "Escape" && this.leave());
+    box.addEventListener("blur", () => this.leave());
+    this.title.replaceWith(this.editor);
+    box.select();
+  }
+
+  /** Put the title back; leaving the box in any way but Enter keeps the old one. */
+  leave() {
+    const editor = this.editor;
+    if (!editor) return;
+    this.editor = null; // First: removing the box below blurs it, which comes back here.
+    editor.replaceWith(this.title);
+  }
+
+  save(event, box) {
+    event.preventDefault();
+    const title = box.value.trim();
+    this.leave();
+    this.renaming.focus();
+    if (title && title !== this.title.textContent) this.act.rename(title);
+  }
+}

@@ -1,0 +1,122 @@
+// The log: the messages of the open conversation in order, then those on their way and those that wait. Keeps its place
+// while older messages come in above, and follows the newest text unless the reader has scrolled away from it.
+
+import { h, iconButton, wordButton } from "./dom.js";
+import { siblingsOf } from "./fold.js";
+import { MessageView, textOf } from "./view-message.js";
+
+/** Pixels from the end within which a reader counts as being at the end. */
+const NEAR = 80;
+
+export class LogView {
+  /** `act`: what messages need (see MessageView), and older, withdraw, retry and discard. */
+  constructor(act) {
+    this.act = act;
+    this.views = new Map();
+    this.older = h("button", { type: "button", className: "word-button older", onclick: () => act.older() }, "Earlier messages");
+    this.log = h("div", { className: "log", role: "log", "aria-label": "Messages", "aria-live": "polite", "aria-busy": "true" });
+    this.empty = h("div", { className: "empty", hidden: true }, h("h2", {}, "What is on your mind?"), h("p", {}, "Write below. The answer goes on even when you close this page, and waits here for you."));
+    this.down = iconButton("down", "To the newest message", () => this.toEnd(), { className: "icon-button to-end", hidden: true });
+    this.element = h("div", { className: "scroll" }, h("div", { className: "column" }, this.older, this.empty, this.log));
+    this.following = true;
+    this.element.addEventListener("scroll", () => this.scrolled(), { passive: true });
+    this.watchTop();
+  }
+
+  watchTop() {
+    const observer = new IntersectionObserver(([entry]) => entry.isIntersecting && this.act.older(), { root: this.element, rootMargin: "300px" });
+    observer.observe(this.older);
+  }
+
+  /** Another conversation is shown from now on. */
+  clear() {
+    this.views.clear();
+    this.log.replaceChildren();
+    this.following = true;
+  }
+
+  /** `open` is an OpenConversation, or null where a new one may begin. */
+  draw(open, models) {
+    const state = open?.state ?? null;
+    const rows = open ? [...this.said(state, models), ...this.onTheWay(open, state)] : [];
+    const anchor = this.anchor();
+    this.older.hidden = !state?.hasMore;
+    this.older.textContent = open?.loadingOlder ? "Loading earlier messages…" : "Earlier messages";
+    this.empty.hidden = rows.length > 0 || (open !== null && state === null);
+    this.log.setAttribute("aria-busy", String(Boolean(state?.run) || (open !== null && state === null)));
+    this.place(rows);
+    if (this.following) this.toEnd();
+    else this.keep(anchor);
+  }
+
+  said(state, models) {
+    return (state?.messages ?? []).filter(({ role }) => role !== "system").map((message) => {
+      const view = this.views.get(message.id) ?? new MessageView(message, this.act);
+      this.views.set(message.id, view);
+      view.draw(message, { siblings: siblingsOf(state, message), live: state.run?.message === message.id, models });
+      return view.element;
+    });
+  }
+
+  onTheWay(open, state) {
+    const waiting = (state?.inbox ?? []).map(({ message }) => this.note(message.id, "waiting", textOf(message), "Waiting for its turn", [
+      wordButton("close", "Take back", () => this.act.withdraw(message)),
+    ]));
+    const sending = open.sending.map((one) => this.note(one.id, one.error ? "unsent" : "sending", one.text, one.error ? `Not sent. ${one.error}` : "Sending…", one.error ? [
+      wordButton("again", "Send again", () => this.act.retry(one)),
+      wordButton("pencil", "Back to the box", () => this.act.discard(one)),
+    ] : []));
+    return [...waiting, ...sending];
+  }
+
+  /** A message of ours that is not in the log yet. */
+  note(id, kind, text, words, buttons) {
+    return h("article", { className: `message user ${kind}`, dataset: { id, status: kind }, "aria-label": "You" },
+      h("header", { className: "message-head" }, h("span", { className: "who" }, "You")),
+      h("div", { className: "parts" }, h("div", { className: "part text" }, text)),
+      h("div", { className: "outcome" }, h("p", { className: "note" }, words), ...buttons));
+  }
+
+  /** Put the rows in order, touching only those that are not where they belong: a moved element loses its focus. */
+  place(rows) {
+    const wanted = new Set(rows);
+    for (const child of [...this.log.children]) if (!wanted.has(child)) this.drop(child);
+    rows.forEach((row, index) => {
+      const there = this.log.children[index];
+      if (there !== row) this.log.insertBefore(row, there ?? null);
+    });
+  }
+
+  drop(element) {
+    const view = this.views.get(element.dataset.id);
+    if (view?.element === element) this.views.delete(element.dataset.id);
+    element.remove();
+  }
+
+  // --- where the reader is -----------------------------------------------------------------------------------------
+
+  scrolled() {
+    const { scrollTop, scrollHeight, clientHeight } = this.element;
+    this.following = scrollHeight - scrollTop - clientHeight < NEAR;
+    this.down.hidden = this.following;
+  }
+
+  toEnd() {
+    this.following = true;
+    this.down.hidden = true;
+    this.element.scrollTop = this.element.scrollHeight;
+  }
+
+  /** The topmost visible message and where it stands. */
+  anchor() {
+    const top = this.element.getBoundingClientRect().top;
+    const element = [...this.log.children].find((child) => child.getBoundingClientRect().bottom > top);
+    return element && { element, top: element.getBoundingClientRect().top };
+  }
+
+  keep(anchor) {
+    if (!anchor?.element.isConnected) return;
+    const moved = anchor.element.getBoundingClientRect().top - anchor.top;
+    if (moved) this.element.scrollTop += moved;
+  }
+}

@@ -1,0 +1,183 @@
+// One message: who says it, its parts, what became of it, and what can be done with it. Redrawn only where it changed.
+
+import { h, icon, iconButton, wordButton } from "./dom.js";
+import { MarkdownView } from "./markdown.js";
+import { modelName, outcomeOf, timeOf, tokensOf } from "./words.js";
+
+/** The readable text of a message: its text parts, joined without anything between them. */
+export const textOf = (message) => message.parts.map((part) => (part.type === "text" ? part.text : "")).join("");
+
+export class MessageView {
+  /** `act` has edit, regenerate, goOn and show; each takes the message, `edit` its new text too, `show` another's id. */
+  constructor(message, act) {
+    this.act = act;
+    this.role = message.role;
+    /** What was drawn last; equal values need no drawing. */
+    this.drawn = [];
+    this.parts = new PartsView(message.role);
+    this.head = h("header", { className: "message-head" });
+    this.outcome = h("div", { className: "outcome" });
+    this.foot = h("footer", { className: "message-foot" });
+    this.element = h("article", { className: `message ${message.role}` }, this.head, this.parts.element, this.outcome, this.foot);
+  }
+
+  draw(message, { siblings, live, models }) {
+    const values = [message, siblings.join(), live, models];
+    if (values.every((value, index) => value === this.drawn[index])) return;
+    const only = values.every((value, index) => index === 0 || value === this.drawn[index]);
+    this.drawn = values;
+    this.message = message;
+    this.element.dataset.id = message.id;
+    this.element.dataset.status = live ? "in_progress" : message.status;
+    this.element.classList.toggle("live", live);
+    if (!this.editor) this.parts.show(message.parts, !live);
+    if (live && only) return; // A delta: only the text grew.
+    const name = message.role === "user" ? "You" : modelName(models, message.model);
+    this.element.setAttribute("aria-label", name);
+    this.head.replaceChildren(h("span", { className: "who" }, name), h("time", { dateTime: message.created_at }, timeOf(message.created_at)));
+    this.outcome.replaceChildren(...this.outcomeOf(message, live));
+    this.foot.replaceChildren(...this.pager(siblings, message), ...(live ? [] : this.actions(message)));
+  }
+
+  outcomeOf(message, live) {
+    const outcome = outcomeOf(message, live);
+    if (!outcome) return [];
+    const again = wordButton("again", "Try again", () => this.act.regenerate(this.message));
+    const on = outcome.continues && message.parts.length > 0 && wordButton("on", "Continue", () => this.act.goOn(this.message));
+    return [h("p", { className: `note ${outcome.kind}` }, outcome.text), ...(on ? [on] : []), again];
+  }
+
+  pager(siblings, message) {
+    const place = siblings.indexOf(message.id);
+    if (siblings.length < 2 || place < 0) return [];
+    const turn = (name, label, to) => iconButton(name, label, () => this.act.show(siblings[to]), { disabled: !(to in siblings) });
+    return [
+      h("span", { className: "pager", role: "group", "aria-label": "Versions" },
+        turn("left", "Previous version", place - 1),
+        h("span", {}, `${place + 1}/${siblings.length}`),
+        turn("right", "Next version", place + 1)),
+    ];
+  }
+
+  actions(message) {
+    const copy = iconButton("copy", "Copy text", () => this.copy(copy));
+    if (message.role === "user") return [iconButton("pencil", "Edit", () => this.edit()), copy];
+    const tokens = tokensOf(message.usage);
+    const again = iconButton("again", "Regenerate", () => this.act.regenerate(this.message));
+    return [copy, again, ...(tokens ? [h("span", { className: "usage" }, tokens)] : [])];
+  }
+
+  async copy(button) {
+    if (!navigator.clipboard) return getSelection().selectAllChildren(this.parts.element);
+    await navigator.clipboard.writeText(textOf(this.message));
+    button.replaceChildren(icon("check"));
+    setTimeout(() => button.replaceChildren(icon("copy")), 2000);
+  }
+
+  /** Put a box in the place of the text; what is sent from it becomes another version beside this one. */
+  edit() {
+    if (this.editor) return;
+    const box = h("textarea", { value: textOf(this.message), rows: 1, "aria-label": "Edit your message" });
+    this.editor = h("form", { className: "editor", onsubmit: (event) => this.save(event, box) },
+      box,
+      h("div", { className: "editor-buttons" },
+        h("button", { type: "button", className: "word-button", onclick: () => this.leaveEditor() }, "Cancel"),
+        h("button", { type: "submit", className: "word-button primary" }, "Send as new version")));
+    box.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") this.leaveEditor();
+      if (event.key === "Enter" && !event.shiftKey && !event.isComposing) this.save(event, box);
+    });
+    this.parts.element.replaceWith(this.editor);
+    this.element.classList.add("editing");
+    box.focus();
+    box.setSelectionRange(box.value.length, box.value.length);
+  }
+
+  leaveEditor() {
+    this.editor.replaceWith(this.parts.element);
+    this.editor = null;
+    this.element.classList.remove("editing");
+    this.parts.show(this.message.parts, true);
+    this.foot.querySelector("button")?.focus();
+  }
+
+  async save(event, box) {
+    event.preventDefault();
+    const text = box.value.trim();
+    if (!text || text === textOf(this.message)) return this.leaveEditor();
+    box.disabled = true;
+    if (await this.act.edit(this.message, text)) return this.leaveEditor();
+    box.disabled = false;
+    box.focus();
+  }
+}
+
+/** The parts of a message, one element each; neighbouring texts are one, as an answer that was continued has several. */
+class PartsView {
+  constructor(role) {
+    this.role = role;
+    this.element = h("div", { className: "parts" });
+    this.views = [];
+  }
+
+  show(parts, finished) {
+    const joined = join(parts);
+    joined.forEach((part, index) => {
+      if (this.views[index]?.type !== part.type) this.replace(index, part.type);
+      this.views[index].show(part, finished);
+    });
+    for (const stale of this.views.splice(joined.length)) stale.element.remove();
+  }
+
+  replace(index, type) {
+    const element = h("div", { className: `part ${type}` });
+    const view = { type, element, show: (DRAW[type] ?? DRAW.data)(element, this.role) };
+    const old = this.views[index];
+    if (old) old.element.replaceWith(element);
+    else this.element.append(element);
+    this.views[index] = view;
+  }
+}
+
+function join(parts) {
+  const joined = [];
+  for (const part of parts) {
+    const last = joined.at(-1);
+    if (last?.type === part.type && (part.type === "text" || part.type === "reasoning")) joined[joined.length - 1] = { ...last, text: last.text + part.text };
+    else joined.push(part);
+  }
+  return joined;
+}
+
+/** By type of part: given its element, the function that draws it. */
+const DRAW = {
+  text(element, role) {
+    if (role === "user") return (part) => (element.textContent = part.text);
+    const view = new MarkdownView(element);
+    element.classList.add("markdown");
+    return (part, finished) => view.show(part.text, finished);
+  },
+  reasoning(element) {
+    const text = h("p");
+    const summary = h("summary");
+    element.append(h("details", {}, summary, text));
+    return (part, finished) => {
+      summary.textContent = finished ? "Thoughts" : "Thinking…";
+      text.textContent = part.text;
+    };
+  },
+  tool_call: (element) => folded(element, (part) => [`Calls ${part.name || "a tool"}`, part.arguments]),
+  tool_result: (element) => folded(element, (part) => [part.failed ? "The tool failed" : "The tool answered", part.text]),
+  file: (element) => (part) => (element.textContent = `📎 ${part.name}`),
+  citation: (element) => (part) => element.replaceChildren(h("cite", {}, part.title ?? part.source), ...(part.quote ? [h("q", {}, part.quote)] : [])),
+  data: (element) => folded(element, (part) => [part.name ?? part.type, JSON.stringify(part.data ?? part, null, 2)]),
+};
+
+function folded(element, words) {
+  const summary = h("summary");
+  const text = h("pre", { tabIndex: 0 });
+  element.append(h("details", {}, summary, text));
+  return (part) => {
+    [summary.textContent, text.textContent] = words(part);
+  };
+}

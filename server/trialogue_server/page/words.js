@@ -1,0 +1,71 @@
+// What the page says in words: times, model names, and what became of an answer.
+
+const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+
+/** "just now", "5 min. ago", "yesterday", "3 Mar". */
+export function ago(time, now = Date.now()) {
+  const minutes = Math.round((new Date(time) - now) / 60_000);
+  if (minutes > -1) return "just now";
+  if (minutes > -60) return relative.format(minutes, "minute");
+  if (minutes > -60 * 24) return relative.format(Math.round(minutes / 60), "hour");
+  if (minutes > -60 * 24 * 7) return relative.format(Math.round(minutes / 1440), "day");
+  return day.format(new Date(time));
+}
+
+export const timeOf = (time) => clock.format(new Date(time));
+
+/** A model's name as the provider gives it, else what stands behind the colon of its id. */
+export function modelName(models, id) {
+  if (!id) return "the model";
+  return models.find((model) => model.id === id)?.name ?? id.slice(id.indexOf(":") + 1);
+}
+
+/** What to say below an answer that did not simply complete, and what can be done; null for one that did. */
+export function outcomeOf(message, live) {
+  if (message.role !== "assistant" || live) return null;
+  switch (message.status) {
+    case "completed":
+      return message.finish_reason === "length" ? cut : null;
+    case "cancelled":
+      return { kind: "stopped", text: message.parts.length ? "Stopped." : "Stopped before the first word.", continues: true };
+    case "failed":
+      return { kind: "failed", text: `Failed: ${message.failure?.detail ?? "the provider gave no reason."}`, continues: true };
+    case "incomplete":
+      return message.failure ? interrupted(message.failure) : message.finish_reason === "content_filter" ? filtered : cut;
+    default:
+      return interrupted(null);
+  }
+}
+
+const cut = { kind: "incomplete", text: "Cut off: the answer reached its limit.", continues: true };
+const filtered = { kind: "incomplete", text: "Ended by the provider's content filter.", continues: false };
+const interrupted = (failure) => ({
+  kind: "interrupted",
+  text: failure ? `Interrupted: ${lowerFirst(failure.detail)}` : "Interrupted: nobody is writing this any more.",
+  continues: true,
+});
+const lowerFirst = (text) => text.charAt(0).toLowerCase() + text.slice(1);
+
+/** "184 tokens", "about 184 tokens", or null when nothing is known. */
+export function tokensOf(usage) {
+  if (!usage || usage.output_tokens === undefined || usage.output_tokens === null) return null;
+  const count = `${usage.output_tokens.toLocaleString()} ${usage.output_tokens === 1 ? "token" : "tokens"}`;
+  return usage.source === "estimated" ? `about ${count}` : count;
+}
+
+/** The line below the log: the state of the connection first, then what is being done. */
+export function statusOf(line, run, stopping, models) {
+  const doing = run && (stopping ? "Stopping…" : `${modelName(models, run.model)} is answering…`);
+  switch (line.state) {
+    case "live":
+      return { tone: run ? "busy" : "live", text: doing ?? "Connected" };
+    case "paused":
+      return { tone: "waiting", text: "Paused while this tab is hidden" };
+    case "waiting":
+      return { tone: "waiting", text: `Connection lost. Trying again in ${line.seconds} s; nothing is lost.` };
+    default:
+      return { tone: "waiting", text: doing ?? "Connecting…" };
+  }
+}
