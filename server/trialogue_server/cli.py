@@ -1,0 +1,187 @@
+"""The command ``trialogue``: what to do is read here, and done elsewhere.
+
+    trialogue serve      serve until told to stop
+    trialogue config     every setting: its value, where that came from, what it is for
+    trialogue plugins    what is loaded, what it adds, and what was set aside and why
+    trialogue version    versions, for a report
+
+Exit codes: 0 done, 2 the operator has something to mend (said in one line on standard error), 130 interrupted. Whatever
+takes long to import is imported by the command that needs it, so that ``--help`` is quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from trialogue import Plugins
+    from trialogue_server._settings import Loaded
+
+EXAMPLES = """\
+examples:
+  trialogue serve                        serve on http://127.0.0.1:4512, data in ./data
+  trialogue serve --port 8080 --data-dir /var/lib/trialogue
+  trialogue config --config my.toml      what would be in force, and why
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; ``argv`` is without the program's name. Returns the exit code."""
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if arguments.run is None:
+        parser.print_help()
+        return 0
+    try:
+        return _explained(arguments.run, arguments)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # The reader of our output, such as `head`, has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _explained(run: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
+    from trialogue import ConfigurationError
+
+    code = 2
+    try:
+        code = run(arguments)
+        sys.stdout.flush()
+    except* ConfigurationError as group:  # Alone, or out of a nursery.
+        for error in _leaves(group):
+            print(f"trialogue: {error}", file=sys.stderr)
+    return code
+
+
+def _leaves(group: BaseExceptionGroup[Exception]) -> list[Exception]:
+    return [
+        leaf
+        for error in group.exceptions
+        for leaf in (_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
+    ]
+
+
+# --- reading the command line ------------------------------------------------------------------------------------
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="trialogue",
+        description="LLM conversation server: user, model and tools in one durable, live conversation.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.set_defaults(run=None)
+    parser.add_argument("--version", action="store_const", const=_version, dest="run", help="same as `version`")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for name, run, text in (
+        ("serve", _serve, "serve until told to stop"),
+        ("config", _config, "show every setting: its value, where that came from, what it is for"),
+        ("plugins", _plugins, "list what is loaded, what it adds, and what was set aside and why"),
+        ("version", _version, "show versions, for a report"),
+    ):
+        command = commands.add_parser(
+            name,
+            help=text,
+            description=f"{text.capitalize()}.",
+            usage=f"trialogue {name} [options]",  # argparse would list every setting twice
+            allow_abbrev=False,
+        )
+        command.set_defaults(run=run)
+        if run is not _version:
+            _add_settings(command)
+    return parser
+
+
+def _add_settings(command: argparse.ArgumentParser) -> None:
+    from trialogue_server.config import SETTINGS, toml
+
+    command.add_argument("--config", metavar="FILE", help="TOML file to read [TRIALOGUE_CONFIG, else ./trialogue.toml]")
+    settings = command.add_argument_group("settings", "A flag goes before its variable, and that before the file.")
+    for setting in SETTINGS:
+        text = f"{setting.doc} [{setting.variable}, else {toml(setting.default)}]"
+        metavar = "|".join(setting.choices) or "VALUE"
+        settings.add_argument(
+            setting.flag, dest=f"set_{setting.name}", metavar=metavar, help=text.replace("%", "%%"), default=None
+        )
+
+
+def _loaded(arguments: argparse.Namespace) -> Loaded:
+    from importlib.metadata import entry_points
+
+    from trialogue_server._settings import load_settings
+
+    given = {name.removeprefix("set_"): value for name, value in vars(arguments).items() if name.startswith("set_")}
+    flags = {name: value for name, value in given.items() if value is not None}
+    plugins = entry_points(group="trialogue").names
+    return load_settings(flags, os.environ, plugins=plugins, file=arguments.config)
+
+
+# --- commands ----------------------------------------------------------------------------------------------------
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    config = _loaded(arguments).config
+    from importlib import import_module
+
+    from trialogue_server import _logging
+
+    _logging.configure(config)
+    # By name, so that looking at settings and plugins needs nothing of what serves, the type checkers included.
+    code: int = import_module("trialogue_server.serve").main(config)
+    return code
+
+
+def _config(arguments: argparse.Namespace) -> int:
+    config, sources = _loaded(arguments)
+    from trialogue_server.config import SETTINGS
+
+    print("# A flag goes before its variable, and that before the file. These lines can be such a file.")
+    for setting in SETTINGS:
+        print(f"\n# {setting.doc}\n# {setting.variable}, {setting.flag}; now from: {sources[setting.name]}")
+        print(f"{setting.name} = {setting.show(config)}")
+    return 0
+
+
+def _plugins(arguments: argparse.Namespace) -> int:
+    config = _loaded(arguments).config
+    import logging
+
+    from trialogue import load_plugins
+
+    logging.getLogger("trialogue").addHandler(logging.NullHandler())  # The list below says it all.
+    plugins = load_plugins(disabled=config.disabled_plugins)
+    for line in _plugin_lines(plugins):
+        print(line)
+    return 0
+
+
+def _plugin_lines(plugins: Plugins) -> list[str]:
+    plugins.providers(os.environ)  # Asked, so that one whose hook fails is shown as it will be.
+    rows = [
+        (info.name, info.distribution or "", ", ".join(map(_without_prefix, info.hooks)) or "adds nothing")
+        for info in plugins.loaded.values()
+    ]
+    rows += [(name, "set aside", reason) for name, reason in sorted(plugins.set_aside.items())]
+    widths = [max(len(row[column]) for row in rows) for column in (0, 1)] if rows else []
+    return [f"{name:<{widths[0]}}  {source:<{widths[1]}}  {text}" for name, source, text in rows]
+
+
+def _without_prefix(hook: str) -> str:
+    return hook.removeprefix("trialogue_")
+
+
+def _version(_: argparse.Namespace) -> int:
+    import platform
+    from importlib.metadata import version
+
+    libraries = ", ".join(f"{name} {version(name)}" for name in ("trio", "quart-trio", "hypercorn"))
+    print(f"trialogue {version('trialogue')}")
+    print(f"Python {platform.python_version()} on {platform.system()} {platform.machine()}; {libraries}")
+    return 0

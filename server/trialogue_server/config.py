@@ -1,0 +1,180 @@
+"""Every setting there is, each in one place: its name, its type, its default and what it is for.
+
+A row of ``Config`` is all that a new setting needs. Its variable (``TRIALOGUE_PORT``), its flag (``--port``), its key in
+the file (``port``), its check, and its line in ``trialogue config`` and ``trialogue serve --help`` follow from it. Where
+values come from is told in ``_settings``. Keys of LLM providers are not settings: their plugins read them from the
+environment under the names their vendors give them (``OPENAI_API_KEY``, ``OPENAI_BASE_URL``, ``ANTHROPIC_API_KEY``, ...).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+from trialogue_server._masking import mask
+
+_YEAR = 366 * 24 * 3600.0  # Upper bound of what is counted in seconds; it keeps infinity out as well.
+
+#: A URL's scheme and host, without a path.
+Origin: TypeAlias = Annotated[str, Meta(pattern=r"^https?://[^/\s]+/?$")]
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The settings of one process. ``Config()`` is what runs when nothing is configured."""
+
+    # --- where it listens ----------------------------------------------------------------------------------------
+
+    host: Annotated[
+        str, Meta(min_length=1, description="Address to listen on; 0.0.0.0 or :: opens the server to the network.")
+    ] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535, description="Port to listen on; 0 takes a free one.")] = 4512
+    public_url: Annotated[
+        str,
+        Meta(
+            pattern=r"^(https?://[^/\s]+/?)?$",
+            description="Address under which browsers reach the server, such as https://chat.example.org.",
+        ),
+    ] = ""
+    trusted_origins: Annotated[
+        tuple[Origin, ...], Meta(description="Other origins whose pages may use the API with a user's cookie.")
+    ] = ()
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        Meta(description="Addresses of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."),
+    ] = ()
+
+    # --- what it keeps -------------------------------------------------------------------------------------------
+
+    data_dir: Annotated[Path, Meta(description="Folder that holds everything the server keeps; made when missing.")] = (
+        Path("data")
+    )
+    storage_url: Annotated[
+        str, Meta(min_length=1, description="Where conversations are stored; `sqlite:` is a file in the data folder.")
+    ] = "sqlite:"
+    redis_url: Annotated[str, Meta(description="Reserved: nothing in this version uses Redis.")] = ""
+    delta_retention_hours: Annotated[
+        float,
+        Meta(
+            ge=0, le=_YEAR, description="How long the single tokens of a finished answer stay for clients that resume."
+        ),
+    ] = 24.0
+
+    # --- who may use it ------------------------------------------------------------------------------------------
+
+    registration: Annotated[
+        Literal["open", "invite", "closed"],
+        Meta(description="Who may make an account; the first one is always accepted and is administrator."),
+    ] = "open"
+    session_days: Annotated[float, Meta(gt=0, le=3660, description="Days for which a login holds.")] = 30.0
+    streams_per_user: Annotated[int, Meta(ge=1, description="Live streams one user may have open.")] = 50
+
+    # --- answers -------------------------------------------------------------------------------------------------
+
+    default_model: Annotated[
+        str,
+        Meta(
+            pattern="^([a-z0-9-]+:.+)?$",
+            description="Model of a conversation that names none, as provider:model; unset, the first that is there.",
+        ),
+    ] = ""
+    stream_buffer_tokens: Annotated[
+        int, Meta(ge=1, le=1000, description="Tokens that leave together; the first of an answer goes at once.")
+    ] = 5
+    stream_window_seconds: Annotated[
+        float, Meta(ge=0, le=10, description="Longest time a token waits for others to leave with it.")
+    ] = 0.05
+    stall_seconds: Annotated[
+        float, Meta(gt=0, le=_YEAR, description="Silence of a provider after which its answer has failed.")
+    ] = 60.0
+    run_max_seconds: Annotated[float, Meta(gt=0, le=_YEAR, description="Longest time one answer may take.")] = 600.0
+    run_max_characters: Annotated[int, Meta(ge=1, description="Characters after which an answer is ended.")] = 1_000_000
+    recovery: Annotated[
+        Literal["continue", "end"], Meta(description="What becomes of an answer that a crash or a restart interrupted.")
+    ] = "continue"
+    passivation_seconds: Annotated[
+        float, Meta(gt=0, le=_YEAR, description="Idle time after which a conversation leaves memory.")
+    ] = 120.0
+
+    # --- limits of the wire --------------------------------------------------------------------------------------
+
+    max_body_bytes: Annotated[int, Meta(ge=1024, description="Largest JSON body of a request.")] = 1_048_576
+    send_deadline_seconds: Annotated[
+        float, Meta(gt=0, le=3600, description="How long a client may leave what is sent unread before it is cut off.")
+    ] = 30.0
+    shutdown_grace_seconds: Annotated[
+        float, Meta(ge=0, le=3600, description="How long running answers may finish after the order to stop.")
+    ] = 30.0
+
+    # --- itself --------------------------------------------------------------------------------------------------
+
+    disabled_plugins: Annotated[
+        tuple[str, ...], Meta(description="Plugins that are not loaded, by name; see `trialogue plugins`.")
+    ] = ()
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Meta(description="Least important kind of message that is logged."),
+    ] = "info"
+    log_format: Annotated[
+        Literal["auto", "text", "json"], Meta(description="Form of a log line; auto is text on a terminal, else JSON.")
+    ] = "auto"
+
+    def __repr__(self) -> str:
+        return f"Config({', '.join(f'{one.name}={one.show(self)}' for one in SETTINGS)})"
+
+
+class Setting(msgspec.Struct, frozen=True):
+    """One row of ``Config``, as others see it."""
+
+    name: str
+    type: Any  # A type expression, for msgspec; typing has no name for what that is.
+    default: Any  # Of that type.
+    doc: str
+
+    @property
+    def variable(self) -> str:
+        """Its environment variable."""
+        return f"TRIALOGUE_{self.name.upper()}"
+
+    @property
+    def flag(self) -> str:
+        """Its flag on the command line."""
+        return f"--{self.name.replace('_', '-')}"
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it takes several values; between commas where it is text."""
+        return get_origin(self._plain) is tuple
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """Its possible values, when they can be counted."""
+        return get_args(self._plain) if get_origin(self._plain) is Literal else ()
+
+    @property
+    def _plain(self) -> Any:  # A type expression, as above.
+        return get_args(self.type)[0]
+
+    def show(self, config: Config) -> str:
+        """Its value as TOML writes it, with any password in it masked."""
+        return toml(getattr(config, self.name))
+
+
+def toml(value: object) -> str:
+    """A setting's value in TOML, with any password in it masked."""
+    plain = msgspec.to_builtins(value, enc_hook=str)
+    return mask(msgspec.json.encode(plain).decode())  # For text, numbers and lists of them JSON is TOML.
+
+
+def _rows() -> Iterator[Setting]:
+    types = get_type_hints(Config, include_extras=True)
+    for field in msgspec.structs.fields(Config):
+        (meta,) = (one for one in types[field.name].__metadata__ if isinstance(one, Meta))
+        yield Setting(field.name, types[field.name], field.default, meta.description or "")
+
+
+#: The table, in the order in which it is shown.
+SETTINGS = tuple(_rows())
