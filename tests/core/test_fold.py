@@ -1,0 +1,235 @@
+"""The pure core under random use: whatever is decided and written, folding the log gives what was shown, from any prefix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support import NOW, Reader, fold
+
+from trialogue import (
+    Command,
+    ContinueAnswer,
+    ConversationCreated,
+    CreateConversation,
+    EditMessage,
+    Event,
+    Known,
+    MessageAdded,
+    MessageRemoved,
+    MessageRevised,
+    PostMessage,
+    ReasoningPiece,
+    Recover,
+    Regenerate,
+    RemoveMessage,
+    State,
+    Stop,
+    TextPart,
+    TextPiece,
+    TrialogueError,
+    UpdateConversation,
+    Usage,
+    UsagePiece,
+    begin,
+    decide,
+    decode_event,
+    encode_event,
+    evolve,
+    fold_answer,
+    needs,
+)
+from trialogue._decide import advance, create
+from trialogue._running import finish, write
+from trialogue._state import decode_state, encode_state
+
+POLICIES = st.sampled_from(["queue", "steer", "interrupt", "latest", "reject"])
+TEXTS = st.text(max_size=12)
+PIECES = st.one_of(
+    TEXTS.map(TextPiece),
+    TEXTS.map(ReasoningPiece),
+    st.integers(0, 9).map(lambda count: UsagePiece(Usage("reported", output_tokens=count))),
+)
+ACTIONS = st.one_of(
+    st.tuples(st.just("post"), POLICIES, st.booleans(), st.integers(0, 20)),
+    st.tuples(st.just("edit"), st.integers(0, 20), st.booleans()),
+    st.tuples(st.just("regenerate"), st.integers(0, 20)),
+    st.tuples(st.just("continue"), st.integers(0, 20)),
+    st.tuples(st.just("remove"), st.integers(0, 20)),
+    st.tuples(st.just("head"), st.integers(0, 20)),
+    st.tuples(st.just("trash"), st.booleans()),
+    st.tuples(st.just("stop")),
+    st.tuples(st.just("recover"), st.booleans()),
+    st.tuples(st.just("write"), st.lists(PIECES, max_size=12)),
+    st.tuples(st.just("finish"), st.sampled_from(["stop", "length", "content_filter"])),
+)
+
+
+@dataclass
+class World:
+    """The core driven by hand, with the rows a store would hold."""
+
+    state: State
+    log: list[Event]
+    counter: int = 0
+    told: dict[str, str] = field(default_factory=dict)
+
+    def fresh(self) -> str:
+        self.counter += 1
+        return f"id{self.counter}"
+
+    def take(self, events: list[Event] | tuple[Event, ...]) -> None:
+        for event in events:
+            # What is stored is what is shown: everything goes through its encoding.
+            self.log.append(decode_event(encode_event(event)))
+            self.state = evolve(self.state, event)
+
+    def rows(self) -> dict[str, Any]:
+        rows: dict[str, Any] = {}
+        for event in self.log:
+            if isinstance(event, MessageAdded | MessageRevised):
+                rows[event.message.id] = event.message
+            elif isinstance(event, MessageRemoved):
+                for gone in below(rows, event.message):
+                    del rows[gone]
+        return {name: fold_answer(row, self.log).message() if row.role == "assistant" else row for name, row in rows.items()}
+
+    def known(self, command: Command) -> Known:
+        rows = self.rows()
+        above: set[str] = set()
+        place = self.state.header.head
+        while place is not None and place in rows:
+            above.add(place)
+            place = rows[place].parent
+        return Known({name: rows[name] for name in needs(command) if name in rows}, frozenset(above))
+
+    def pick(self, number: int) -> str:
+        names = [*self.rows(), *(queued.message.id for queued in self.state.inbox)]
+        return names[number % len(names)] if names else "nobody"
+
+
+def below(rows: dict[str, Any], root: str) -> list[str]:
+    found = [root] if root in rows else []
+    for name, row in list(rows.items()):
+        if row.parent == root:
+            found += below(rows, name)
+    return found
+
+
+def command_of(world: World, action: tuple[Any, ...]) -> Command:
+    fresh = world.fresh
+    parts = (TextPart(f"text {world.counter}"),)
+    match action:
+        case ("post", policy, respond, parent):
+            place = world.pick(parent) if parent > 15 and world.rows() else msgspec.UNSET
+            return PostMessage(
+                fresh(), NOW, fresh(), fresh(), fresh(), parts, "m:m", parent=place, policy=policy, respond=respond
+            )
+        case ("edit", number, respond):
+            return EditMessage(fresh(), NOW, world.pick(number), fresh(), fresh(), fresh(), parts, "m:m", respond=respond)
+        case ("regenerate", number):
+            return Regenerate(fresh(), NOW, world.pick(number), fresh(), fresh(), "m:m")
+        case ("continue", number):
+            return ContinueAnswer(fresh(), NOW, world.pick(number), fresh(), "m:m")
+        case ("remove", number):
+            return RemoveMessage(fresh(), NOW, world.pick(number))
+        case ("head", number):
+            return UpdateConversation(fresh(), NOW, head=world.pick(number))
+        case ("trash", deleted):
+            return UpdateConversation(fresh(), NOW, deleted=deleted)
+        case ("recover", resume):
+            return Recover(fresh(), NOW, fresh(), resume)
+        case _:
+            return Stop(fresh(), NOW)
+
+
+def act(world: World, action: tuple[Any, ...]) -> None:
+    run = world.state.run
+    match action:
+        case ("write", pieces):
+            if run is not None:
+                world.take(write(run, pieces, 5))
+        case ("finish", reason):
+            if run is not None:
+                world.take(finish(run, reason, NOW))
+                world.take(list(advance(world.state, NOW)))
+        case _:
+            command = command_of(world, action)
+            try:
+                decision = decide(world.state, command, world.known(command))
+            except TrialogueError:
+                return
+            world.take(decision.events)
+            assert decision.receipt.seq < world.state.next_seq
+
+
+def played(actions: list[tuple[Any, ...]]) -> World:
+    created = create(CreateConversation("c", "ann", NOW))
+    world = World(begin(created), [created])
+    for action in actions:
+        act(world, action)
+    return world
+
+
+def consistent(reader: Reader, state: State) -> None:
+    assert reader.live == (state.run.run if state.run else None)
+    assert reader.head == state.header.head
+    assert reader.waiting == [queued.message.id for queued in state.inbox]
+    for run, ends in reader.ends.items():
+        assert len(ends) == (0 if run == reader.live else 1)
+    if state.run is not None:
+        assert len(reader.parts[state.run.message]) == state.run.parts
+        if state.run.open_kind:
+            assert len(reader.parts[state.run.message][-1]) == state.run.length
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(ACTIONS, max_size=25))
+def test_every_prefix_of_the_log_folds_to_what_was_shown(actions: list[tuple[Any, ...]]) -> None:
+    world = played(actions)
+    reader = Reader()
+    state: State | None = None
+    for event in world.log:
+        reader.see(event)
+        state = begin(event) if isinstance(event, ConversationCreated) else evolve(state, event)  # type: ignore[arg-type]
+        consistent(reader, state)
+    assert state == world.state
+
+
+@settings(max_examples=75, deadline=None)
+@given(st.lists(ACTIONS, max_size=25), st.integers(0, 200))
+def test_a_snapshot_and_the_rest_fold_to_the_same(actions: list[tuple[Any, ...]], place: int) -> None:
+    world = played(actions)
+    place = min(place, len(world.log) - 1)
+    state: State = begin(world.log[0])  # type: ignore[arg-type]
+    for event in world.log[1 : place + 1]:
+        state = evolve(state, event)
+    state = decode_state(encode_state(state))
+    for event in world.log[place + 1 :]:
+        state = evolve(state, event)
+    assert state == world.state
+
+
+@settings(max_examples=75, deadline=None)
+@given(st.lists(ACTIONS, max_size=25))
+def test_rows_hold_what_readers_saw(actions: list[tuple[Any, ...]]) -> None:
+    world = played(actions)
+    reader = fold(world.log)
+    rows = world.rows()
+    assert set(rows) == set(reader.messages)
+    for name, row in rows.items():
+        assert [part.text for part in row.parts] == reader.parts[name]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(ACTIONS, max_size=20))
+def test_applying_every_event_of_an_answer_twice_changes_nothing(actions: list[tuple[Any, ...]]) -> None:
+    world = played(actions)
+    twice = [event for event in world.log for _ in range(2)]
+    for event in world.log:
+        if isinstance(event, MessageAdded) and event.message.role == "assistant":
+            once = fold_answer(event.message, world.log).message()
+            assert fold_answer(event.message, twice).message().parts == once.parts
