@@ -1,0 +1,29 @@
+"""Bodies of requests: read whole, counted, and waited for only so long, however the bytes get here."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable
+
+import trio
+
+from trialogue_server._call import BodyReader, Call, Receive
+from trialogue_server._errors import SlowBodyError
+from trialogue_server._guard import read_body
+
+#: How long a body may take to arrive, all of it.
+SECONDS = 60.0
+
+
+def body_reader(call: Call, source: Receive | AsyncIterable[bytes], limit: int) -> BodyReader:
+    """Reads the body of ``call`` from ASGI's ``receive`` or from Quart's ``request.body``.
+
+    It raises ``LimitError``, ``SlowBodyError``, ``InvalidError`` (cut off).
+    """
+
+    async def read() -> bytes:
+        declared = call.header("content-length")
+        with trio.move_on_after(SECONDS):
+            return await read_body(source, limit, declared=int(declared) if declared.isdigit() else None)
+        raise SlowBodyError(f"the body did not arrive within {SECONDS:g} seconds: send it again")
+
+    return read

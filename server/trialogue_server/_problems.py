@@ -1,0 +1,111 @@
+"""How an error looks on our own wire: RFC 9457 problem details, made in this one place."""
+
+from __future__ import annotations
+
+import logging
+
+import msgspec
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge, RequestTimeout
+
+from trialogue import LimitError, NotFoundError, TrialogueError
+from trialogue_server._call import Reply
+from trialogue_server._errors import MalformedError, MethodError, SlowBodyError
+
+log = logging.getLogger(__name__)
+
+#: Prefix of a problem's ``type``; with the code behind it, a stable name, whether or not something can be read there.
+TYPE = "tag:trialogue,2026:problem:"
+
+_TITLES = {
+    400: "Malformed request",
+    401: "Not logged in",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Method not allowed",
+    408: "Request took too long",
+    409: "Conflict",
+    412: "Version does not match",
+    413: "Too large",
+    415: "Unsupported media type",
+    422: "Invalid request",
+    429: "Too often",
+    500: "Internal error",
+    502: "Other side failed",
+    503: "Not available now",
+}
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """One place in the request that is to blame."""
+
+    pointer: str
+    detail: str
+
+
+class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The body of every error answer."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    instance: str
+    errors: tuple[Fault, ...] = ()
+
+
+def problem_reply(error: BaseException, request_id: str) -> Reply:
+    """The answer to a request that ended in ``error``. What we did not foresee is logged, and only its id is shown."""
+    known = _known(error)
+    if known is None:
+        log.error("request %s failed", request_id, exc_info=error)
+        known = _Unforeseen(f"something went wrong on our side: report request {request_id}, or try again")
+    faults = (Fault(known.pointer, known.detail),) if known.pointer is not None else ()
+    problem = Problem(
+        type=TYPE + known.code,
+        title=_TITLES.get(known.status, "Error"),
+        status=known.status,
+        detail=known.detail,
+        code=known.code,
+        instance=request_id,
+        errors=faults,
+    )
+    return Reply(known.status, _encoder.encode(problem), _headers(known), "application/problem+json")
+
+
+_encoder = msgspec.json.Encoder()
+
+
+class _Unforeseen(TrialogueError):
+    pass
+
+
+def _headers(error: TrialogueError) -> tuple[tuple[str, str], ...]:
+    headers: list[tuple[str, str]] = []
+    if error.retry_after is not None:
+        # Whole seconds, rounded up: earlier would be told the same again.
+        headers.append(("Retry-After", str(max(1, int(-(-error.retry_after // 1))))))
+    if isinstance(error, MethodError):
+        headers.append(("Allow", ", ".join(error.allow)))
+    return tuple(headers)
+
+
+def _known(error: BaseException) -> TrialogueError | None:
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    match error:
+        case TrialogueError():
+            return error
+        case MethodNotAllowed():
+            allowed = sorted(error.valid_methods or ())
+            return MethodError(f"use one of {', '.join(allowed)} here", allowed)
+        case RequestEntityTooLarge():
+            return LimitError("the body is larger than max_body_bytes allows")
+        case RequestTimeout():
+            return SlowBodyError("the body did not arrive in time: send it again")
+        case HTTPException(code=404):
+            return NotFoundError("nothing is served at this address: check the path")
+        case HTTPException(code=int() as status) if 400 <= status < 500:
+            return MalformedError(error.description or error.name)
+        case _:
+            return None

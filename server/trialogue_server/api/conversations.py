@@ -1,0 +1,191 @@
+"""Conversations: their list, one of them, and what can be changed about it. What is said in them is ``messages``."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from trialogue import (
+    ConflictError,
+    Conversation,
+    CreateConversation,
+    InvalidError,
+    Settings,
+    UpdateConversation,
+    new_id,
+)
+from trialogue_server._call import Call, Reply, json_reply
+from trialogue_server._errors import VersionError
+from trialogue_server._etags import etag_of, expected_version
+from trialogue_server._idempotency import command_id, told
+from trialogue_server._merge import merge_patch
+from trialogue_server._requests import CreateBody, UpdateBody, checked_id, read_struct
+from trialogue_server._services import Route, Services, StreamTag, no_conversation
+
+#: Tries of a merge with what others change at the same time.
+MERGES = 5
+
+
+async def list_conversations(services: Services, call: Call) -> Reply:
+    """``GET /api/conversations``: headers, newest activity first."""
+    principal = await services.principal(call)
+    archived = call.query_bool("archived")
+    page = await services.store.conversations(
+        principal.user.id,
+        limit=call.query_int("limit", 20, 100),
+        cursor=call.query("cursor") or None,
+        archived=False if archived is None else archived,
+        pinned=call.query_bool("pinned"),
+        folder=call.query("folder"),
+        text=(call.query("q") or "").strip() or None,
+    )
+    body = {"conversations": page.conversations, "cursor": page.cursor, "has_more": page.cursor is not None}
+    return json_reply(body, headers=_link(call, page.cursor))
+
+
+async def create(services: Services, call: Call) -> Reply:
+    """``POST /api/conversations``: 201 and the conversation; again with the same ``id`` or key, the same one."""
+    principal = await services.principal(call)
+    body = await read_struct(call, CreateBody)
+    name = checked_id(body.id, "/id") or command_id(call, principal.user.id, "create") or new_id()
+    if body.model is not None:
+        services.engine.resolve(body.model)
+    command = CreateConversation(
+        id=name,
+        owner=principal.user.id,
+        at=datetime.now(UTC),
+        title=body.title,
+        model=body.model,
+        system=body.system,
+        settings=body.settings or Settings(),
+        metadata=body.metadata,
+    )
+    try:
+        await services.engine.create(command)
+    except ConflictError as error:
+        raise await told(services, call, name, name, error) from error
+    header = await services.owned(principal, name)
+    return _conversation_reply(header, 201, (("Location", f"/api/conversations/{name}"),))
+
+
+async def show(services: Services, call: Call) -> Reply:
+    """``GET /api/conversations/{id}``: the snapshot, from which a stream goes on at its ``token``.
+
+    The tag is the version that ``If-Match`` takes. It does not change with every token of a live answer, so the answer
+    to this is never 304.
+    """
+    principal, header = await services.conversation(call)
+    snapshot = await services.engine.snapshot(header.id, call.query_int("limit", 50, 200))
+    if snapshot.conversation.owner != principal.user.id:
+        raise no_conversation(header.id)
+    return json_reply(snapshot, headers=(("ETag", etag_of(snapshot.conversation)),))
+
+
+async def update(services: Services, call: Call) -> Reply:
+    """``PATCH /api/conversations/{id}``: a merge patch; ``If-Match`` guards it."""
+    principal, header = await services.conversation(call)
+    body = await read_struct(call, UpdateBody)
+    if isinstance(body.model, str):
+        services.engine.resolve(body.model)
+    for _ in range(MERGES):
+        try:
+            await services.engine.submit(header.id, await _patch(services, call, header, body))
+            break
+        except ConflictError as error:
+            if error.pointer != "/expected":
+                raise
+            # Others changed it between our look and our merge. A caller that named a version is told.
+            if call.header("if-match"):
+                raise VersionError(error.detail) from error
+            header = await services.owned(principal, header.id)
+    else:
+        raise ConflictError("the conversation is changed by too many at once: try again", retry_after=1.0)
+    return _conversation_reply(await services.owned(principal, header.id))
+
+
+async def delete(services: Services, call: Call) -> Reply:
+    """``DELETE /api/conversations/{id}``: to the trash, or with ``purge=true`` gone for good."""
+    _, header = await services.conversation(call)
+    purge = call.query_bool("purge")
+    if header.deleted_at is None:
+        await _move(services, header, deleted=True)
+    if purge:
+        await services.store.purge(header.id)
+        services.hub.close_where(lambda tag: isinstance(tag, StreamTag) and tag.conversation == header.id)
+    return Reply(204)
+
+
+async def restore(services: Services, call: Call) -> Reply:
+    """``POST /api/conversations/{id}/restore``: back from the trash."""
+    principal, header = await services.conversation(call)
+    await _move(services, header, deleted=False)
+    return _conversation_reply(await services.owned(principal, header.id))
+
+
+async def _move(services: Services, header: Conversation, *, deleted: bool) -> None:
+    command = UpdateConversation(id=new_id(), at=datetime.now(UTC), deleted=deleted)
+    await services.engine.submit(header.id, command)
+
+
+async def _patch(services: Services, call: Call, header: Conversation, body: UpdateBody) -> UpdateConversation:
+    expected = expected_version(call, header)
+    if isinstance(body.settings, dict) or isinstance(body.metadata, dict):
+        # A merge is only right upon what was read.
+        expected = header.version
+    return UpdateConversation(
+        id=new_id(),
+        at=datetime.now(UTC),
+        title=body.title,
+        model=body.model,
+        system=body.system,
+        settings=_settings(header, body.settings),
+        metadata=merge_patch(header.metadata, body.metadata) if isinstance(body.metadata, dict) else body.metadata,
+        archived=body.archived,
+        pinned=body.pinned,
+        folder=body.folder,
+        head=UNSET if body.head is UNSET else await _leaf(services, header, body.head),
+        expected=expected,
+    )
+
+
+def _settings(header: Conversation, patch: dict[str, Any] | None | UnsetType) -> Settings | UnsetType:
+    if patch is UNSET or patch is None:
+        return UNSET if patch is UNSET else Settings()
+    merged = merge_patch(msgspec.to_builtins(header.settings), patch)
+    try:
+        return msgspec.convert(merged, Settings)
+    except msgspec.ValidationError as error:
+        raise InvalidError(f"settings: {error}", pointer="/settings") from error
+
+
+async def _leaf(services: Services, header: Conversation, message: str) -> str:
+    found = await services.store.message(message)
+    if found is None or found.conversation != header.id:
+        raise InvalidError(f"there is no message {message[:64]!r} in this conversation", pointer="/head")
+    return await services.store.leaf(header.id, message)
+
+
+def _conversation_reply(header: Conversation, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> Reply:
+    return json_reply(header, status, (("ETag", etag_of(header)), *headers))
+
+
+def _link(call: Call, cursor: str | None) -> tuple[tuple[str, str], ...]:
+    if cursor is None:
+        return ()
+    names = ("limit", "archived", "pinned", "folder", "q")
+    kept = {name: value for name in names if (value := call.query(name)) is not None}
+    return (("Link", f'<{call.path}?{urlencode({**kept, "cursor": cursor})}>; rel="next"'),)
+
+
+ROUTES = (
+    Route("GET", "/api/conversations", list_conversations),
+    Route("POST", "/api/conversations", create),
+    Route("GET", "/api/conversations/<id>", show),
+    Route("PATCH", "/api/conversations/<id>", update),
+    Route("DELETE", "/api/conversations/<id>", delete),
+    Route("POST", "/api/conversations/<id>/restore", restore),
+)

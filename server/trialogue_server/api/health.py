@@ -1,0 +1,56 @@
+"""Whether we live and are ready. Both are asked by machines, often, and without logging in."""
+
+from __future__ import annotations
+
+import msgspec
+import trio
+
+from trialogue import TrialogueError
+from trialogue_server._call import Call, Reply, json_reply
+from trialogue_server._services import Route, Services
+
+#: Longer than a healthy store ever takes, shorter than a balancer's patience.
+PATIENCE = 5.0
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One thing we depend on."""
+
+    ok: bool
+    detail: str
+
+
+async def healthz(services: Services, call: Call) -> Reply:
+    """``GET /healthz``: the process runs and its loop turns. Nothing else is asked."""
+    return _ALIVE
+
+
+async def readyz(services: Services, call: Call) -> Reply:
+    """``GET /readyz``: 200 when requests can be served here, else 503; each dependency with a reason."""
+    checks = {"engine": _engine(services), "storage": await _storage(services)}
+    ready = all(check.ok for check in checks.values())
+    body = {"status": "ok" if ready else "not ready", "checks": checks}
+    return json_reply(body, 200 if ready else 503)
+
+
+def _engine(services: Services) -> Check:
+    if services.engine.draining:
+        return Check(ok=False, detail="draining: this process is about to stop")
+    return Check(ok=True, detail="taking commands")
+
+
+async def _storage(services: Services) -> Check:
+    with trio.move_on_after(PATIENCE):
+        try:
+            # One check at a time, whoever asks: it writes to the disk, and everybody may ask.
+            async with services.storage_check:
+                await services.store.check()
+        except TrialogueError as error:
+            return Check(ok=False, detail=str(error))
+        return Check(ok=True, detail="can be written")
+    return Check(ok=False, detail=f"did not answer within {PATIENCE:g} seconds")
+
+
+_ALIVE = json_reply({"status": "ok"})
+
+ROUTES = (Route("GET", "/healthz", healthz), Route("GET", "/readyz", readyz))

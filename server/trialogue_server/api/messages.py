@@ -1,0 +1,231 @@
+"""What is said in a conversation: posting, editing, another attempt, going on, removing, stopping, and older pages."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+import trio
+
+from trialogue import (
+    Command,
+    ContinueAnswer,
+    Conversation,
+    Cursor,
+    EditMessage,
+    NotFoundError,
+    PostMessage,
+    Receipt,
+    Regenerate,
+    RemoveMessage,
+    Settings,
+    Stop,
+    is_id,
+    new_id,
+    with_siblings,
+)
+from trialogue_server._call import Call, Reply, json_reply
+from trialogue_server._idempotency import command_id, submit_once
+from trialogue_server._requests import (
+    AttemptBody,
+    EditBody,
+    PostBody,
+    StopBody,
+    checked_id,
+    read_struct,
+    said_parts,
+)
+from trialogue_server._services import Route, Services, no_message
+
+#: Events before a receipt's number among which its message is looked for; a post decides on a handful.
+LOOK_BACK = 12
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """What every 202 says: the ids to look for in the stream, and the number of the command's last event."""
+
+    seq: int
+    message: str | None
+    run: str | None
+    answer: str | None
+    queued: bool
+
+
+async def list_messages(services: Services, call: Call) -> Reply:
+    """``GET /api/conversations/{id}/messages``: the active branch, oldest first, ending above ``before``."""
+    _, header = await services.conversation(call)
+    limit = call.query_int("limit", 50, 200)
+    leaf = await _above(services, header, call.query("before"))
+    # One more than asked for tells whether there is more.
+    path = await services.store.path(header.id, leaf, limit + 1) if leaf is not None else ()
+    shown = path[-limit:]
+    siblings = await services.store.siblings(header.id, [message.id for message in shown])
+    messages = [with_siblings(message, siblings.get(message.id, (message.id,))) for message in shown]
+    return json_reply({"messages": messages, "has_more": len(path) > limit})
+
+
+async def post(services: Services, call: Call) -> Reply:
+    """``POST /api/conversations/{id}/messages``: 202, and where its events begin."""
+    _, location, accepted = await say(services, call)
+    return json_reply(accepted, 202, (("Location", location),))
+
+
+async def say(services: Services, call: Call) -> tuple[Conversation, str, Accepted]:
+    """Post the message in the body of ``call``; returns the conversation, the stream's address, and what was accepted."""
+    principal, header = await services.conversation(call)
+    body = await read_struct(call, PostBody)
+    message = checked_id(body.id, "/id")
+    command = PostMessage(
+        id=message or command_id(call, principal.user.id, header.id, "post") or new_id(),
+        at=datetime.now(UTC),
+        message=message or new_id(),
+        run=new_id(),
+        answer=new_id(),
+        parts=said_parts(body),
+        model=_model(services, header, body.model),
+        settings=_settings(header, body.settings),
+        parent=body.parent,
+        policy=body.policy,
+        respond=body.respond,
+        metadata=body.metadata,
+    )
+    receipt = await submit_once(services, call, header.id, command)
+    cursor = await cursor_before(services, header.id, receipt)
+    return header, f"/api/conversations/{header.id}/events?after={cursor}", _accepted(receipt)
+
+
+async def edit(services: Services, call: Call) -> Reply:
+    """``PATCH /api/messages/{id}``: a sibling and its answer (202), or an answer corrected in place (200)."""
+    target, header = await services.message(call)
+    body = await read_struct(call, EditBody)
+    message = checked_id(body.id, "/id")
+    command = EditMessage(
+        id=message or command_id(call, header.owner, target.id, "edit") or new_id(),
+        at=datetime.now(UTC),
+        target=target.id,
+        message=message or new_id(),
+        run=new_id(),
+        answer=new_id(),
+        parts=said_parts(body),
+        model=_model(services, header, body.model),
+        settings=_settings(header, body.settings),
+        respond=body.regenerate,
+    )
+    return await _answer(services, call, header, command, 200 if target.role == "assistant" else 202)
+
+
+async def regenerate(services: Services, call: Call) -> Reply:
+    """``POST /api/messages/{id}/regenerate``: 202; another attempt beside the answer, or a first one below a message."""
+    target, header = await services.message(call)
+    body = await read_struct(call, AttemptBody, optional=True)
+    command = Regenerate(
+        id=checked_id(body.id, "/id") or command_id(call, header.owner, target.id, "regenerate") or new_id(),
+        at=datetime.now(UTC),
+        target=target.id,
+        run=new_id(),
+        answer=new_id(),
+        model=_model(services, header, body.model),
+        settings=_settings(header, body.settings),
+    )
+    return await _answer(services, call, header, command, 202)
+
+
+async def go_on(services: Services, call: Call) -> Reply:
+    """``POST /api/messages/{id}/continue``: 202; the answer goes on from where it stopped, by its own model."""
+    target, header = await services.message(call)
+    body = await read_struct(call, AttemptBody, optional=True)
+    command = ContinueAnswer(
+        id=checked_id(body.id, "/id") or command_id(call, header.owner, target.id, "continue") or new_id(),
+        at=datetime.now(UTC),
+        target=target.id,
+        run=new_id(),
+        model=_model(services, header, body.model or target.model),
+        settings=_settings(header, body.settings),
+    )
+    return await _answer(services, call, header, command, 202)
+
+
+async def remove(services: Services, call: Call) -> Reply:
+    """``DELETE /api/messages/{id}``: 204; what hangs below it goes too.
+
+    A message that still waits for its turn is not stored as one yet: with ``?conversation=`` it is taken back.
+    """
+    conversation = call.query("conversation")
+    if conversation is None:
+        target, header = await services.message(call)
+        name = target.id
+    else:
+        header, name = await services.owned(await services.principal(call), conversation), call.arguments["id"]
+        if not is_id(name):
+            raise no_message(name)
+    command = RemoveMessage(id=new_id(), at=datetime.now(UTC), target=name)
+    await services.engine.submit(header.id, command)
+    return Reply(204)
+
+
+async def stop(services: Services, call: Call) -> Reply:
+    """``POST /api/conversations/{id}/stop``: 200 once nothing of the run is left; ``run`` is null when none was live."""
+    began = trio.current_time()
+    _, header = await services.conversation(call)
+    body = await read_struct(call, StopBody, optional=True)
+    command = Stop(id=new_id(), at=datetime.now(UTC), run=body.run, seen=body.seen)
+    receipt = await services.engine.submit(header.id, command)
+    return json_reply(
+        {
+            "run": receipt.run,
+            "seq": receipt.seq,
+            "ms": round((trio.current_time() - began) * 1000),
+            "output_tokens": receipt.output_tokens,
+            "estimated": receipt.estimated,
+        }
+    )
+
+
+async def cursor_before(services: Services, conversation: str, receipt: Receipt) -> str:
+    """The cursor just before the message that ``receipt`` is about: from there, a stream begins with it."""
+    start = max(0, receipt.seq - LOOK_BACK)
+    entries = await services.store.events(conversation, start, receipt.seq - start + 1)
+    wanted = f'"id":"{receipt.message}"'.encode()
+    before = next((at for at, entry in enumerate(entries) if entry.seq and wanted in entry.data), len(entries))
+    entry = entries[max(before - 1, 0)]
+    return str(Cursor(services.store.generation, entry.epoch, entry.seq))
+
+
+async def _above(services: Services, header: Conversation, before: str | None) -> str | None:
+    if before is None:
+        return header.head
+    message = await services.store.message(before) if is_id(before) else None
+    if message is None or message.conversation != header.id:
+        raise NotFoundError(f"before={before[:64]!r} is no message of this conversation")
+    return message.parent
+
+
+async def _answer(services: Services, call: Call, header: Conversation, command: Command, status: int) -> Reply:
+    return json_reply(_accepted(await submit_once(services, call, header.id, command)), status)
+
+
+def _accepted(receipt: Receipt) -> Accepted:
+    return Accepted(receipt.seq, receipt.message, receipt.run, receipt.answer, receipt.queued)
+
+
+def _model(services: Services, header: Conversation, asked: str | None) -> str:
+    return services.engine.resolve(asked or header.model)
+
+
+def _settings(header: Conversation, asked: Settings | None) -> Settings:
+    """The conversation's settings, with what the message says laid over them."""
+    if asked is None:
+        return header.settings
+    said = {name: value for name, value in msgspec.structs.asdict(asked).items() if value is not None}
+    return msgspec.structs.replace(header.settings, **said)
+
+
+ROUTES = (
+    Route("GET", "/api/conversations/<id>/messages", list_messages),
+    Route("POST", "/api/conversations/<id>/messages", post),
+    Route("PATCH", "/api/messages/<id>", edit),
+    Route("POST", "/api/messages/<id>/regenerate", regenerate),
+    Route("POST", "/api/messages/<id>/continue", go_on),
+    Route("DELETE", "/api/messages/<id>", remove),
+    Route("POST", "/api/conversations/<id>/stop", stop),
+)

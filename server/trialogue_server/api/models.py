@@ -1,0 +1,16 @@
+"""What can be asked: the models of every provider that answers."""
+
+from __future__ import annotations
+
+from trialogue_server._call import Call, Reply, json_reply
+from trialogue_server._services import Route, Services
+
+
+async def list_models(services: Services, call: Call) -> Reply:
+    """``GET /api/models``: the models, and the one that is asked when nothing is said."""
+    await services.principal(call)
+    models = await services.engine.models()
+    return json_reply({"models": models, "default": services.engine.default_model})
+
+
+ROUTES = (Route("GET", "/api/models", list_models),)

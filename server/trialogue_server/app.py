@@ -1,0 +1,160 @@
+"""The app: Quart-Trio with a blueprint for each kind of thing, and around it what every answer has in common.
+
+    request --> Surface --+--> Quart --> view --> handler --> Reply
+                          +--> stream  (ASGI, through the hub)
+
+``Surface`` gives each request its id and each answer its headers. A handler raises; ``answer`` renders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from quart import Blueprint, Response, request
+from quart_trio import QuartTrio
+from werkzeug.exceptions import HTTPException
+
+from trialogue import Authenticator, Engine
+from trialogue_server._bodies import body_reader
+from trialogue_server._call import SCOPE_KEY, Application, Call, Receive, Reply, Scope, Send
+from trialogue_server._guard import prepare_app
+from trialogue_server._page import add_page
+from trialogue_server._problems import problem_reply
+from trialogue_server._security import security_headers
+from trialogue_server._services import Handler, Route, Services
+from trialogue_server.api import BLUEPRINTS, events
+from trialogue_server.config import Config
+
+if TYPE_CHECKING:
+    from trialogue_server._hub import Hub
+
+
+def create_app(engine: Engine, authenticators: Sequence[Authenticator], config: Config, hub: Hub) -> Application:
+    """The ASGI application over an open engine. It owns nothing: closing the engine and the hub is the caller's."""
+    services = Services(engine, authenticators, config, hub)
+    return Surface(services, _quart(services, config))
+
+
+class Surface:
+    """Everything that speaks HTTP passes here, on its way in and out."""
+
+    def __init__(self, services: Services, quart: QuartTrio) -> None:
+        self.services = services
+        self.quart = quart
+
+    def __repr__(self) -> str:
+        return f"<Surface streams={self.services.streams!r}>"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, or whatever else the ASGI server has to say."""
+        if scope["type"] != "http":
+            await self.quart(scope, receive, send)  # type: ignore[arg-type]  # Quart names hypercorn's TypedDicts
+            return
+        call = Call(scope)
+        scope[SCOPE_KEY] = call
+        send = self._dressed(call, send)
+        if events.is_stream(call):
+            await self._stream(call, receive, send)
+        else:
+            await self.quart(scope, receive, send)  # type: ignore[arg-type]  # as above
+
+    async def _stream(self, call: Call, receive: Receive, send: Send) -> None:
+        call.read_body = body_reader(call, receive, self.services.config.max_body_bytes)
+        started = False
+
+        async def watched(message: MutableMapping[str, Any]) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await events.stream(self.services, call, receive, watched)
+        except Exception as error:
+            if started:
+                # The head is out: an end that looks clean would hide the failure, so the server breaks the connection.
+                raise
+            await send_reply(problem_reply(error, call.request_id), send)
+
+    def _dressed(self, call: Call, send: Send) -> Send:
+        common = (
+            (b"x-request-id", call.request_id.encode()),
+            *security_headers(secure=self.services.peers.is_secure(call)),
+        )
+
+        async def dressed(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                given = {name for name, _ in message["headers"]}
+                message["headers"] = [*message["headers"], *(pair for pair in common if pair[0] not in given)]
+            await send(message)
+
+        return dressed
+
+
+async def answer(services: Services, call: Call, handler: Handler) -> Reply:
+    """What the handler says, or the problem it ran into."""
+    try:
+        return await handler(services, call)
+    except Exception as error:
+        return problem_reply(error, call.request_id)
+
+
+async def send_reply(reply: Reply, send: Send) -> None:
+    """A whole answer, without Quart."""
+    headers = [
+        (b"content-type", reply.media_type.encode()),
+        (b"content-length", b"%d" % len(reply.body)),
+        *((name.lower().encode(), value.encode("latin-1")) for name, value in reply.headers),
+    ]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body, "more_body": False})
+
+
+# --- Quart -------------------------------------------------------------------------------------------------------
+
+
+def _quart(services: Services, config: Config) -> QuartTrio:
+    app = QuartTrio("trialogue_server", static_folder=None)
+    prepare_app(app)
+    app.config["MAX_CONTENT_LENGTH"] = config.max_body_bytes
+    for name, routes in BLUEPRINTS.items():
+        app.register_blueprint(_blueprint(name, routes, services))
+    add_page(app)
+    app.register_error_handler(HTTPException, _problem)
+    app.register_error_handler(Exception, _problem)
+    return app
+
+
+def _blueprint(name: str, routes: Sequence[Route], services: Services) -> Blueprint:
+    blueprint = Blueprint(name, __name__)
+    for route in routes:
+        endpoint = f"{route.method.lower()}_{route.handler.__name__}"
+        blueprint.add_url_rule(route.path, endpoint, _view(route.handler, services), methods=[route.method])
+    return blueprint
+
+
+def _view(handler: Handler, services: Services) -> Callable[..., Awaitable[Response]]:
+    async def view(**arguments: str) -> Response:
+        call = _current_call()
+        call.arguments = arguments
+        call.read_body = body_reader(call, request.body, services.config.max_body_bytes)
+        return _response(await answer(services, call, handler))
+
+    return view
+
+
+async def _problem(error: Exception) -> Response:
+    call = _current_call()
+    return _response(problem_reply(error, call.request_id))
+
+
+def _current_call() -> Call:
+    scope: Any = request.scope  # A TypedDict, in which ASGI lets a server keep keys of its own.
+    call: Call = scope[SCOPE_KEY]
+    return call
+
+
+def _response(reply: Reply) -> Response:
+    response = Response(reply.body, reply.status, content_type=reply.media_type)
+    response.headers.extend(reply.headers)
+    return response
