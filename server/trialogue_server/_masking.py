@@ -20,7 +20,7 @@ _SECRETS = re.compile(
 )
 
 #: Names of fields whose values are not shown.
-SECRET_NAME = re.compile("password|secret|token|api_?key|authorization|cookie", re.IGNORECASE)
+SECRET_NAME = re.compile("(^|[_-])(password|secret|token|api_?key|authorization|cookie)$", re.IGNORECASE)
 
 
 def mask(text: str) -> str:

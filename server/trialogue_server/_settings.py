@@ -100,9 +100,9 @@ def _checked(setting: Setting, given: _Given) -> object:
     try:
         return msgspec.convert(value, setting.type, strict=not given.is_text, dec_hook=_path)
     except msgspec.ValidationError as error:
-        expected = f"one of {', '.join(setting.choices)}" if setting.choices else _in_words(error)
         shown = mask(repr(given.value))
-        raise _wrong(f"{given.source}: {setting.name} cannot be {shown}: {expected}. {setting.doc}") from error
+        expected = _expected(setting, error)
+        raise _wrong(f"{given.source}: {setting.name} cannot be {shown}: expected {expected}. {setting.doc}") from error
 
 
 def _path(kind: type, value: object) -> Path:
@@ -111,9 +111,12 @@ def _path(kind: type, value: object) -> Path:
     return Path(value).expanduser()
 
 
-def _in_words(error: msgspec.ValidationError) -> str:
-    text = str(error).replace("`", "")
-    return text[:1].lower() + text[1:]
+def _expected(setting: Setting, error: msgspec.ValidationError) -> str:
+    if setting.choices:
+        return f"one of {', '.join(setting.choices)}"
+    if "regex" in str(error):
+        return f"something like {setting.example}"
+    return str(error).replace("`", "").removeprefix("Expected ")
 
 
 def _by_name() -> dict[str, Setting]:

@@ -128,21 +128,19 @@ def _loaded(arguments: argparse.Namespace) -> Loaded:
 
 def _serve(arguments: argparse.Namespace) -> int:
     config = _loaded(arguments).config
-    from importlib import import_module
-
-    from trialogue_server import _logging
+    from trialogue_server import _logging, serve
 
     _logging.configure(config)
-    # By name, so that looking at settings and plugins needs nothing of what serves, the type checkers included.
-    code: int = import_module("trialogue_server.serve").main(config)
-    return code
+    return serve.main(config)
 
 
 def _config(arguments: argparse.Namespace) -> int:
     config, sources = _loaded(arguments)
     from trialogue_server.config import SETTINGS
 
-    print("# A flag goes before its variable, and that before the file. These lines can be such a file.")
+    print(
+        "# A flag goes before its variable, and that before the file. Passwords are masked; else this is such a file."
+    )
     for setting in SETTINGS:
         print(f"\n# {setting.doc}\n# {setting.variable}, {setting.flag}; now from: {sources[setting.name]}")
         print(f"{setting.name} = {setting.show(config)}")

@@ -36,11 +36,16 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         str,
         Meta(
             pattern=r"^(https?://[^/\s]+/?)?$",
-            description="Address under which browsers reach the server, such as https://chat.example.org.",
+            examples=["https://chat.example.org"],
+            description="Address under which browsers reach the server.",
         ),
     ] = ""
     trusted_origins: Annotated[
-        tuple[Origin, ...], Meta(description="Other origins whose pages may use the API with a user's cookie.")
+        tuple[Origin, ...],
+        Meta(
+            examples=["https://app.example.org"],
+            description="Other origins whose pages may use the API with a user's cookie.",
+        ),
     ] = ()
     trusted_proxies: Annotated[
         tuple[str, ...],
@@ -78,6 +83,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         str,
         Meta(
             pattern="^([a-z0-9-]+:.+)?$",
+            examples=["openai:gpt-5"],
             description="Model of a conversation that names none, as provider:model; unset, the first that is there.",
         ),
     ] = ""
@@ -133,6 +139,8 @@ class Setting(msgspec.Struct, frozen=True):
     type: Any  # A type expression, for msgspec; typing has no name for what that is.
     default: Any  # Of that type.
     doc: str
+    #: A value that is right, for types that a pattern describes.
+    example: str = ""
 
     @property
     def variable(self) -> str:
@@ -173,7 +181,8 @@ def _rows() -> Iterator[Setting]:
     types = get_type_hints(Config, include_extras=True)
     for field in msgspec.structs.fields(Config):
         (meta,) = (one for one in types[field.name].__metadata__ if isinstance(one, Meta))
-        yield Setting(field.name, types[field.name], field.default, meta.description or "")
+        example = next(iter(meta.examples or [""]))
+        yield Setting(field.name, types[field.name], field.default, meta.description or "", example)
 
 
 #: The table, in the order in which it is shown.
