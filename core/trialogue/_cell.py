@@ -210,6 +210,16 @@ class Cell:
         self.used_at = trio.current_time()
         self.follow()
 
+    async def close(self, error: TrialogueError) -> None:
+        """End everything here for ``error``: what waits, the activation, the run. Returns when the run is gone."""
+        self.faulted = True
+        self._refuse(error)
+        if self.activation is not None:
+            self.activation.end(error)
+        if self.run is not None:
+            self.run.scope.cancel()
+            await self.run.ended.wait()
+
     def crashed(self, error: Exception) -> None:
         """Drop the activation, and park the conversation when this happens too often. Never escalates."""
         _log.error("conversation %s crashed", self.id, exc_info=error)

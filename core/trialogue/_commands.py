@@ -139,10 +139,12 @@ Command: TypeAlias = (
 class Receipt(msgspec.Struct, frozen=True):
     """What a command did, kept with its id: every repeat gets the same one.
 
-    ``seq`` is the number of its last event, or of the log's last one when it changed nothing.
+    ``seq`` is the number of its last event, or of the log's last one when it changed nothing; ``first`` that of its first
+    event, or the one after ``seq`` then.
     """
 
     seq: int
+    first: int = 0
     message: str | None = None
     run: str | None = None
     answer: str | None = None

@@ -67,6 +67,7 @@ class _Draft:
 
     def __init__(self, state: State) -> None:
         self.state = state
+        self.first = state.next_seq
         self.events: list[Event] = []
 
     def add(self, *events: Event) -> None:
@@ -77,7 +78,7 @@ class _Draft:
     def receipt(
         self, *, message: str | None = None, run: str | None = None, answer: str | None = None, queued: bool = False
     ) -> Receipt:
-        return Receipt(self.state.next_seq - 1, message=message, run=run, answer=answer, queued=queued)
+        return Receipt(self.state.next_seq - 1, self.first, message, run, answer, queued)
 
 
 def create(command: CreateConversation) -> ConversationCreated:
@@ -356,6 +357,7 @@ def _stop(draft: _Draft, command: Stop) -> Receipt:
     _cancel(draft, "stop", command.at, command.seen)
     return Receipt(
         draft.state.next_seq - 1,
+        draft.first,
         run=run.run,
         answer=run.message,
         output_tokens=run.usage.output_tokens if run.usage else run.tokens,

@@ -89,6 +89,13 @@ class Engine:
             await letter.ended.ended.wait()
         return receipt
 
+    async def purge(self, conversation: str) -> None:
+        """Remove a conversation for good, whatever goes on in it. Raises ``StorageError``; one that is gone is no error."""
+        cell = self._cells.pop(conversation, None)
+        if cell is not None:
+            await cell.close(NotFoundError("the conversation was removed for good"))
+        await self.store.purge(conversation)
+
     def _open_for_work(self) -> None:
         if self.draining:
             raise ClosedError("the server is stopping: try again in a moment", retry_after=2)

@@ -1,4 +1,4 @@
-"""Housekeeping: learns what models there are, takes up unfinished work at the start, and lets idle cells rest.
+"""Housekeeping: lists the models, takes up unfinished work at the start, lets idle cells rest, prunes old deltas.
 
 Runs beside the traffic and never holds anything; when it fails, it is simply begun again.
 """
@@ -6,6 +6,7 @@ Runs beside the traffic and never holds anything; when it fails, it is simply be
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import trio
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 #: Conversations taken up at a time after a crash: enough to be quick, few enough to leave room for clients.
 TAKE_UP = 16
+#: Conversations pruned at a time, and the pause before the next ones: traffic goes first.
+PRUNE = 20
+PAUSE = 0.1
 
 _log = logging.getLogger("trialogue.housekeeping")
 
@@ -38,6 +42,12 @@ class Housekeeping:
         while True:
             await trio.sleep(max(self._node.limits.idle / 4, 1.0))
             self._engine.rest(self._node.limits.idle)
+            await self._prune()
+
+    async def _prune(self) -> None:
+        before = self._node.now() - timedelta(seconds=self._node.limits.retention)
+        while await self._node.store.prune(before, PRUNE) == PRUNE:  # noqa: ASYNC110 - a pause between jobs
+            await trio.sleep(PAUSE)
 
     async def _take_up(self) -> None:
         unfinished = await self._node.store.unfinished(self._node.id)

@@ -25,6 +25,8 @@ class Limits(msgspec.Struct, frozen=True):
     mailbox: int = 256
     #: Idle time after which an activation is dropped; the next command brings it back in two store calls.
     idle: float = 120.0
+    #: How long the deltas of a finished run stay for readers that resume; then its message holds the text.
+    retention: float = 86_400.0
     #: What becomes of a run whose process is gone: ``continue`` from the text it left, where the model can; or ``end``.
     recovery: Literal["continue", "end"] = "continue"
     #: Share of a model's context that history may fill; the rest is for the answer.

@@ -15,7 +15,6 @@ from trialogue import (
     ClosedError,
     ConflictError,
     CreateConversation,
-    Engine,
     FaultedError,
     InvalidError,
     Limits,
@@ -33,6 +32,7 @@ from trialogue import (
     Usage,
     UsagePiece,
     UsageReported,
+    decide,
     new_id,
     open_engine,
     text_of,
@@ -352,10 +352,8 @@ async def test_conversation_that_crashes_too_often_is_parked_alone(
                 raise ZeroDivisionError
             return real(state, *rest)  # type: ignore[arg-type]
 
-        from trialogue import _cell
-
-        real = _cell.decide
-        monkeypatch.setattr(_cell, "decide", explode)
+        real = decide
+        monkeypatch.setattr("trialogue._cell.decide", explode)
         for _ in range(4):
             with pytest.raises(Exception, match="send it again"):
                 await talk.post("hi")
@@ -426,9 +424,7 @@ class _Shown(msgspec.Struct):
 @pytest.mark.parametrize(
     "cursor", ["0002.0000000002.000000000003", "0001.0000000009.000000000003", "0001.0000000002.000000009999"]
 )
-async def test_cursor_of_another_log_is_told_to_start_over(
-    autojump_clock: trio.testing.MockClock, cursor: str
-) -> None:
+async def test_cursor_of_another_log_is_told_to_start_over(autojump_clock: trio.testing.MockClock, cursor: str) -> None:
     async with talking(["x"]) as (talk, _):
         await talk.post("hi")
         await talk.settled()

@@ -95,7 +95,9 @@ class World:
             elif isinstance(event, MessageRemoved):
                 for gone in below(rows, event.message):
                     del rows[gone]
-        return {name: fold_answer(row, self.log).message() if row.role == "assistant" else row for name, row in rows.items()}
+        return {
+            name: fold_answer(row, self.log).message() if row.role == "assistant" else row for name, row in rows.items()
+        }
 
     def known(self, command: Command) -> Known:
         rows = self.rows()
@@ -129,7 +131,9 @@ def command_of(world: World, action: tuple[Any, ...]) -> Command:
                 fresh(), NOW, fresh(), fresh(), fresh(), parts, "m:m", parent=place, policy=policy, respond=respond
             )
         case ("edit", number, respond):
-            return EditMessage(fresh(), NOW, world.pick(number), fresh(), fresh(), fresh(), parts, "m:m", respond=respond)
+            return EditMessage(
+                fresh(), NOW, world.pick(number), fresh(), fresh(), fresh(), parts, "m:m", respond=respond
+            )
         case ("regenerate", number):
             return Regenerate(fresh(), NOW, world.pick(number), fresh(), fresh(), "m:m")
         case ("continue", number):

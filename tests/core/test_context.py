@@ -1,0 +1,66 @@
+"""What a model is shown: the end of the branch that fits, oldest first, and no more reading than that takes."""
+
+from __future__ import annotations
+
+import trio.testing
+from support import Talk, open_talk
+
+from trialogue import Limits, open_engine, text_of
+from trialogue.testing import Fail, MemoryStore, ScriptedProvider
+
+
+async def said(talk: Talk, *texts: str) -> None:
+    for text in texts:
+        await talk.post(text)
+        await talk.settled()
+
+
+async def test_whole_branch_is_shown_when_it_fits(autojump_clock: trio.testing.MockClock) -> None:
+    provider = ScriptedProvider(["answer"])
+    async with open_engine(MemoryStore(), [provider]) as engine:
+        await said(await open_talk(engine), "one", "two", "three")
+    shown = [text_of(message.parts) for message in provider.requests[-1].messages]
+    assert shown == ["one", "answer", "two", "answer", "three"]
+
+
+async def test_oldest_messages_give_way_and_a_user_speaks_first(autojump_clock: trio.testing.MockClock) -> None:
+    provider = ScriptedProvider(["answer"], context_tokens=100)
+    async with open_engine(MemoryStore(), [provider], Limits(context_share=0.75)) as engine:
+        await said(await open_talk(engine), *(f"{number:030}" for number in range(10)))
+    shown = provider.requests[-1].messages
+    assert [text_of(message.parts) for message in shown][-1] == f"{9:030}"
+    assert shown[0].role == "user"
+    assert len(shown) < 19
+
+
+async def test_question_is_shown_however_long(autojump_clock: trio.testing.MockClock) -> None:
+    provider = ScriptedProvider(["answer"], context_tokens=10)
+    async with open_engine(MemoryStore(), [provider]) as engine:
+        await said(await open_talk(engine), "x" * 1000)
+    assert len(provider.requests[0].messages) == 1
+
+
+async def test_answers_without_text_are_left_out(autojump_clock: trio.testing.MockClock) -> None:
+    provider = ScriptedProvider([Fail("unavailable")], ["answer"])
+    async with open_engine(MemoryStore(), [provider]) as engine:
+        await said(await open_talk(engine), "one", "two")
+    assert [message.role for message in provider.requests[-1].messages] == ["user", "user"]
+
+
+async def test_long_conversation_is_read_only_as_far_as_needed(autojump_clock: trio.testing.MockClock) -> None:
+    class Counting(MemoryStore):
+        read = 0
+
+        async def path(self, conversation: str, leaf: str, limit: int) -> object:  # type: ignore[override]
+            found = await super().path(conversation, leaf, limit)
+            self.read += len(found)
+            return found
+
+    store = Counting()
+    provider = ScriptedProvider(["answer"], context_tokens=500)
+    async with open_engine(store, [provider]) as engine:
+        talk = await open_talk(engine)
+        await said(talk, *("a question of a certain length" for _ in range(100)))
+        store.read = 0
+        await said(talk, "and the last one")
+    assert store.read <= 64
