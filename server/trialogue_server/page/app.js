@@ -75,14 +75,29 @@ class App {
       rename: (title) => this.open?.change({ title }),
       remove: () => this.remove(),
       older: () => this.open?.older(),
-      edit: (message, text) => this.open?.edit(message, text, this.model()),
-      regenerate: (message) => this.open?.regenerate(message, this.model()),
-      goOn: (message) => this.open?.goOn(message),
-      show: (head) => this.open?.change({ head }),
-      withdraw: (message) => this.open?.withdraw(message),
-      retry: (message) => this.open?.deliver(message),
+      restore: () => this.restore(this.open.id),
+      // What these are asked with goes away, and the focus would be lost with it: it returns to the box.
+      edit: (message, text) => this.fromBox(this.open.edit(message, text, this.model())),
+      regenerate: (message) => this.fromBox(this.open.regenerate(message, this.model())),
+      goOn: (message) => this.fromBox(this.open.goOn(message)),
+      withdraw: (message) => this.fromBox(this.open.withdraw(message)),
+      retry: (message) => this.fromBox(this.open.deliver(message)),
+      show: (head) => this.switchTo(head),
       discard: (message) => this.composer.giveBack(this.open.discard(message)),
     };
+  }
+
+  /** Wait for what was asked; the focus goes to the box if it is still where it was asked from. */
+  async fromBox(asked) {
+    const from = document.activeElement;
+    const done = await asked;
+    if (done !== null && [from, document.body].includes(document.activeElement)) this.composer.focus();
+    return done;
+  }
+
+  switchTo(head) {
+    this.log.landing = head;
+    this.open.change({ head });
   }
 
   /** The model the next message goes to: the conversation's, else the one chosen last, else the server's default. */

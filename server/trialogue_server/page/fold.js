@@ -23,7 +23,7 @@ export function fromSnapshot(snapshot) {
 export function prepend(state, older, hasMore) {
   const children = { ...state.children };
   for (const message of older) children[keyOf(message.parent)] = message.siblings ?? [message.id];
-  const messages = older.map(({ siblings, ...message }) => message);
+  const messages = older.map(({ siblings, ...message }) => whole(message));
   return { ...state, children, hasMore, messages: [...messages, ...state.messages] };
 }
 
@@ -31,6 +31,9 @@ export function prepend(state, older, hasMore) {
 export const siblingsOf = (state, message) => state.children[keyOf(message.parent)] ?? [message.id];
 
 const keyOf = (parent) => parent ?? "";
+
+/** The message with what its JSON leaves out because it is usual. */
+const whole = (message) => ({ status: "completed", parent: null, ...message });
 
 /** The state after `event`. An event of a type that is not known here changes nothing. */
 export function evolve(state, event) {
@@ -40,8 +43,8 @@ export function evolve(state, event) {
 
 const STEPS = {
   "conversation.updated": updated,
-  "message.added": (state, { message }) => added(state, message),
-  "message.revised": (state, { message }) => replaced(state, message.id, () => message),
+  "message.added": (state, { message }) => added(state, whole(message)),
+  "message.revised": (state, { message }) => replaced(state, message.id, () => whole(message)),
   "message.removed": removed,
   "head.moved": (state, { head }) => (headOf(state) === head ? state : { ...state, stale: true }),
   "inbox.added": (state, { queued, front }) => ({ ...state, inbox: front ? [queued, ...state.inbox] : [...state.inbox, queued] }),

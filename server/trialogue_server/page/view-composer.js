@@ -9,7 +9,7 @@ const touch = matchMedia("(pointer: coarse)");
 const draftKey = (conversation) => `draft:${conversation ?? "new"}`;
 
 export class ComposerView {
-  /** `act.send(text)`, `act.stop()`, `act.choose(model)`. */
+  /** `act.send(text)`, `act.stop()`, `act.choose(model)`, `act.restore()`. */
   constructor(act) {
     this.act = act;
     this.conversation = null;
@@ -22,7 +22,9 @@ export class ComposerView {
       h("label", { htmlFor: "box", className: "unseen" }, "Message"),
       this.box,
       h("div", { className: "composer-row" }, h("label", { htmlFor: "model", className: "unseen" }, "Model"), this.picker, h("span", { className: "grow" }), this.stop, this.send));
-    this.element = h("div", { className: "dock" }, h("div", { className: "column" }, this.status, this.form));
+    const restore = h("button", { type: "button", className: "word-button", onclick: () => act.restore() }, "Restore");
+    this.trashed = h("p", { className: "trashed", hidden: true }, "This conversation is in the trash.", restore);
+    this.element = h("div", { className: "dock" }, h("div", { className: "column" }, this.status, this.form, this.trashed));
     this.form.addEventListener("submit", (event) => this.submitted(event));
     this.box.addEventListener("keydown", (event) => this.typed(event));
     this.box.addEventListener("input", () => this.changed());
@@ -81,6 +83,8 @@ export class ComposerView {
     const run = open?.state?.run ?? null;
     const stopping = Boolean(open?.stopping);
     if (!run && document.activeElement === this.stop) this.focus();
+    this.form.hidden = Boolean(open?.state?.conversation.deleted_at);
+    this.trashed.hidden = !this.form.hidden;
     this.stop.hidden = !run;
     this.stop.disabled = stopping;
     this.box.placeholder = run ? "Write on; it waits for its turn" : "Write a message";
@@ -93,14 +97,16 @@ export class ComposerView {
     this.status.dataset.tone = tone;
   }
 
+  /** Nothing is offered until the models are known. */
   drawPicker(models, model) {
+    this.picker.hidden = models.length === 0;
+    if (this.picker.hidden) return;
     const known = models.some(({ id }) => id === model) || !model ? models : [...models, { id: model, name: `${model} (not available)` }];
-    const wanted = known.map(({ id }) => id).join();
-    if (this.picker.dataset.models !== wanted) {
-      this.picker.dataset.models = wanted;
+    const wanted = JSON.stringify(known);
+    if (this.offered !== wanted) {
+      this.offered = wanted;
       this.picker.replaceChildren(...known.map(({ id, name, description }) => h("option", { value: id, title: description ?? id }, name)));
     }
-    this.picker.hidden = known.length === 0;
     if (model && this.picker.value !== model) this.picker.value = model;
   }
 }

@@ -12,13 +12,18 @@ export class LogView {
   /** `act`: what messages need (see MessageView), and older, withdraw, retry and discard. */
   constructor(act) {
     this.act = act;
+    /** What is drawn, by message id. */
     this.views = new Map();
+    this.notes = new Map();
     this.older = h("button", { type: "button", className: "word-button older", onclick: () => act.older() }, "Earlier messages");
     this.log = h("div", { className: "log", role: "log", "aria-label": "Messages", "aria-live": "polite", "aria-busy": "true" });
     this.empty = h("div", { className: "empty", hidden: true }, h("h2", {}, "What is on your mind?"), h("p", {}, "Write below. The answer goes on even when you close this page, and waits here for you."));
     this.down = iconButton("down", "To the newest message", () => this.toEnd(), { className: "icon-button to-end", hidden: true });
     this.element = h("div", { className: "scroll" }, h("div", { className: "column" }, this.older, this.empty, this.log));
+    /** Follow the end of the log as it grows. */
     this.following = true;
+    /** Of a version that was switched to with the pager: when it is here, its pager takes the focus. */
+    this.landing = null;
     this.element.addEventListener("scroll", () => this.scrolled(), { passive: true });
     this.watchTop();
   }
@@ -31,6 +36,7 @@ export class LogView {
   /** Another conversation is shown from now on. */
   clear() {
     this.views.clear();
+    this.notes.clear();
     this.log.replaceChildren();
     this.following = true;
   }
@@ -47,6 +53,14 @@ export class LogView {
     this.place(rows);
     if (this.following) this.toEnd();
     else this.keep(anchor);
+    this.land();
+  }
+
+  land() {
+    const view = this.landing && this.views.get(this.landing);
+    if (!view) return;
+    this.landing = null;
+    view.element.querySelector(".pager button:not(:disabled)")?.focus({ preventScroll: true });
   }
 
   said(state, models) {
@@ -59,22 +73,30 @@ export class LogView {
   }
 
   onTheWay(open, state) {
-    const waiting = (state?.inbox ?? []).map(({ message }) => this.note(message.id, "waiting", textOf(message), "Waiting for its turn", [
-      wordButton("close", "Take back", () => this.act.withdraw(message)),
-    ]));
-    const sending = open.sending.map((one) => this.note(one.id, one.error ? "unsent" : "sending", one.text, one.error ? `Not sent. ${one.error}` : "Sending…", one.error ? [
-      wordButton("again", "Send again", () => this.act.retry(one)),
-      wordButton("pencil", "Back to the box", () => this.act.discard(one)),
-    ] : []));
-    return [...waiting, ...sending];
+    const waiting = (state?.inbox ?? []).map(({ message }) => this.waiting(message));
+    return [...waiting, ...open.sending.map((one) => (one.error ? this.unsent(one) : this.note("sending", one.id, one.text, "Sending…", [])))];
   }
 
-  /** A message of ours that is not in the log yet. */
-  note(id, kind, text, words, buttons) {
-    return h("article", { className: `message user ${kind}`, dataset: { id, status: kind }, "aria-label": "You" },
-      h("header", { className: "message-head" }, h("span", { className: "who" }, "You")),
+  waiting(message) {
+    const back = ["close", "Take back", () => this.act.withdraw(message)];
+    return this.note("waiting", message.id, textOf(message), "Waiting for its turn", [back]);
+  }
+
+  unsent(one) {
+    const again = ["again", "Send again", () => this.act.retry(one)];
+    const back = ["pencil", "Back to the box", () => this.act.discard(one)];
+    return this.note("unsent", one.id, one.text, `Not sent. ${one.error}`, [again, back]);
+  }
+
+  /** A message of ours that is not in the log yet; the same element each time, or its buttons could not be pressed. */
+  note(kind, id, text, words, buttons) {
+    const old = this.notes.get(id);
+    if (old?.kind === kind && old.words === words) return old.element;
+    const element = h("article", { className: `message user ${kind}`, dataset: { id, status: kind }, "aria-label": "You" },
       h("div", { className: "parts" }, h("div", { className: "part text" }, text)),
-      h("div", { className: "outcome" }, h("p", { className: "note" }, words), ...buttons));
+      h("div", { className: "outcome" }, h("p", { className: "note" }, words), ...buttons.map((button) => wordButton(...button))));
+    this.notes.set(id, { kind, words, element });
+    return element;
   }
 
   /** Put the rows in order, touching only those that are not where they belong: a moved element loses its focus. */
@@ -88,8 +110,9 @@ export class LogView {
   }
 
   drop(element) {
-    const view = this.views.get(element.dataset.id);
-    if (view?.element === element) this.views.delete(element.dataset.id);
+    for (const drawn of [this.views, this.notes]) {
+      if (drawn.get(element.dataset.id)?.element === element) drawn.delete(element.dataset.id);
+    }
     element.remove();
   }
 

@@ -34,9 +34,12 @@ export class MessageView {
     if (live && only) return; // A delta: only the text grew.
     const name = message.role === "user" ? "You" : modelName(models, message.model);
     this.element.setAttribute("aria-label", name);
-    this.head.replaceChildren(h("span", { className: "who" }, name), h("time", { dateTime: message.created_at }, timeOf(message.created_at)));
+    const time = h("time", { dateTime: message.created_at, title: new Date(message.created_at).toLocaleString() }, timeOf(message.created_at));
+    const mine = message.role === "user";
+    const rest = [...(live ? [] : this.actions(message)), ...this.pager(siblings, message)];
+    this.head.replaceChildren(h("span", { className: "who" }, name), ...(mine ? [] : [time]));
     this.outcome.replaceChildren(...this.outcomeOf(message, live));
-    this.foot.replaceChildren(...this.pager(siblings, message), ...(live ? [] : this.actions(message)));
+    this.foot.replaceChildren(...(mine ? [time] : []), ...rest);
   }
 
   outcomeOf(message, live) {
@@ -64,7 +67,8 @@ export class MessageView {
     if (message.role === "user") return [iconButton("pencil", "Edit", () => this.edit()), copy];
     const tokens = tokensOf(message.usage);
     const again = iconButton("again", "Regenerate", () => this.act.regenerate(this.message));
-    return [copy, again, ...(tokens ? [h("span", { className: "usage" }, tokens)] : [])];
+    const offered = outcomeOf(message, false) !== null; // Then "Try again" stands above already.
+    return [copy, ...(offered ? [] : [again]), ...(tokens ? [h("span", { className: "usage" }, tokens)] : [])];
   }
 
   async copy(button) {
@@ -81,10 +85,10 @@ export class MessageView {
     this.editor = h("form", { className: "editor", onsubmit: (event) => this.save(event, box) },
       box,
       h("div", { className: "editor-buttons" },
-        h("button", { type: "button", className: "word-button", onclick: () => this.leaveEditor() }, "Cancel"),
+        h("button", { type: "button", className: "word-button", onclick: () => this.cancel() }, "Cancel"),
         h("button", { type: "submit", className: "word-button primary" }, "Send as new version")));
     box.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") this.leaveEditor();
+      if (event.key === "Escape") this.cancel();
       if (event.key === "Enter" && !event.shiftKey && !event.isComposing) this.save(event, box);
     });
     this.parts.element.replaceWith(this.editor);
@@ -98,13 +102,18 @@ export class MessageView {
     this.editor = null;
     this.element.classList.remove("editing");
     this.parts.show(this.message.parts, true);
+  }
+
+  /** Leave and go back to where the editor was opened from. */
+  cancel() {
+    this.leaveEditor();
     this.foot.querySelector("button")?.focus();
   }
 
   async save(event, box) {
     event.preventDefault();
     const text = box.value.trim();
-    if (!text || text === textOf(this.message)) return this.leaveEditor();
+    if (!text || text === textOf(this.message)) return this.cancel();
     box.disabled = true;
     if (await this.act.edit(this.message, text)) return this.leaveEditor();
     box.disabled = false;

@@ -50,7 +50,7 @@ const lowerFirst = (text) => text.charAt(0).toLowerCase() + text.slice(1);
 
 /** "184 tokens", "about 184 tokens", or null when nothing is known. */
 export function tokensOf(usage) {
-  if (!usage || usage.output_tokens === undefined || usage.output_tokens === null) return null;
+  if (!usage?.output_tokens) return null;
   const count = `${usage.output_tokens.toLocaleString()} ${usage.output_tokens === 1 ? "token" : "tokens"}`;
   return usage.source === "estimated" ? `about ${count}` : count;
 }
