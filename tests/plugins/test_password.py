@@ -193,8 +193,7 @@ async def test_flood_is_told_to_come_back(store: MemoryStore) -> None:
         try:
             await password.login(of("nobody@example.org"))
         except ThrottledError as error:
-            assert error.retry_after
-            outcomes.append("throttled")
+            outcomes.append("throttled" if error.retry_after else "not told when")
         except UnauthenticatedError:
             outcomes.append("refused")
 
