@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import pytest
 import trio
 from trio.testing import MockClock
 
-from trialogue import Conversation, Done, Entry, Flush, Receipt, StorageError, Verdict
-from trialogue.testing import Fault, MemoryStore, RandomFaults
+from trialogue import Conversation, Done, Entry, Flush, Receipt, StorageError, Store, Verdict
+from trialogue.testing import STORE_CHECKS, Fault, MemoryStore, RandomFaults, StoreCheck, check_name
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 HEADER = Conversation("c", "u", AT, AT)
+
+
+@pytest.mark.parametrize("check", STORE_CHECKS, ids=check_name)
+async def test_conforms(check: StoreCheck) -> None:
+    store = MemoryStore()
+
+    @asynccontextmanager
+    async def open_store() -> AsyncGenerator[Store]:
+        yield store
+
+    await check(open_store)
 
 
 async def opened() -> MemoryStore:

@@ -182,7 +182,7 @@ def _micros(at: datetime) -> int:
 
 def _parse(cursor: str) -> tuple[int, str]:
     try:
-        micros, _, conversation = base64.urlsafe_b64decode(cursor.encode()).decode().partition(" ")
+        micros, conversation = base64.urlsafe_b64decode(cursor.encode()).decode().split(" ")
         return int(micros), conversation
     except (ValueError, binascii.Error) as error:
         raise InvalidError(f"{cursor[:64]!r} is not a cursor of this list: leave it out to start over") from error

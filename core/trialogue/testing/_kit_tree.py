@@ -1,0 +1,219 @@
+"""Store checks: messages as a tree, and a conversation as of one moment."""
+
+from __future__ import annotations
+
+import msgspec
+import trio
+
+from trialogue._ids import new_id
+from trialogue._store import Store
+from trialogue._values import (
+    CitationPart,
+    DataPart,
+    Failure,
+    FilePart,
+    Message,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    Usage,
+)
+from trialogue.testing._kit_making import StoreCheck, begin, checks_in, minutes
+
+TREE_CHECKS: list[StoreCheck] = []
+check = checks_in(TREE_CHECKS)
+
+
+@check
+async def message_comes_back_as_it_was(store: Store) -> None:
+    talk = await begin(store)
+    parts = (
+        TextPart("Grüße 🦉\x00\n"),
+        ReasoningPart("hm", "signature"),
+        ToolCallPart("c1", "look", '{"a": 1.0}'),
+        ToolResultPart("c1", "found", True),
+        FilePart("f", "a.png", "image/png"),
+        CitationPart("https://example.org", "t", "q"),
+        DataPart("n", {"x": [1, 2.5, None]}),
+    )
+    message = Message(
+        id=new_id(),
+        conversation=talk.id,
+        role="assistant",
+        parts=parts,
+        created_at=minutes(1.5),
+        status="failed",
+        model="p:m",
+        run="run",
+        finish_reason="error",
+        usage=Usage("reported", 1, 0, 3),
+        failure=Failure("c", "d", True),
+        revision=3,
+        metadata={"k": "v"},
+    )
+    await talk.write("message.added", messages=(message,))
+    assert await store.message(message.id) == message
+    assert await store.message(new_id()) is None
+
+
+@check
+async def message_is_replaced_whole(store: Store) -> None:
+    talk = await begin(store)
+    message = await talk.say("unfinished", role="assistant")
+    revised = msgspec.structs.replace(message, parts=(TextPart("complete"),), revision=1)
+    await talk.write("message.revised", messages=(revised,))
+    assert await store.message(message.id) == revised
+    assert [hit.message for hit in await store.search("owner", "complete", 5)] == [message.id]
+    assert list(await store.search("owner", "unfinished", 5)) == []
+
+
+@check
+async def message_of_another_conversation_is_never_replaced(store: Store) -> None:
+    talk, other = await begin(store), await begin(store)
+    message = await talk.say("mine")
+    stolen = msgspec.structs.replace(message, conversation=other.id, parts=(TextPart("yours"),))
+    assert list(await store.append([other.flush("message.added", messages=(stolen,))])) == ["fenced"]
+    assert await store.message(message.id) == message
+
+
+@check
+async def view_is_the_end_of_the_active_branch(store: Store) -> None:
+    talk = await begin(store)
+    said = [await talk.say(f"message {count}") for count in range(6)]
+    await talk.write("usage", snapshot=b"state")
+    view = await store.view(talk.id, 4)
+    assert view is not None
+    assert view.messages == tuple(said[2:])
+    assert (view.has_more, view.next_seq, view.epoch, view.snapshot) == (True, 8, 1, b"state")
+    assert view.header == talk.header
+    assert view.siblings == {message.id: (message.id,) for message in said[2:]}
+    whole = await store.view(talk.id, 6)
+    assert whole is not None
+    assert whole.messages == tuple(said)
+    assert not whole.has_more
+
+
+@check
+async def view_of_nothing_said_is_empty(store: Store) -> None:
+    talk = await begin(store)
+    view = await store.view(talk.id, 5)
+    assert view is not None
+    assert (view.messages, view.siblings, view.has_more, view.snapshot) == ((), {}, False, None)
+    assert await store.view(new_id(), 5) is None
+
+
+@check
+async def view_lists_siblings_oldest_first(store: Store) -> None:
+    talk = await begin(store)
+    question = await talk.say("question")
+    answers = [await talk.say(f"answer {count}", parent=question.id, role="assistant") for count in range(3)]
+    other = await talk.say("another beginning", parent=None)
+    await talk.change(head=answers[1].id)
+    view = await store.view(talk.id, 5)
+    assert view is not None
+    assert view.messages == (question, answers[1])
+    assert view.siblings == {
+        question.id: (question.id, other.id),
+        answers[1].id: tuple(answer.id for answer in answers),
+    }
+
+
+@check
+async def view_is_of_one_moment(store: Store) -> None:
+    """A writer moves the head with every message; a reader never sees one without the other."""
+    talk = await begin(store)
+    writing = True
+
+    async def write() -> None:
+        nonlocal writing
+        for count in range(40):
+            await talk.say(f"message {count}")
+        writing = False
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(write)
+        while writing:
+            view = await store.view(talk.id, 100)
+            assert view is not None
+            assert len(view.messages) == view.next_seq - 1
+            assert view.header.head == (view.messages[-1].id if view.messages else None)
+
+
+@check
+async def removal_takes_what_hangs_below(store: Store) -> None:
+    talk = await begin(store)
+    root = await talk.say("root")
+    gone = await talk.say("gone owl")
+    below = await talk.say("below owl")
+    kept = await talk.say("kept", parent=root.id)
+    header = msgspec.structs.replace(talk.header, head=kept.id)
+    await talk.write("message.removed", header=header, removed=(gone.id,))
+    assert [await store.message(message.id) for message in (gone, below)] == [None, None]
+    assert list(await store.path(talk.id, below.id, 10)) == []
+    assert await store.leaf(talk.id, root.id) == kept.id
+    view = await store.view(talk.id, 10)
+    assert view is not None
+    assert view.siblings[kept.id] == (kept.id,)
+    assert list(await store.search("owner", "owl", 10)) == []
+    assert not await store.is_above(talk.id, root.id, below.id)
+
+
+@check
+async def removed_message_stays_removed(store: Store) -> None:
+    """The end of a run may still write the row of an answer that was removed under it."""
+    talk = await begin(store)
+    message = await talk.say("going", role="assistant")
+    await talk.write("message.removed", removed=(message.id,), header=msgspec.structs.replace(talk.header, head=None))
+    await talk.write("run.cancelled", messages=(msgspec.structs.replace(message, status="cancelled"),))
+    assert await store.message(message.id) is None
+    assert list(await store.search("owner", "going", 10)) == []
+
+
+@check
+async def message_added_and_removed_in_one_flush_is_gone(store: Store) -> None:
+    talk = await begin(store)
+    message = Message(new_id(), talk.id, "user", (TextPart("brief"),), minutes(1))
+    await talk.write("message.added", "message.removed", messages=(message,), removed=(message.id,))
+    assert await store.message(message.id) is None
+    assert list(await store.search("owner", "brief", 10)) == []
+
+
+@check
+async def path_is_the_leaf_and_what_is_above(store: Store) -> None:
+    talk, other = await begin(store), await begin(store)
+    said = [await talk.say(f"message {count}") for count in range(5)]
+    await talk.say("a branch", parent=said[1].id)
+    assert list(await store.path(talk.id, said[3].id, 10)) == said[:4]
+    assert list(await store.path(talk.id, said[3].id, 2)) == said[2:4]
+    assert list(await store.path(talk.id, new_id(), 2)) == []
+    assert list(await store.path(other.id, said[3].id, 2)) == []
+
+
+@check
+async def above_means_itself_or_an_ancestor(store: Store) -> None:
+    talk = await begin(store)
+    root = await talk.say("root")
+    left = await talk.say("left")
+    leaf = await talk.say("leaf")
+    right = await talk.say("right", parent=root.id)
+    above = [await store.is_above(talk.id, message.id, leaf.id) for message in (root, left, leaf, right)]
+    assert above == [True, True, True, False]
+    assert not await store.is_above(talk.id, leaf.id, root.id)
+    assert not await store.is_above(talk.id, new_id(), leaf.id)
+
+
+@check
+async def leaf_follows_the_newest_child(store: Store) -> None:
+    talk = await begin(store)
+    root = await talk.say("root")
+    old = await talk.say("old")
+    await talk.say("below old")
+    new = await talk.say("new", parent=root.id)
+    deep = await talk.say("below new")
+    await talk.write("message.revised", messages=(msgspec.structs.replace(old, revision=1),))
+    assert await store.leaf(talk.id, root.id) == deep.id
+    assert await store.leaf(talk.id, new.id) == deep.id
+    assert await store.leaf(talk.id, deep.id) == deep.id
+    unknown = new_id()
+    assert await store.leaf(talk.id, unknown) == unknown
