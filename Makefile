@@ -36,9 +36,9 @@ mypy: .venv/dev.stamp
 pyright: .venv/dev.stamp
 	$(BIN)/pyright
 
-# Exits 1 unless every public name of the core has a known type.
+# Exits 1 unless every public name of the core has a known type. It looks for the package where the PATH's Python does.
 public-types: .venv/dev.stamp
-	$(BIN)/pyright --verifytypes trialogue --ignoreexternal
+	PATH="$(CURDIR)/$(BIN):$$PATH" pyright --verifytypes trialogue --ignoreexternal
 
 bench: .venv/dev.stamp  ## run the benchmarks; ARGS goes to bench/run
 	PATH="$(CURDIR)/$(BIN):$$PATH" bench/run $(ARGS)
