@@ -48,7 +48,7 @@ class Plugins:
 
     def __init__(self) -> None:
         #: pluggy's own; holds the plugins in use and nothing of those set aside.
-        self.manager = pluggy.PluginManager(GROUP)
+        self.manager: pluggy.PluginManager = pluggy.PluginManager(GROUP)
         self.manager.add_hookspecs(hookspecs)
         #: Name to reason, of those that are not used. Grows when a hook fails while it is asked.
         self.set_aside: dict[str, str] = {}
