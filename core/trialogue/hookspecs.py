@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from trialogue._provider import Provider
     from trialogue._store import Store
 
-hookspec = pluggy.HookspecMarker("trialogue")
+hookspec: pluggy.HookspecMarker = pluggy.HookspecMarker("trialogue")
 #: Decorator for a plugin's implementations.
-hookimpl = pluggy.HookimplMarker("trialogue")
+hookimpl: pluggy.HookimplMarker = pluggy.HookimplMarker("trialogue")
 
 
 @hookspec
