@@ -49,14 +49,17 @@ def open_stub(life: int = 3600) -> Generator[Stub]:
 
 @contextmanager
 def open_load(
-    streams: Sequence[Stream], tokens: int, *, ramp: float = 1.0, max_time: float = 120.0
+    streams: Sequence[Stream], tokens: int, *, ramp: float = 1.0, max_time: float = 120.0, hold: float = 0
 ) -> Generator[subprocess.Popen[bytes]]:
-    """The load client at work, for ``report`` or ``poll``. ``ramp`` spreads the first requests over so many seconds."""
+    """The load client at work, for ``report`` or ``poll``. ``ramp`` spreads the first requests over so many seconds.
+
+    With ``hold`` it only opens the event streams, and keeps them for so many seconds.
+    """
     with tempfile.TemporaryDirectory() as folder:
         plan = Path(folder, "plan.bin")
         plan.write_bytes(b"".join(stream.encode() for stream in streams))
         words = ["taskset", "-c", str(LOAD_CPU), str(BUILD / "loadc"), "--plan", str(plan), "--tokens", str(tokens)]
-        words += ["--ramp", str(ramp), "--timeout", str(max_time), "--max-time", str(max_time)]
+        words += ["--ramp", str(ramp), "--timeout", str(max_time), "--max-time", str(max_time), "--hold", str(hold)]
         process = subprocess.Popen(words, stdout=subprocess.PIPE)
         try:
             yield process

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import sys
+import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from bench.client import Account, Client
 from bench.load import Stub
@@ -52,10 +56,15 @@ def open_reference(stub: Stub) -> Generator[Reference]:
 class Trialogue:
     """A ``trialogue serve`` over one data folder; it can be killed and started again on the same port."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str], cpu: int = SERVER_CPU) -> None:
+    def __init__(
+        self, folder: Path, environment: Mapping[str, str], cpu: int = SERVER_CPU, *, probed: bool = False
+    ) -> None:
         self.folder = folder
         self.port = free_port()
         self.cpu = cpu
+        #: With a probe inside that ``figures`` reads.
+        self.probed = probed
+        self.probe = folder / "probe.json"
         self.log = folder / "server.log"
         self.environment = {
             "TRIALOGUE_PORT": str(self.port),
@@ -63,20 +72,36 @@ class Trialogue:
             "TRIALOGUE_STREAMS_PER_USER": "100000",
             "TRIALOGUE_LOG_LEVEL": "warning",
             "OPENAI_API_KEY": "bench",
+            "BENCH_PROBE": str(self.probe),
             **environment,
         }
         self.process: Process | None = None
 
     def start(self) -> Process:
         """Start it, and return when it is ready."""
-        command = [sys.executable, "-m", "trialogue_server.cli", "serve"]
-        script = Path(sys.executable).parent / "trialogue"
-        if script.exists():
-            command = [str(script), "serve"]
+        module = ["bench.probed"] if self.probed else ["trialogue_server", "serve"]
+        command = [sys.executable, "-m", *module]
         self.process = start(command, cpu=self.cpu, log=self.log, env=os.environ | self.environment)
         wait_for_port(self.process, self.port)
         self.client().wait_until_ready()
         return self.process
+
+    def figures(self) -> dict[str, Any]:
+        """What the probe of a probed server says now."""
+        assert self.process is not None
+        self.probe.unlink(missing_ok=True)
+        os.kill(self.process.pid, signal.SIGUSR2)
+        return self.last_figures()
+
+    def last_figures(self) -> dict[str, Any]:
+        """What the probe wrote, once it is there."""
+        deadline = time.monotonic() + 30
+        while not self.probe.exists():
+            if time.monotonic() > deadline:
+                raise RuntimeError("the probe says nothing")
+            time.sleep(0.01)
+        found: dict[str, Any] = json.loads(self.probe.read_text())
+        return found
 
     def client(self) -> Client:
         """A client that is not logged in."""
@@ -92,10 +117,12 @@ class Trialogue:
 
 
 @contextmanager
-def open_trialogue(stub: Stub, environment: Mapping[str, str] | None = None) -> Generator[Trialogue]:
+def open_trialogue(
+    stub: Stub, environment: Mapping[str, str] | None = None, *, probed: bool = False
+) -> Generator[Trialogue]:
     """Trialogue on a fresh data folder, as it runs by default, with the stub as its OpenAI."""
     with TemporaryDirectory(prefix="trialogue-bench-") as folder:
-        server = Trialogue(Path(folder), {"OPENAI_BASE_URL": stub.url, **(environment or {})})
+        server = Trialogue(Path(folder), {"OPENAI_BASE_URL": stub.url, **(environment or {})}, probed=probed)
         try:
             server.start()
             yield server
