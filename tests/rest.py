@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+import json
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import h11
 import httpx2
 import trio
 
@@ -87,3 +89,98 @@ async def serve(
             yield Server(address, engine, hub, provider)
         finally:
             stop.set()
+
+
+class EventStream:
+    """One open answer, read piece by piece off the socket, so that a test leaves it whenever it likes."""
+
+    def __init__(self, stream: trio.SocketStream) -> None:
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        #: What arrived of the body and is not yet told as an event.
+        self.rest = b""
+        self._stream = stream
+        self._http = h11.Connection(h11.CLIENT)
+
+    async def ask(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> None:
+        """Send the request, and read the head of the answer."""
+        sent = {"Host": "127.0.0.1", **headers, "Content-Length": str(len(body))}
+        await self._send(h11.Request(method=method, target=target, headers=list(sent.items())))
+        if body:
+            await self._send(h11.Data(data=body))
+        await self._send(h11.EndOfMessage())
+        response = await self._next()
+        assert isinstance(response, h11.Response)
+        self.status = response.status_code
+        self.headers = {name.decode(): value.decode() for name, value in response.headers}
+
+    async def event(self) -> dict[str, Any] | None:
+        """The next event, with its ``id``; ``None`` when the stream has ended as it should."""
+        while b"\n\n" not in self.rest:
+            if not await self._more():
+                return None
+        block, _, self.rest = self.rest.partition(b"\n\n")
+        fields = dict(line.split(b": ", 1) for line in block.split(b"\n") if not line.startswith(b":"))
+        if b"data" not in fields:
+            return await self.event()
+        return {**json.loads(fields[b"data"]), "id": fields.get(b"id", b"").decode()}
+
+    async def body(self) -> bytes:
+        """All that is left until the end."""
+        while await self._more():
+            pass
+        return self.rest
+
+    async def _more(self) -> bool:
+        match await self._next():
+            case h11.Data(data=data):
+                self.rest += data
+                return True
+            case h11.EndOfMessage():
+                return False
+            case other:
+                raise AssertionError(f"the stream broke off: {other!r}")
+
+    async def _send(self, event: Any) -> None:
+        data = self._http.send(event)
+        if data:
+            await self._stream.send_all(data)
+
+    async def _next(self) -> Any:
+        while (event := self._http.next_event()) is h11.NEED_DATA:
+            self._http.receive_data(await self._stream.receive_some(65_536))
+        return event
+
+
+@asynccontextmanager
+async def open_stream(
+    client: httpx2.AsyncClient, url: str, method: str = "GET", body: Any = None, **headers: str
+) -> AsyncGenerator[EventStream]:
+    """Ask as ``client`` would, with its cookies, on a connection that is closed when the block is left."""
+    port = client.base_url.port
+    assert port is not None
+    with trio.fail_after(10):
+        async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+            opened = EventStream(stream)
+            cookies = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
+            sent = {name.replace("_", "-"): value for name, value in headers.items()}
+            data = b"" if body is None else json.dumps(body).encode()
+            await opened.ask(method, url, {"Cookie": cookies, "Content-Type": "application/json", **sent}, data)
+            yield opened
+
+
+async def read_events(client: httpx2.AsyncClient, url: str, *until: str, count: int = 1) -> list[dict[str, Any]]:
+    """The events of a stream, each with its ``id``, up to the ``count``-th of a type in ``until``.
+
+    With ``count=0`` up to the moment when no run is live: a snapshot that shows none, or the end of one.
+    """
+    events: list[dict[str, Any]] = []
+    async with open_stream(client, url) as stream:
+        assert stream.status == 200, await stream.body()
+        while sum(event["type"] in until for event in events) < max(count, 1):
+            event = await stream.event()
+            assert event is not None, "the stream ended"
+            events.append(event)
+            if count == 0 and event["type"] == "snapshot" and event["run"] is None:
+                break
+    return events
