@@ -32,6 +32,9 @@ log = logging.getLogger("trialogue.plugins")
 
 GROUP = "trialogue"
 
+#: What a plugin's mistake may raise; one that calls ``sys.exit`` is no reason to leave either.
+FAULTS = (Exception, SystemExit)
+
 T = TypeVar("T")
 
 
@@ -90,7 +93,7 @@ class Plugins:
                     _expect(answer, AbstractAsyncContextManager)
             except ConfigurationError:
                 raise  # It knows the scheme, and the operator is to mend the URL.
-            except Exception as error:
+            except FAULTS as error:
                 self._put_aside(name, error)
             else:
                 if answer is not None:
@@ -104,7 +107,7 @@ class Plugins:
             try:
                 # Walking through it is the plugin's code too, when it is a generator.
                 found = [_expect(item, kind) for item in cast("Iterable[object]", self._ask(name, hook, **arguments))]
-            except Exception as error:
+            except FAULTS as error:
                 self._put_aside(name, error)
             else:
                 yield name, found
@@ -141,7 +144,7 @@ class Plugins:
             self._distributions[name] = entry.dist
         try:
             self.manager.register(entry.load(), name)
-        except (Exception, SystemExit) as error:
+        except FAULTS as error:
             self._put_aside(name, error)
 
     def _add(self, plugin: object) -> None:
@@ -152,7 +155,7 @@ class Plugins:
             name = f"{base}-{number}"
         try:
             self.manager.register(plugin, name)
-        except Exception as error:
+        except FAULTS as error:
             self._put_aside(name, error)
 
     def _reject_unknown_hooks(self) -> None:

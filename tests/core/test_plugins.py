@@ -51,7 +51,7 @@ class Offers:
 class Fails:
     """A plugin whose every hook fails as told."""
 
-    def __init__(self, error: Exception) -> None:
+    def __init__(self, error: BaseException) -> None:
         self.error = error
 
     @hookimpl
@@ -120,6 +120,12 @@ def test_failing_hook_sets_its_plugin_aside_alone(caplog: pytest.LogCaptureFixtu
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert record.exc_info is not None, "the plugin's author needs the traceback"
+
+
+def test_a_hook_that_exits_does_not_take_the_process_along() -> None:
+    plugins = load(Fails(SystemExit(3)), Offers("a"))
+    assert names(plugins) == ["a"]
+    assert plugins.set_aside == {"Fails": "SystemExit: 3"}
 
 
 def test_a_plugin_set_aside_is_not_asked_again() -> None:
