@@ -57,7 +57,7 @@ class Activation:
     ) -> None:
         self.node = node
         self.epoch = epoch
-        self.state = state
+        self.state: State = state
         self.tail = tail
         #: The answer being written; its base is the row as it was when the run began.
         self.answer: Answer | None = None
@@ -65,7 +65,7 @@ class Activation:
         self.gone: TrialogueError | None = None
         #: Told when it is gone.
         self.on_gone: Callable[[], None] = lambda: None
-        self.pending_bytes = 0
+        self.pending_bytes: int = 0
         self._generation = generation
         self._mark = mark
         self._flush = flush

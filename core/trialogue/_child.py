@@ -47,9 +47,9 @@ class Child:
         self.restarts = 0
         #: Restarts since it was last up for long; the wait before the next one grows with it.
         self.streak = 0
-        self.began = -math.inf
+        self.began: float = -math.inf
         #: When it is to be started again; never, unless it is ``waiting``.
-        self.due = math.inf
+        self.due: float = math.inf
         #: What ended the last incarnation, if it did not simply return.
         self.error: Exception | None = None
         #: Set by a child that is itself a supervisor, so that what is below it can be shown.
@@ -63,13 +63,13 @@ class Child:
         return f"<Child {self.spec.name!r} {self.state} restarts={self.restarts}>"
 
     def _renew(self) -> None:
-        self.scope = trio.CancelScope()
+        self.scope: trio.CancelScope = trio.CancelScope()
         #: Set when a soft child is asked to take no new work and to end.
-        self.stopping = trio.Event()
+        self.stopping: trio.Event = trio.Event()
         #: Set when nothing of this incarnation is left.
-        self.gone = trio.Event()
+        self.gone: trio.Event = trio.Event()
         #: Its end was asked for and is not to be reported.
-        self.dismissed = False
+        self.dismissed: bool = False
         self._announce: Callable[[bool], None] | None = None
 
     @property

@@ -43,9 +43,9 @@ class Engine:
     """Conversations of one node. Made by ``open_engine``."""
 
     def __init__(self, node: Node) -> None:
-        self.store = node.store
+        self.store: Store = node.store
         #: Set while stopping: nothing new is begun.
-        self.draining = False
+        self.draining: bool = False
         self._node = node
         # The registry: id -> the conversation's owner in this process.
         self._cells: dict[str, Cell] = {}

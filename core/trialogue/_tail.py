@@ -16,13 +16,24 @@ from trialogue._store import Store
 class Tail:
     """Committed frames ``base`` to ``next_seq - 1``. The flusher publishes; subscribers read and attach."""
 
-    __slots__ = ("__weakref__", "_frames", "_size", "_store", "_wakers", "base", "conversation", "limit", "next_seq")
+    __slots__: tuple[str, ...] = (
+        "__weakref__",
+        "_frames",
+        "_size",
+        "_store",
+        "_wakers",
+        "base",
+        "conversation",
+        "limit",
+        "next_seq",
+    )
 
     def __init__(self, store: Store, conversation: str, next_seq: int, limit: int = 262_144) -> None:
-        self.conversation = conversation
-        self.base = self.next_seq = next_seq
+        self.conversation: str = conversation
+        self.base: int = next_seq
+        self.next_seq: int = next_seq
         #: Bytes kept; a quarter of a megabyte holds more than a minute of a fast stream.
-        self.limit = limit
+        self.limit: int = limit
         self._store = store
         self._frames: list[bytes] = []
         self._size = 0

@@ -35,9 +35,9 @@ class MemoryStore(Store):
     """See the module. ``now`` says when a session has expired."""
 
     def __init__(self, *, generation: int = 1, now: Callable[[], datetime] = system_now) -> None:
-        self.generation = generation
+        self.generation: int = generation
         #: Who decides what fails; replace it or plan with it.
-        self.faults = Faults()
+        self.faults: Faults = Faults()
         self._now = now
         self._rows: dict[str, Row] = {}
         #: Message id -> conversation id: the ids of messages are unique in the whole store.

@@ -70,14 +70,14 @@ class ScriptedProvider(Provider):
         #: Every request that was made, refused ones included, in order.
         self.requests: list[Request] = []
         #: Responses that are being opened or are open now; 0 means that nothing leaks.
-        self.open_streams = 0
+        self.open_streams: int = 0
         #: The most that were open at one time.
-        self.most_open_streams = 0
+        self.most_open_streams: int = 0
         #: Responses whose block was left, by cancellation or otherwise, before they had ended or failed.
-        self.abandoned = 0
+        self.abandoned: int = 0
         #: Batches that were handed out, over all responses.
-        self.batches = 0
-        self.closed = False
+        self.batches: int = 0
+        self.closed: bool = False
         self._scripts = list(scripts) or [["Hello."]]
         self._context_tokens = context_tokens
         self._models = tuple(models)
