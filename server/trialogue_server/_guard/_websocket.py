@@ -1,0 +1,66 @@
+"""A WebSocket that measures before it inflates, notices a dead peer and does not wait for ever for a goodbye.
+
+Hypercorn always agrees to compression and unpacks a message before it looks at its size (100 KB become 100 MB); it sends
+pings and never misses the pongs; and it waits without end for the answer to its Close frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import trio
+from hypercorn.protocol.events import Body, Data, Event, Request, StreamClosed
+from hypercorn.protocol.ws_stream import WSStream
+from wsproto.events import CloseConnection, Ping
+from wsproto.events import Event as FrameEvent
+
+if TYPE_CHECKING:
+    from trialogue_server._guard._connection import Connection
+
+#: So many intervals without a sign of life, and the peer is gone.
+_MISSES = 2
+
+
+class GuardedWSStream(WSStream):
+    """One WebSocket."""
+
+    def __init__(self, connection: Connection, *args: Any) -> None:
+        super().__init__(*args)
+        self._connection = connection
+        self._heard = trio.current_time()
+        # Ends the pings at once, so that they do not keep the connection's nursery open.
+        self._over = trio.Event()
+
+    async def handle(self, event: Event) -> None:
+        """As Hypercorn does, with the above."""
+        if isinstance(event, Request):
+            event = replace(event, headers=[item for item in event.headers if not _offers_extensions(item[0])])
+        elif isinstance(event, StreamClosed):
+            self._over.set()
+        elif isinstance(event, Body | Data):
+            self._heard = trio.current_time()
+            if not self.closed and not self.handshake.accepted:
+                # Frames before the handshake's end: RFC 6455 has none. Refusing inside h11 is what kills the process.
+                await self._connection.refuse()
+                return
+        await super().handle(event)
+
+    async def _send_wsproto_event(self, event: FrameEvent) -> None:
+        await super()._send_wsproto_event(event)
+        if isinstance(event, CloseConnection):
+            self._connection.expect_goodbye()
+
+    async def _send_pings(self) -> None:
+        interval = self.config.websocket_ping_interval or 0.0
+        while not self.closed:
+            if trio.current_time() - self._heard > _MISSES * interval:
+                self._connection.abort()
+                return
+            await self._send_wsproto_event(Ping())
+            with trio.move_on_after(interval):
+                await self._over.wait()
+
+
+def _offers_extensions(name: bytes) -> bool:
+    return name.lower() == b"sec-websocket-extensions"

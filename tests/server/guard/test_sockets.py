@@ -1,0 +1,93 @@
+"""Ports are taken first, and what is wrong with them is said in words."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+from hypercorn.config import Config, Sockets
+
+from trialogue import ConfigurationError
+from trialogue_server._guard import make_config, open_sockets
+from trialogue_server._guard._sockets import inherited_fds
+
+
+def close(sockets: Sockets) -> None:
+    for sock in sockets.insecure_sockets + sockets.secure_sockets:
+        sock.close()
+
+
+def bound_to(*binds: str) -> Config:
+    config = Config()
+    config.bind = list(binds)
+    return config
+
+
+def test_port_in_use_names_it_and_what_to_do() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigurationError, match=rf"127\.0\.0\.1:{port}.*another port"):
+            open_sockets(make_config("127.0.0.1", port, fds=[]))
+
+
+def test_nothing_stays_open_when_one_fails() -> None:
+    """A leaked socket would be a warning, and warnings are errors."""
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(ConfigurationError):
+        open_sockets(bound_to("127.0.0.1:0", f"127.0.0.1:{taken.getsockname()[1]}"))
+
+
+def test_address_of_another_machine() -> None:
+    with pytest.raises(ConfigurationError, match=r"192\.0\.2\.1:0.*not one of this machine"):
+        open_sockets(make_config("192.0.2.1", 0, fds=[]))
+
+
+def test_name_that_does_not_resolve() -> None:
+    with pytest.raises(ConfigurationError, match=r"no\.such\.host\.invalid"):
+        open_sockets(make_config("no.such.host.invalid", 1, fds=[]))
+
+
+def test_sockets_listen() -> None:
+    sockets = open_sockets(make_config("localhost", 0, fds=[]))
+    try:
+        with socket.create_connection(sockets.insecure_sockets[0].getsockname()[:2], timeout=5):
+            pass
+    finally:
+        close(sockets)
+
+
+def test_stale_socket_file_is_replaced_and_a_live_one_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "sock"
+    config = make_config(f"unix:{path}", fds=[])
+    close(open_sockets(config))
+    assert path.exists()
+    sockets = open_sockets(config)
+    try:
+        with pytest.raises(ConfigurationError, match="another"):
+            open_sockets(config)
+    finally:
+        close(sockets)
+
+
+def test_sockets_from_systemd(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "2"}
+    assert inherited_fds(ours, os.getpid()) == [3, 4]
+    assert inherited_fds(ours, 1) == []
+    assert inherited_fds({}, os.getpid()) == []
+    for name, value in ours.items():
+        monkeypatch.setenv(name, value)
+    assert make_config("127.0.0.1", 4512).bind == ["fd://3", "fd://4"]
+
+
+def test_adopted_socket_listens() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as given:
+        copy = os.dup(given.fileno())
+        sockets = open_sockets(make_config(fds=[copy]))
+        assert sockets.insecure_sockets[0].getsockname() == given.getsockname()
+        close(sockets)
+
+
+def test_adopting_what_is_no_socket() -> None:
+    with Path(os.devnull).open() as file, pytest.raises(ConfigurationError, match="cannot listen on fd://"):
+        open_sockets(make_config(fds=[file.fileno()]))
