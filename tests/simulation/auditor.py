@@ -1,0 +1,99 @@
+"""The auditor sees every write at the instant at which it takes effect, and holds it against the log's own story.
+
+What it checks is local and cheap: numbers (I3), epochs (I2, I4), that each event can follow from those before it, and that
+the rows written with it say the same. What it finds ends the seed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import msgspec
+
+from tests.simulation.fold import Fold, Impossible, Json, require, same_message
+from trialogue import Claim, Flush
+from trialogue.testing._memory_rows import Row
+
+
+class Auditor:
+    """One per world. ``found`` lists what is wrong; ``on_found`` is called at the first of it."""
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+        self.on_found: Callable[[], None] = lambda: None
+        self.folds: dict[str, Fold] = {}
+        self._epochs: dict[str, dict[int, str]] = {}
+        self._highest: dict[str, int] = {}
+
+    def find(self, *told: object) -> None:
+        """Something is wrong."""
+        self.found.append(" ".join(map(str, told)))
+        self.on_found()
+
+    def claimed(self, conversation: str, node: str, claim: Claim) -> None:
+        """An epoch belongs to one claim, ever."""
+        known = self._epochs.setdefault(conversation, {})
+        if claim.epoch in known:
+            self.find(f"epoch {claim.epoch} of {conversation} was given to {known[claim.epoch]} and to {node}")
+        known[claim.epoch] = node
+
+    def written(self, flush: Flush, row: Row) -> None:
+        """A flush arrived and was or was not taken: look at what is new in the log."""
+        try:
+            self._read_on(flush.conversation, row)
+        except (Impossible, KeyError, IndexError, ValueError) as error:
+            self.find(f"{flush.conversation}: {error!r} in {flush}")
+
+    def _read_on(self, conversation: str, row: Row) -> None:
+        fold = self.folds.setdefault(conversation, Fold())
+        touched: dict[str, None] = {}
+        new = range(fold.next_seq, row.next_seq)
+        for seq in new:
+            entry = row.entries[seq]
+            require(entry.seq == seq, "number", entry.seq, "in the place of", seq)
+            require(self._highest.get(conversation, 0) <= entry.epoch, "epoch", entry.epoch, "after a higher one")
+            require(entry.epoch == row.epoch or seq == 0, "written at", entry.epoch, "while the owner has", row.epoch)
+            self._highest[conversation] = entry.epoch
+            require(json.loads(entry.data)["type"] == entry.type, "type", entry.type)
+            fold.apply(entry.data)
+            touched.update(dict.fromkeys(fold.touched))
+        require(len(row.entries) == row.next_seq, "entries beyond the log's end")
+        if new:
+            compare(fold, row, touched)
+
+
+def compare(fold: Fold, row: Row, names: dict[str, None]) -> None:
+    """The rows say what the log says: the header, the named messages, the actor's snapshot, what is unfinished."""
+    require(fold.header == plain(row.header), "header", plain(row.header), "where the log says", fold.header)
+    for name in names:
+        stored = row.message(name)
+        told = fold.messages.get(name)
+        require((stored is None) == (told is None), "message", name, "is", stored, "where the log says", told)
+        if told is not None and not (fold.run and fold.run["message"] == name):
+            require(same_message(told, plain(stored)), "row", stored, "where the log says", told)
+    require(row.unfinished == bool(fold.run or fold.inbox), "unfinished is", row.unfinished)
+    if row.snapshot is not None and row.snapshot_seq == fold.next_seq:
+        _compare_snapshot(fold, json.loads(row.snapshot))
+
+
+def _compare_snapshot(fold: Fold, state: Json) -> None:
+    require(state["next_seq"] == fold.next_seq, "the snapshot is as of", state["next_seq"], "at", fold.next_seq)
+    require(state["header"] == fold.header, "the snapshot's header")
+    require(state.get("inbox", []) == fold.inbox, "the snapshot's inbox is", state.get("inbox"), "not", fold.inbox)
+    live = None if state.get("run") is None else state["run"]["run"]
+    require(live == (fold.run and fold.run["run"]), "the snapshot's run is", live)
+
+
+def fold_row(row: Row, end: int | None = None) -> Fold:
+    """The log's story up to number ``end - 1``, told from the beginning."""
+    fold = Fold()
+    for seq in range(row.next_seq if end is None else end):
+        fold.apply(row.entries[seq].data)
+    return fold
+
+
+def plain(value: object) -> Json:
+    """A struct as JSON has it."""
+    decoded: Json = json.loads(msgspec.json.encode(value))
+    return decoded

@@ -1,0 +1,123 @@
+"""A simulated server process: an engine with its own way to the store, to be paused, stopped, or killed."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING
+
+import trio
+
+from tests.simulation.node_store import NodeStore
+from tests.simulation.plan import now
+from tests.simulation.providers import open_providers
+from trialogue import Engine, open_engine
+from trialogue._supervisor import SupervisionError
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+#: Seconds in which a node that was told to stop has stopped, besides its grace: last flushes and clean-up.
+CLOSING = 20.0
+#: Seconds a caller may still wait for its answer after the node has stopped.
+LEFT_WAITING = 1.0
+
+
+class SimNode:
+    """One incarnation of one node. ``live`` is its life."""
+
+    def __init__(self, world: World, name: str, *, calm: bool = False) -> None:
+        self.name = name
+        #: The engine, while it serves.
+        self.engine: Engine | None = None
+        bugs = world.plan.bugs and not calm
+        self.store = NodeStore(world.store, world.auditor, world.plan.source(name, "store"), bugs)
+        #: Nothing of it is left.
+        self.ended = trio.Event()
+        self.killed = False
+        self._world = world
+        self._providers = open_providers(world.plan.source(name, "providers"), calm=calm)
+        self._scope = trio.CancelScope()
+        self._stop = trio.Event()
+        self._grace = 0.0
+        # Dicts for their order: connections are cut in the order in which they came.
+        self._readers: dict[trio.CancelScope, None] = {}
+        self._callers: dict[trio.CancelScope, None] = {}
+
+    def __repr__(self) -> str:
+        return f"<SimNode {self.name} killed={self.killed} {self.engine}>"
+
+    async def live(self) -> None:
+        """Serve until stopped or killed."""
+        world = self._world
+        try:
+            with self._scope:
+                async with open_engine(
+                    self.store, self._providers, world.plan.limits, node=self.name, now=now, ids=world.ids
+                ) as self.engine:
+                    await self._stop.wait()
+                    await self.engine.drain(self._grace)
+                    self.engine = None
+                    _cut(self._readers)
+        except SupervisionError as error:
+            # It fell over, as a process may while its store is in trouble; somebody starts it again.
+            if not world.in_trouble:
+                world.auditor.find(f"{self.name} fell over: {error!r} from {error.__cause__!r}")
+            self.kill()
+        finally:
+            self.engine = None
+            self.ended.set()
+        _cut(self._readers)
+        await self._look_back()
+
+    async def _look_back(self) -> None:
+        leaks = {provider.name: provider.open_streams for provider in self._providers if provider.open_streams}
+        if leaks:
+            self._world.auditor.find(f"{self.name} has ended and its responses are still open: {leaks}")
+        await trio.sleep(LEFT_WAITING)
+        if self._callers:
+            self._world.auditor.find(f"{self.name} has ended and {len(self._callers)} callers still wait")
+            _cut(self._callers)
+
+    async def stop(self, grace: float) -> None:
+        """Ask it to stop, as a service manager does, and see to it that it does."""
+        self._grace = grace
+        self.store.unpause()
+        self._stop.set()
+        with trio.move_on_after(grace + CLOSING) as patience:
+            await self.ended.wait()
+        if patience.cancelled_caught:
+            self._world.auditor.find(f"{self.name} has not stopped after {grace + CLOSING:g} s")
+
+    def kill(self) -> None:
+        """End it between two instructions: what it asks for from now on never arrives, who spoke to it is cut off."""
+        self.killed = True
+        self.engine = None
+        self.store.dead = True
+        self.store.unpause()
+        self._scope.cancel()
+        _cut(self._readers)
+        _cut(self._callers)
+
+    def reading(self) -> AbstractContextManager[trio.CancelScope]:
+        """A reader's connection: cut when the node stops or dies."""
+        return _connection(self._readers)
+
+    def calling(self) -> AbstractContextManager[trio.CancelScope]:
+        """A command's connection: cut when the node dies, while one that stops has to answer."""
+        return _connection(self._callers)
+
+
+@contextmanager
+def _connection(connections: dict[trio.CancelScope, None]) -> Generator[trio.CancelScope]:
+    with trio.CancelScope() as scope:
+        connections[scope] = None
+        try:
+            yield scope
+        finally:
+            del connections[scope]
+
+
+def _cut(connections: dict[trio.CancelScope, None]) -> None:
+    for scope in tuple(connections):
+        scope.cancel()

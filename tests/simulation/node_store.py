@@ -1,0 +1,78 @@
+"""A node's own way to the store that all nodes share: slow, sometimes paused, and cut for good when the node dies.
+
+The faults of the shared store come after it. Every write that takes effect, at whatever moment, is shown to the auditor.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import TypeVar
+
+import trio
+
+from tests.simulation.auditor import Auditor
+from trialogue import Claim, Flush, StorageError, Verdict
+from trialogue.testing import MemoryStore
+
+T = TypeVar("T")
+
+#: Seconds on the way there, and back.
+LATENCY = (0.0, 0.008)
+
+
+class DriverBug(Exception):
+    """What a broken driver raises though the port does not allow it."""
+
+
+class NodeStore(MemoryStore):
+    """One node's connections to ``shared``."""
+
+    def __init__(self, shared: MemoryStore, auditor: Auditor, source: random.Random, bugs: bool) -> None:
+        super().__init__(generation=shared.generation)
+        # The same rows, not copies: the effects of calls are closures over these.
+        self._rows, self._homes = shared._rows, shared._homes
+        self._shared = shared
+        self._auditor = auditor
+        self._source = source
+        #: Raises ``DriverBug`` now and then.
+        self.bugs = bugs
+        #: The process is gone: nothing it asks for from now on arrives.
+        self.dead = False
+        self._passable = trio.Event()
+        self._passable.set()
+
+    def pause(self) -> None:
+        """Nothing gets through in either direction until ``unpause``, as if the process were stopped."""
+        if self._passable.is_set():
+            self._passable = trio.Event()
+
+    def unpause(self) -> None:
+        self._passable.set()
+
+    async def _call(self, name: str, effect: Callable[[], T], *, writes: bool = False) -> T:
+        await self._travel()
+        if self.bugs and self._source.random() < 0.01:
+            raise DriverBug(name)
+        result = await self._shared._call(name, effect, writes=writes)
+        await self._travel()
+        return result
+
+    async def _travel(self) -> None:
+        await trio.sleep(self._source.uniform(*LATENCY))
+        while not self._passable.is_set():
+            await self._passable.wait()
+        if self.dead:
+            raise StorageError("this process is gone")
+
+    def _flush(self, flush: Flush) -> Verdict:
+        verdict = super()._flush(flush)
+        if flush.conversation in self._rows:
+            self._auditor.written(flush, self._rows[flush.conversation])
+        return verdict
+
+    async def claim(self, conversation: str, node: str) -> Claim | None:
+        claim = await super().claim(conversation, node)
+        if claim is not None:
+            self._auditor.claimed(conversation, node, claim)
+        return claim

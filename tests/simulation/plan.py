@@ -1,0 +1,72 @@
+"""What a seed stands for: how large its world is, what its nodes are allowed, and how badly its store behaves."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import trio
+
+from trialogue import Limits
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything drawn from the seed before the world begins."""
+
+    seed: int
+    nodes: int
+    conversations: int
+    clients: int
+    readers: int
+    #: Virtual seconds of trouble.
+    seconds: float
+    #: Share of store calls that fail or dawdle.
+    share: float
+    #: Whether the store now and then raises what no store should.
+    bugs: bool
+    limits: Limits
+
+    def source(self, *name: object) -> random.Random:
+        """A random source of its own for each actor, so that one that draws more does not change the others."""
+        return random.Random("/".join(map(str, (self.seed, *name))))
+
+
+def draw(seed: int) -> Plan:
+    """The plan of a seed."""
+    source = random.Random(f"{seed}/plan")
+    return Plan(
+        seed=seed,
+        nodes=source.choice((1, 1, 2)),
+        conversations=source.randint(1, 3),
+        clients=source.randint(2, 3),
+        readers=source.randint(2, 4),
+        seconds=source.uniform(8, 20),
+        share=source.choice((0.0, 0.01, 0.04, 0.1)),
+        bugs=source.random() < 0.15,
+        limits=Limits(
+            buffer_tokens=source.choice((1, 5)),
+            window=source.choice((0.0, 0.05)),
+            stall=3.0,
+            run_seconds=8.0,
+            run_characters=source.choice((120, 100_000)),
+            pending_bytes=source.choice((600, 1_048_576)),
+            mailbox=source.choice((3, 256)),
+            idle=source.choice((1.5, 60.0)),
+            recovery=source.choice(("continue", "continue", "end")),
+            last_flush=2.0,
+        ),
+    )
+
+
+def now() -> datetime:
+    """The world's clock, for people."""
+    return START + timedelta(seconds=trio.current_time())
+
+
+def now_ms() -> int:
+    """The world's clock, for ids."""
+    return int(now().timestamp() * 1000)

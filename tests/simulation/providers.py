@@ -1,0 +1,110 @@
+"""The models of a simulated world: scripted, but with scripts drawn from the seed.
+
+Token ``i`` of every answer is the same everywhere, so that the text of an answer shows what was lost or said twice,
+however often it was interrupted and gone on with. Only ``endless`` begins again and again.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+
+import trio
+
+from trialogue import FinishPiece, Piece, Provider, ReasoningPiece, Request, ResponseStream, TextPiece, Usage, UsagePiece
+from trialogue.testing import OPENED, Fail, Pause, ScriptedProvider, Step
+
+#: Models that clients ask for; only ``steady`` can go on from a prefix.
+MODELS = ("steady:script", "plain:script", "abrupt:script", "endless:script")
+_ENDINGS = ("stop", "stop", "stop", "length", "usage", "fail", "stall", "late")
+
+
+def token(number: int) -> str:
+    """Piece ``number`` of every answer; some lie outside the basic plane, some are two code points."""
+    return f"{number}{('', '😀', 'é')[number % 3]} "
+
+
+def is_gapless(text: str) -> bool:
+    """Whether a text is what the tokens from 0 on join to, up to the end of some token."""
+    number, rest = 0, text
+    while rest:
+        if not rest.startswith(token(number)):
+            return False
+        rest = rest[len(token(number)) :]
+        number += 1
+    return True
+
+
+def open_providers(source: random.Random, *, calm: bool) -> list[Provider]:
+    """One node's providers. ``calm`` ones answer shortly and do not fail."""
+    scripts = _Scripts(source, calm)
+    lap: list[Step] = [token(0), Pause(0.2), (token(1), token(2)), Pause(0.1)]
+    return [
+        ScriptedProvider(scripts.play, name="steady", continues=True),
+        ScriptedProvider(scripts.play, name="plain"),
+        AbruptProvider(source, scripts),
+        ScriptedProvider([token(0)] if calm else lap, name="endless", forever=not calm, continues=True),
+    ]
+
+
+class _Scripts:
+    """Draws a script for each request."""
+
+    def __init__(self, source: random.Random, calm: bool) -> None:
+        self._source = source
+        self._calm = calm
+
+    def play(self, request: Request) -> Sequence[Step]:
+        source = self._source
+        begun = request.prefix.count(" ")
+        steps: list[Step] = [Pause(source.choice((0, 0, 0.5))), OPENED]
+        if source.random() < 0.2:
+            steps += [(ReasoningPiece("hm "), ReasoningPiece("hm")), Pause(0.1)]
+        number, end = 0, begun + source.randint(1, 3 if self._calm else 30)
+        while number < end:
+            size = source.randint(1, 4)
+            steps += [tuple(token(number + i) for i in range(size)), Pause(source.choice((0, 0.02, 0.1, 0.6)))]
+            number += size
+        return steps + self._ending()
+
+    def _ending(self) -> list[Step]:
+        match "stop" if self._calm else self._source.choice(_ENDINGS):
+            case "length":
+                return [FinishPiece("length")]
+            case "usage":
+                return [(FinishPiece("stop"), UsagePiece(Usage("reported", 3, 7)))]
+            case "fail":
+                return [Fail(self._source.choice(("broken", "throttled", "malformed")))]
+            case "stall":
+                return [Pause(1000)]
+            case "late":
+                return [Pause(self._source.uniform(0, 4)), FinishPiece("stop")]
+            case _:
+                return [FinishPiece("stop")]
+
+
+class AbruptProvider(ScriptedProvider):
+    """Leaves out why it finished, or fails as a plugin with a bug does."""
+
+    def __init__(self, source: random.Random, scripts: _Scripts) -> None:
+        super().__init__(scripts.play, name="abrupt")
+        self._source = source
+
+    @asynccontextmanager
+    async def open_response(self, request: Request) -> AsyncGenerator[ResponseStream]:
+        async with super().open_response(request) as stream:
+            yield _AbruptStream(stream, self._source.random() < 0.5)
+
+
+class _AbruptStream(ResponseStream):
+    def __init__(self, stream: ResponseStream, buggy: bool) -> None:
+        self._stream = stream
+        self._buggy = buggy
+
+    async def receive(self) -> Sequence[Piece]:
+        batch = await self._stream.receive()
+        if self._buggy and any(not isinstance(piece, TextPiece) for piece in batch):
+            async with trio.open_nursery():
+                raise KeyError("a bug in a plugin")
+        return [piece for piece in batch if not isinstance(piece, FinishPiece)]
