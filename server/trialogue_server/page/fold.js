@@ -95,14 +95,14 @@ function removed(state, { message, head }) {
 
 function started(state, { run, message, model, attempt = 1 }) {
   // What an earlier attempt left on the message goes, its text stays: this run goes on from there.
-  const fresh = ({ failure, finish_reason, usage, ...old }) => ({ ...old, status: "in_progress", model, run, attempt });
-  const next = replaced(state, message, fresh);
+  const fresh = { status: "in_progress", model, run, attempt, finish_reason: null, failure: null, usage: null };
+  const next = replaced(state, message, (old) => ({ ...old, ...fresh }));
   return { ...next, run: { run, message, model, part: null } };
 }
 
 /** End the run; a run that is not the live one only marks its message. */
 function ended(state, { run, message }, fields) {
-  const next = replaced(state, message, (old) => ({ ...old, ...fields }));
+  const next = replaced(state, message, (old) => ({ ...old, finish_reason: null, failure: null, ...fields }));
   return next.run?.run === run ? { ...next, run: null } : next;
 }
 

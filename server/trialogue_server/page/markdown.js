@@ -1,16 +1,25 @@
 // Markdown to safe DOM, cheaply while it grows.
 //
-// A growing text is cut into its top-level blocks; only blocks whose source changed are drawn again, so that a selection in
-// a finished paragraph stays. Past a limit finished blocks are frozen and not parsed again, so that a long answer costs time
-// in its length. Everything passes through DOMPurify, which also holds the one Trusted Types policy the page has.
+// A growing text is cut into its top-level blocks; only blocks whose source changed are drawn again, so that a selection
+// in a finished paragraph stays. Past a limit finished blocks are frozen and not parsed again, so that a long answer costs
+// time in its length. Raw HTML is text but for a few plain tags, and everything passes through DOMPurify, which also holds
+// the one Trusted Types policy the page has.
 
 import { Marked } from "./vendor/marked.js";
 import DOMPurify from "./vendor/dompurify.js";
 import { h, icon } from "./dom.js";
 
+/** Tags without attributes that people and models do write into Markdown. */
+const PLAIN = /<\/?(?:br|hr|b|i|u|s|em|strong|del|ins|sub|sup|kbd|mark|small|q|details|summary)\s*\/?>|[<>]/gi;
+const ESCAPED = { "<": "&lt;", ">": "&gt;" };
+
+/** Any other HTML is shown as the text it is: the browser's parser, which reports what a policy forbids, never sees it. */
+const shown = (html) => html.replace(PLAIN, (found) => ESCAPED[found] ?? found);
+
 const marked = new Marked({
   gfm: true,
   renderer: {
+    html: ({ text, block }) => (block && !/^<(?:details|hr)/i.test(text) ? `<p>${shown(text)}</p>` : shown(text)),
     // Form fields have no place in an answer; a task list shows its ticks as text.
     checkbox: ({ checked }) => (checked ? "☑ " : "☐ "),
   },

@@ -31,6 +31,12 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def packages() -> list[Package]:
+    """The packages as recorded."""
+    recorded: list[Package] = json.loads(RECORD.read_text())["packages"]
+    return recorded
+
+
 def alias(package: Package) -> str:
     """The source of the module that gives a vendored one its stable name."""
     what = "{ default }" if package["default_export"] else "*"
@@ -40,7 +46,7 @@ def alias(package: Package) -> str:
 def expected_files() -> dict[str, str]:
     """Every file of the vendor folder, with its sha256, as ``vendor.json`` wants them."""
     files: dict[str, str] = {}
-    for package in json.loads(RECORD.read_text())["packages"]:
+    for package in packages():
         files[package["file"]] = package["sha256"]
         files[f"{package['alias']}.js"] = sha256(alias(package).encode())
         files |= {licence["file"]: licence["sha256"] for licence in package["licence_files"]}
@@ -52,8 +58,9 @@ def pack(spec: str, folder: Path) -> Path:
     done = subprocess.run(
         ["npm", "pack", spec, "--json", "--pack-destination", str(folder)], check=True, capture_output=True, text=True
     )
-    answer = json.loads(done.stdout)
-    [packed] = answer if isinstance(answer, list) else answer.values()  # npm 12 answers with an object by name.
+    # A list of what was packed; npm 12 answers with an object by name.
+    answer: list[Package] | dict[str, Package] = json.loads(done.stdout)
+    [packed] = answer if isinstance(answer, list) else answer.values()
     return folder / str(packed["filename"]).lstrip("@").replace("/", "-")
 
 
@@ -98,10 +105,10 @@ def main(arguments: list[str]) -> None:
     newest = arguments == ["--record"]
     if arguments and not newest:
         raise SystemExit(__doc__)
-    document = json.loads(RECORD.read_text())
+    wanted = packages()
     files: dict[str, bytes] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for package in document["packages"]:
+        for package in wanted:
             spec = package["name"] if newest else f"{package['name']}@{package['version']}"
             tarball = pack(spec, Path(folder))
             if newest:
@@ -109,7 +116,7 @@ def main(arguments: list[str]) -> None:
             files |= contents(package, tarball)
     write(files)
     if newest:
-        RECORD.write_text(json.dumps(document, indent=2) + "\n")
+        RECORD.write_text(json.dumps({"packages": wanted}, indent=2) + "\n")
 
 
 def write(files: dict[str, bytes]) -> None:

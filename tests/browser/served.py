@@ -1,0 +1,60 @@
+"""The server under test: a real one, in a process of its own, over a folder of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+
+class Server:
+    """``trialogue serve`` over a data folder; it can be killed and started again on the same port."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._log = (folder / "server.log").open("ab")
+        self._process: subprocess.Popen[bytes] | None = None
+        self.port = 0
+        #: The cookies of the users that tests signed in as, by name.
+        self.sessions: dict[str, dict[str, str]] = {}
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start it, and return when it says that it serves."""
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "trialogue_server", "serve", "--port", str(self.port)],
+            cwd=self._folder,  # Away from any configuration file of the developer's.
+            env={**os.environ, "TRIALOGUE_DATA_DIR": str(self._folder), "TRIALOGUE_DEFAULT_MODEL": "echo:echo"},
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+        )
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            found = re.search(rb"http://127\.0\.0\.1:(\d+)", line)
+            if found:
+                self.port = int(found[1])
+                return
+        raise AssertionError(f"the server did not start:\n{(self._folder / 'server.log').read_text()}")
+
+    def end(self, number: int = signal.SIGTERM) -> None:
+        """Send it the signal and wait until it is gone."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.send_signal(number)
+            process.communicate(timeout=20)
+
+    def kill(self) -> None:
+        """End it in the middle of whatever it does."""
+        self.end(signal.SIGKILL)
+
+    def close(self) -> None:
+        """End it for good."""
+        self.end()
+        self._log.close()

@@ -1,0 +1,31 @@
+"""The server dies in the middle of an answer and comes back: the page says so, waits, and goes on where it was."""
+
+from __future__ import annotations
+
+import re
+
+from browser.chat import Chat, Visit, counted
+from browser.served import Server
+from browser.watched import Watched
+from playwright.sync_api import expect
+
+
+def test_an_answer_goes_on_when_the_server_is_back(mortal_server: Server, visit: Visit, watched: Watched) -> None:
+    # The browser itself reports each connection that fails while there is no server.
+    watched.expected.append("net::ERR_")
+    page = visit(mortal_server, "ada").new_page()
+    page.goto("/")
+    chat = Chat(page)
+    chat.say("Count [[tokens=150 rate=60 numbered]]")
+    chat.expect_answer(re.compile(r"\b20\b"))
+    mortal_server.kill()
+    expect(chat.status).to_contain_text("Connection lost")
+    seen = chat.text()
+    assert counted(150).startswith(seen)
+    chat.box.fill("Not lost")
+    mortal_server.start()
+    chat.expect_answer(counted(150))
+    chat.expect_status("completed")
+    expect(chat.status).to_have_text("Connected")
+    expect(chat.box).to_have_value("Not lost")
+    expect(chat.answers).to_have_count(1)

@@ -1,0 +1,219 @@
+"""The page's modules by themselves, in the browser they are written for: the parser, the fold, and Markdown."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import httpx2
+import pytest
+from browser.chat import PASSWORD, Visit
+from browser.served import Server
+from playwright.sync_api import Page
+
+Event = dict[str, Any]  # Any: an event's JSON.
+
+
+@pytest.fixture
+def page(server: Server, visit: Visit) -> Page:
+    """A page of the right origin, where modules can be imported."""
+    page = visit(server).new_page()
+    page.goto("/")
+    return page
+
+
+# --- the parser --------------------------------------------------------------------------------------------------
+
+WIRE = (
+    ': ok\n\nid: 1\r\nevent: a\r\ndata: {"x": 1}\r\n\r\n'
+    "retry: 250\rdata:two\rdata: lines\r\rid: 2\n\ndata: ü\n\ndata: cut off"
+)
+PARSE = """async ([wire, cut]) => {
+  const { EventParser } = await import("/page/sse.js");
+  const events = [];
+  const parser = new EventParser((event) => events.push([event.id, event.type, event.data, event.retry]));
+  for (const piece of [wire.slice(0, cut), wire.slice(cut)]) parser.push(piece);
+  return events;
+}"""
+
+
+def test_the_parser_reads_the_same_however_the_text_is_cut(page: Page) -> None:
+    whole = [["1", "a", '{"x": 1}', None], [None, "message", "two\nlines", 250], [None, "message", "ü", None]]
+    for cut in range(len(WIRE) + 1):
+        assert page.evaluate(PARSE, [WIRE, cut]) == whole, WIRE[:cut]
+
+
+# --- the fold ----------------------------------------------------------------------------------------------------
+
+FOLD = """async ([start, events, end]) => {
+  const { evolve, fromSnapshot } = await import("/page/fold.js");
+  let state = fromSnapshot(start);
+  for (const event of events) {
+    state = evolve(state, event);
+    if (event.type === "part.delta") state = evolve(state, event);
+  }
+  return [state, fromSnapshot(end)];
+}"""
+
+
+def test_the_fold_over_events_is_the_snapshot_at_their_end(server: Server, page: Page) -> None:
+    """Whatever happens in a conversation, and with every delta twice: watching it and reading it later show the same."""
+    with httpx2.Client(base_url=server.url, trust_env=False) as client:
+        name = _conversation(client, "folder")
+        start = client.get(f"/api/conversations/{name}").json()
+        _live(client, name)
+        end = client.get(f"/api/conversations/{name}").json()
+        events = list(_events(client, name, start["token"], end["seq"]))
+    state, wanted = page.evaluate(FOLD, [start, events, end])
+    assert {"part.delta", "inbox.added", "run.cancelled", "message.revised"} <= {event["type"] for event in events}
+    assert not state["stale"]
+    for field in ("messages", "run", "inbox", "hasMore"):
+        assert state[field] == wanted[field], field
+    assert {key: state["children"][key] for key in wanted["children"]} == wanted["children"]
+    assert state["conversation"]["title"] == wanted["conversation"]["title"] == "Renamed"
+
+
+def _conversation(client: httpx2.Client, name: str) -> str:
+    client.post("/api/auth/register", json={"email": f"{name}@example.org", "password": PASSWORD, "name": name})
+    return str(client.post("/api/conversations", json={}).raise_for_status().json()["id"])
+
+
+def _live(client: httpx2.Client, name: str) -> None:
+    """A bit of everything: code points beyond 16 bits, a queue, a stop, branches, a correction."""
+    messages, patch = f"/api/conversations/{name}/messages", "/api/messages/{}"
+
+    def say(text: str) -> dict[str, Any]:
+        accepted: dict[str, Any] = client.post(messages, json={"text": text}).raise_for_status().json()
+        return accepted
+
+    first = say("Ein Papagei 🦜, ein Haus 🏠, zwei 🦜🦜 und e\u0301 [[rate=0]]")
+    _until_idle(client, name)
+    say("[[endless rate=200 numbered]]")
+    waiting = [say(f"then {number} [[tokens=9 rate=0 reason=4]]")["message"] for number in range(3)]
+    client.delete(patch.format(waiting[1])).raise_for_status()
+    client.post(f"/api/conversations/{name}/stop", json={}).raise_for_status()
+    _until_idle(client, name)
+    answer = client.patch(patch.format(waiting[2]), json={"text": "other [[tokens=7 rate=0]]"}).json()["answer"]
+    _until_idle(client, name)
+    client.post(patch.format(answer) + "/regenerate", json={}).raise_for_status()
+    _until_idle(client, name)
+    client.patch(f"/api/conversations/{name}", json={"title": "Renamed"}).raise_for_status()
+    client.patch(patch.format(first["answer"]), json={"text": "Corrected."}).raise_for_status()
+
+
+def _until_idle(client: httpx2.Client, name: str) -> None:
+    """Read the stream until nothing runs and nothing waits."""
+    snapshot = client.get(f"/api/conversations/{name}").json()
+    events = _events(client, name, snapshot["token"])
+    while snapshot["run"] or snapshot["inbox"]:
+        while not next(events)["type"].startswith("run."):
+            pass
+        snapshot = client.get(f"/api/conversations/{name}").json()
+
+
+def _events(client: httpx2.Client, name: str, cursor: str, last: int | None = None) -> Iterator[Event]:
+    """The conversation's events after ``cursor``, up to number ``last``."""
+    if last is not None and int(cursor.rpartition(".")[2]) >= last:
+        return
+    address = f"/api/conversations/{name}/events"
+    with client.stream("GET", address, headers={"Last-Event-ID": cursor}) as response:
+        number = -1
+        for line in response.raise_for_status().iter_lines():
+            field, _, value = line.partition(": ")
+            if field == "id":
+                number = int(value.rpartition(".")[2])
+            elif field == "data":
+                yield json.loads(value)
+                if number == last:
+                    return
+
+
+def test_the_fold_asks_for_a_snapshot_when_it_cannot_know(page: Page) -> None:
+    message = {"id": "a", "role": "assistant", "parts": [{"type": "text", "text": "abc"}], "siblings": ["a"]}
+    start: Event = {"conversation": {}, "messages": [message], "run": None, "inbox": [], "has_more": False}
+    delta = {"type": "part.delta", "run": "r", "message": "a", "part": 0, "text": "x", "tokens": 1}
+    for event, stale in (
+        ({"type": "head.moved", "head": "elsewhere"}, True),
+        ({"type": "head.moved", "head": "a"}, False),
+        ({**delta, "offset": 3}, False),
+        ({**delta, "offset": 1}, False),
+        ({**delta, "offset": 4}, True),
+        ({**delta, "offset": 0, "part": 1}, True),
+        ({"type": "part.ended", "message": "a", "part": 0, "length": 4}, True),
+        ({"type": "message.added", "message": {"id": "b", "parent": "unseen", "parts": []}}, True),
+        ({"type": "something.new"}, False),
+    ):
+        state, _ = page.evaluate(FOLD, [start, [event], start])
+        assert state["stale"] is stale, event
+
+
+# --- Markdown ----------------------------------------------------------------------------------------------------
+
+DRAW = """async ([text, step]) => {
+  const { MarkdownView } = await import("/page/markdown.js");
+  const element = document.createElement("div");
+  document.body.append(element);
+  const view = new MarkdownView(element);
+  for (let end = step; end < text.length; end += step) view.show(text.slice(0, end), false);
+  view.show(text, true);
+  return element.innerHTML;
+}"""
+HOSTILE = (
+    "<b onclick='window.hit=1'>bold</b>",
+    "<img src=x onerror='window.hit=1'>",
+    "![x](https://elsewhere.test/pixel.png)",
+    "<img srcset='https://elsewhere.test/a 1x'>",
+    "[x](javascript:window.hit=1)",
+    "<a href='&#106;avascript:window.hit=1'>x</a>",
+    "<svg onload='window.hit=1'><script>window.hit=1</script></svg>",
+    "<script>window.hit=1</script>",
+    "<iframe srcdoc='<script>parent.hit=1</script>'></iframe>",
+    "<form action='https://elsewhere.test'><input name=password><button>Sign in</button></form>",
+    "<style>body{display:none}</style><link rel=stylesheet href=https://elsewhere.test/x.css>",
+    "<p style='position:fixed;inset:0' id=main class=toast>over</p>",
+    "<math><mtext><table><mglyph><style><img src=x onerror=window.hit=1>",
+    "```html\n<img src=x onerror=window.hit=1>\n```",
+    "<details open ontoggle='window.hit=1'><summary>x</summary></details>",
+    "<audio src=https://elsewhere.test/a autoplay></audio><video poster=https://elsewhere.test/b></video>",
+)
+
+
+def test_a_hostile_answer_does_nothing(page: Page) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    for text in HOSTILE:
+        html = page.evaluate(DRAW, [text, 5])
+        without_code = re.sub(r"<pre.*?</pre>", "", html, flags=re.DOTALL)
+        tags = set(re.findall(r"<(\w+)", without_code))
+        assert not tags & {"img", "script", "iframe", "form", "input", "style", "link", "math", "audio", "video"}, text
+        assert not re.search(r"<[^>]*(\son\w+=|javascript:|\sstyle=|\sid=|\sclass=\"?toast)", without_code), text
+    assert page.evaluate("window.hit") is None
+    assert [url for url in asked if "elsewhere" in url] == []
+
+
+def test_plain_tags_are_tags_and_others_are_text(page: Page) -> None:
+    html = page.evaluate(DRAW, ["H<sub>2</sub>O, <span style='color:red'>red</span><br>and a <b>line</b>", 10**6])
+    assert "H<sub>2</sub>O" in html
+    assert "&lt;span style='color:red'&gt;red&lt;/span&gt;<br>" in html
+    assert "<b>line</b>" in html
+
+
+@pytest.mark.parametrize("step", [1, 7])
+def test_a_text_that_grew_reads_like_one_drawn_at_once(page: Page, step: int) -> None:
+    page.evaluate("import('/page/vendor/highlight.js').then(() => {})")
+    assert _coloured(page, SAMPLE, step) == _coloured(page, SAMPLE, 10**6)
+
+
+def test_a_long_text_is_frozen_in_part_and_whole_in_the_end(page: Page) -> None:
+    text = SAMPLE.replace("```python", "```") * 300 + "[late]: https://example.org/late\n\n"
+    assert len(text) > 60_000
+    assert page.evaluate(DRAW, [text, 8000]) == page.evaluate(DRAW, [text, 10**6])
+
+
+def _coloured(page: Page, text: str, step: int) -> str:
+    page.evaluate(DRAW, [text, step])
+    drawn = page.locator("body > div").last
+    drawn.locator(".hljs-keyword").first.wait_for(state="attached")
+    return drawn.inner_html()
