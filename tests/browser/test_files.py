@@ -11,18 +11,18 @@ from quart import Quart
 from quart_trio import QuartTrio
 
 from trialogue_server._page import POLICY, add_page, load_assets
-from trialogue_server.page import vendor
+from trialogue_server.page import vendoring
 
-FOLDER = Path(vendor.__file__).parent
+FOLDER = Path(vendoring.__file__).parent
 
 
 def test_vendored_files_are_those_recorded() -> None:
-    found = {path.name: vendor.sha256(path.read_bytes()) for path in vendor.FOLDER.iterdir()}
-    assert found == vendor.expected_files()
+    found = {path.name: vendoring.sha256(path.read_bytes()) for path in vendoring.FOLDER.iterdir()}
+    assert found == vendoring.expected_files()
 
 
 def test_each_vendored_package_has_a_version_and_a_licence() -> None:
-    for package in vendor.packages():
+    for package in vendoring.packages():
         assert re.fullmatch(r"\d+\.\d+\.\d+", package["version"])
         assert package["version"] in package["file"]
         assert package["sha256"].startswith(package["file"][-13:-3])
@@ -32,7 +32,7 @@ def test_each_vendored_package_has_a_version_and_a_licence() -> None:
 
 def test_other_bytes_than_recorded_are_refused() -> None:
     with pytest.raises(SystemExit, match="records"):
-        vendor.check("some.js", b"other", vendor.sha256(b"same"))
+        vendoring.check("some.js", b"other", vendoring.sha256(b"same"))
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.js")), ids=lambda path: path.name)
@@ -83,7 +83,7 @@ async def test_the_document_is_served_under_the_policy(app: Quart, path: str) ->
 
 async def test_what_carries_its_hash_is_kept_for_ever(app: Quart) -> None:
     names = [name for name in load_assets() if re.search(r"-[0-9a-f]{10}\.js$", name)]
-    assert len(names) == len(vendor.packages())
+    assert len(names) == len(vendoring.packages())
     for name in names:
         response = await app.test_client().get(f"/page/{name}")
         assert "immutable" in response.headers["Cache-Control"]
@@ -107,7 +107,7 @@ async def test_files_are_compressed_for_those_who_can_read_it(app: Quart) -> Non
     assert "Accept-Encoding" in packed.headers["Vary"]
 
 
-@pytest.mark.parametrize("path", ["vendor.py", "vendor.json", "../_page.py", "%2e%2e/_page.py", "nothing.js"])
+@pytest.mark.parametrize("path", ["vendoring.py", "vendor.json", "../_page.py", "%2e%2e/_page.py", "nothing.js"])
 async def test_nothing_else_is_served(app: Quart, path: str) -> None:
     assert (await app.test_client().get(f"/page/{path}")).status_code == 404
 

@@ -193,6 +193,31 @@ def test_a_hostile_answer_does_nothing(page: Page) -> None:
     assert [url for url in asked if "elsewhere" in url] == []
 
 
+SAMPLE = """# Title
+
+A paragraph with **bold**, `code`, a [link](https://example.org/a?b=c&d) and ~~more~~.
+
+1. one
+   - nested
+
+     with a paragraph
+2. two
+
+```python
+def f(x: int) -> str:
+    return f"{x}"  # the end
+```
+
+| a | b |
+|---|--:|
+| 1 | 2 |
+
+> quoted
+
+- [x] done
+"""
+
+
 def test_plain_tags_are_tags_and_others_are_text(page: Page) -> None:
     html = page.evaluate(DRAW, ["H<sub>2</sub>O, <span style='color:red'>red</span><br>and a <b>line</b>", 10**6])
     assert "H<sub>2</sub>O" in html

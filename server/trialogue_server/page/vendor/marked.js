@@ -1,2 +1,2 @@
-// Written by vendor.py.
+// Written by vendoring.py.
 export * from "./marked-18.2.1-5371fea86f.js";

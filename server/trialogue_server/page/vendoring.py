@@ -1,7 +1,7 @@
 """Fetch the page's third-party modules from their npm packages and check them against ``vendor.json``.
 
-    python server/trialogue_server/page/vendor.py              fetch the recorded versions; refuse what has other bytes
-    python server/trialogue_server/page/vendor.py --record     take each package's newest version and record its hashes
+    python server/trialogue_server/page/vendoring.py              fetch the recorded versions; refuse what has other bytes
+    python server/trialogue_server/page/vendoring.py --record     take each package's newest version and record its hashes
 
 ``vendor.json`` names for each package its version, its licence, the module taken from it and every sha256. Files are kept
 byte for byte as published; a module carries its version and hash in its name, so that browsers may keep it for ever, and a
@@ -40,7 +40,7 @@ def packages() -> list[Package]:
 def alias(package: Package) -> str:
     """The source of the module that gives a vendored one its stable name."""
     what = "{ default }" if package["default_export"] else "*"
-    return f'// Written by vendor.py.\nexport {what} from "./{package["file"]}";\n'
+    return f'// Written by vendoring.py.\nexport {what} from "./{package["file"]}";\n'
 
 
 def expected_files() -> dict[str, str]:
