@@ -105,6 +105,16 @@ def wait_for_port(process: Process, port: int, seconds: float = 30.0) -> None:
     raise RuntimeError(f"{process.popen.args!r} did not open port {port}: {process.said()}")
 
 
+def busy_seconds(cpu: int = SERVER_CPU) -> float:
+    """CPU time that one processor has given to anyone since the machine started."""
+    for line in Path("/proc/stat").read_text().splitlines():
+        name, *counts = line.split()
+        if name == f"cpu{cpu}":
+            user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, counts[:8])
+            return (user + nice + system + irq + softirq + steal) / _TICK
+    raise RuntimeError(f"the kernel knows no processor {cpu}")
+
+
 def _cpu(pid: int) -> float:
     # Fields counted after the name, which may hold blanks: utime, stime, cutime, cstime are 12 to 15.
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
