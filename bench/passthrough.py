@@ -5,9 +5,10 @@ CPU time per token of a Starlette pass-through on uvicorn with uvloop; per token
 flat out a second of CPU time delivers at least twice the pass-through's tokens. (Delivered rates flat out are bounded by
 the stub and the load client, which share the other processor, so it is the CPU time that is compared.)
 
-A server that is kept from running finds more to do at once, and looks cheaper: so the share of the processor that others took
-is given too, and above a few per cent the figures say little. The paced figures are taken in a window in the middle, when all streams are live: CPU time of the server process between
-two moments, by the tokens that the stub sent between them.
+Paced figures are taken in a window in the middle, when all streams are live: CPU time of the server process between two
+moments, by the tokens that the stub sent between them. A server that is kept from running finds more to do at once and looks
+cheaper: so both are measured in turn, and the share of the processor that others took is given. Above a few per cent the
+figures say little.
 """
 
 from __future__ import annotations
@@ -37,20 +38,21 @@ def run(quick: bool = False) -> list[Row]:
     """Measure both servers at each number of streams."""
     counts = (50,) if quick else (50, 100, 200)
     rows: list[Row] = []
-    with open_stub() as stub:
-        with open_reference(stub) as reference:
-            theirs = [paced(stub, reference.process, reference.stream, count, quick) for count in counts]
-            their_flat = flat_out(reference.process, reference.stream, quick)
-        with open_trialogue(stub) as server:
-            account = server.client().register()
-            conversations = iter(server.client().create_conversations(account, sum(counts) + 1 + FLAT_STREAMS))
+    ours: list[Paced] = []
+    theirs: list[Paced] = []
+    with open_stub() as stub, open_reference(stub) as reference, open_trialogue(stub) as server:
+        account = server.client().register()
+        conversations = iter(server.client().create_conversations(account, sum(counts) + FLAT_STREAMS))
 
-            def stream(words: str) -> Stream:
-                return server.stream(account, next(conversations), words)
+        def stream(words: str) -> Stream:
+            return server.stream(account, next(conversations), words)
 
-            assert server.process is not None
-            ours = [paced(stub, server.process, stream, count, quick) for count in counts]
-            our_flat = flat_out(server.process, stream, quick)
+        assert server.process is not None
+        for count in counts:
+            theirs.append(paced(stub, reference.process, reference.stream, count, quick))
+            ours.append(paced(stub, server.process, stream, count, quick))
+        their_flat = flat_out(reference.process, reference.stream, quick)
+        our_flat = flat_out(server.process, stream, quick)
     for count, mine, other in zip(counts, ours, theirs, strict=True):
         rows += _compare(count, mine, other)
     for before, after, first, second in zip(ours, ours[1:], counts, counts[1:], strict=False):
