@@ -28,7 +28,9 @@ def device(user: User, *, hours: float = 1, token: bytes = b"t" * 32) -> Session
 
 @check
 async def first_account_is_administrator(store: Store) -> None:
+    assert not await store.has_users()
     first = await store.add_user(someone("a@example.org"), "hash a")
+    assert await store.has_users()
     second = await store.add_user(someone("b@example.org"), "hash b")
     assert (first.role, second.role) == ("admin", "user")
     assert await store.user(first.id) == first
@@ -99,6 +101,29 @@ async def session_with_the_same_id_is_replaced(store: Store) -> None:
     later = msgspec.structs.replace(session, seen_at=session.seen_at + timedelta(minutes=5))
     await store.add_session(later)
     assert await store.session(session.token_hash) == (later, user)
+
+
+@check
+async def touched_session_lives_longer(store: Store) -> None:
+    user = await store.add_user(someone("a@example.org"), "hash")
+    session = device(user)
+    await store.add_session(session)
+    later = session.expires_at + timedelta(hours=1)
+    await store.touch_session(session.id, session.expires_at, later)
+    touched = msgspec.structs.replace(session, seen_at=session.expires_at, expires_at=later)
+    assert await store.session(session.token_hash) == (touched, user)
+    await store.touch_session(session.id, later, session.created_at - timedelta(hours=1))
+    assert await store.session(session.token_hash) is None
+
+
+@check
+async def touch_does_not_bring_a_session_back(store: Store) -> None:
+    user = await store.add_user(someone("a@example.org"), "hash")
+    session = device(user)
+    await store.add_session(session)
+    await store.drop_session(session.id)
+    await store.touch_session(session.id, session.seen_at, session.expires_at)
+    assert await store.session(session.token_hash) is None
 
 
 @check

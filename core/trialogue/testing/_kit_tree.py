@@ -120,6 +120,19 @@ async def view_lists_siblings_oldest_first(store: Store) -> None:
 
 
 @check
+async def siblings_are_given_for_what_is_there(store: Store) -> None:
+    talk, other = await begin(store), await begin(store)
+    root = await talk.say("root")
+    left, right = await talk.say("left"), await talk.say("right", parent=root.id)
+    asked = [right.id, root.id, new_id()]
+    assert await store.siblings(talk.id, asked) == {right.id: (left.id, right.id), root.id: (root.id,)}
+    assert await store.siblings(talk.id, []) == {}
+    assert await store.siblings(other.id, asked) == {}
+    await talk.write("message.removed", removed=(left.id,))
+    assert await store.siblings(talk.id, [left.id, right.id]) == {right.id: (right.id,)}
+
+
+@check
 async def view_is_of_one_moment(store: Store) -> None:
     """A writer moves the head with every message; a reader never sees one without the other."""
     talk = await begin(store)

@@ -1,0 +1,157 @@
+"""Append: what every delta of every answer goes through.
+
+A flush of entries alone, which is nearly every one, goes through the door (``_sql.APPEND``) with all others of its kind in a
+single statement. When no other job waits that statement is the whole transaction: one call into SQLite parses, checks,
+writes and syncs while the interpreter is free. A flush with rows to write is done statement by statement, under a savepoint.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from trialogue import Flush, Verdict
+from trialogue_sqlite import _sql as sql
+from trialogue_sqlite._driver import Connection
+from trialogue_sqlite._errors import REFUSED
+from trialogue_sqlite._rows import add_done, put_header, put_messages, remove_messages
+
+_encode = msgspec.json.Encoder().encode
+_log = logging.getLogger("trialogue.sqlite")
+
+
+def open_door(connection: Connection) -> None:
+    """Prepare a connection that is to append."""
+    for statement in sql.DOOR:
+        connection.execute(statement)
+
+
+def is_plain(flush: Flush) -> bool:
+    """Whether it consists of entries, and in the right order."""
+    return (
+        flush.header is None
+        and flush.snapshot is None
+        and flush.unfinished is None
+        and not (flush.messages or flush.removed or flush.done)
+        and bool(flush.entries)
+        and is_contiguous(flush)
+    )
+
+
+def is_contiguous(flush: Flush) -> bool:
+    """Whether the entries are numbered without a hole, all of the flush's epoch."""
+    if not flush.entries:
+        return True
+    first, epoch = flush.entries[0].seq, flush.epoch
+    return all(entry.seq == first + place and entry.epoch == epoch for place, entry in enumerate(flush.entries))
+
+
+class Append:
+    """One call of ``Store.append``, as a job. ``alone`` is set when it is one statement."""
+
+    def __init__(self, flushes: Sequence[Flush]) -> None:
+        self._flushes = flushes
+        self._plain: list[Flush] = []
+        self._rich: list[Flush] = []
+        for flush in flushes:
+            (self._plain if is_plain(flush) else self._rich).append(flush)
+        self._rows = door_rows(self._plain)
+        #: Entries that this call added to the log, once it ran.
+        self.entries = 0
+        self.alone: Callable[[Connection], list[Verdict]] | None = None if self._rich else self._through_the_door
+
+    def __call__(self, connection: Connection) -> list[Verdict]:
+        """Append within a transaction; one verdict per flush, in their order."""
+        plain = iter(self._through_the_door(connection) if self._plain else ())
+        rich = iter([self._append_rich(connection, flush) for flush in self._rich])
+        wealth = set(map(id, self._rich))
+        return [next(rich) if id(flush) in wealth else next(plain) for flush in self._flushes]
+
+    def _through_the_door(self, connection: Connection) -> list[Verdict]:
+        if not self._plain:
+            return []
+        before = connection.total_changes()
+        connection.execute(sql.APPEND, (self._rows,))
+        # Two changes for each entry that was appended: the fence's row, and the entry.
+        appended = (connection.total_changes() - before) // 2
+        self.entries += appended
+        if appended == sum(len(flush.entries) for flush in self._plain):
+            return ["committed" for _ in self._plain]
+        return [_look(connection, flush) for flush in self._plain]
+
+    def _append_rich(self, connection: Connection, flush: Flush) -> Verdict:
+        verdict: Verdict = "fenced"
+        connection.execute("SAVEPOINT flush")
+        try:
+            if _append_one(connection, flush):
+                verdict = "committed"
+                self.entries += len(flush.entries)
+            else:
+                verdict = _look(connection, flush)
+        except REFUSED as error:
+            _log.exception(
+                "refused a flush of conversation %s that contradicts what is stored: %s", flush.conversation, error
+            )
+            connection.execute("ROLLBACK TO flush")
+        connection.execute("RELEASE flush")
+        return verdict
+
+
+def door_rows(flushes: Sequence[Flush]) -> str:
+    """The flushes as rows of the door: JSON, which crosses into SQLite in one piece."""
+    rows: list[tuple[str, str, int, int, int, int, int, str, str]] = []
+    for flush in flushes:
+        number, last = flush.number, flush.entries[-1].seq
+        low, high = 0, number - 1
+        for entry in flush.entries:
+            mark = number if entry.seq == last else -number
+            rows.append(
+                (
+                    flush.conversation,
+                    flush.node,
+                    flush.epoch,
+                    low,
+                    high,
+                    mark,
+                    entry.seq,
+                    entry.type,
+                    entry.data.decode(),
+                )
+            )
+            low = high = -number
+    return _encode(rows).decode()
+
+
+def _look(connection: Connection, flush: Flush) -> Verdict:
+    """Whether the flush happened, now or by an earlier attempt: the row says so, as only its owner sends higher numbers."""
+    values = (flush.conversation, flush.node, flush.epoch, flush.number)
+    return "committed" if connection.execute(sql.HAPPENED, values).get else "fenced"
+
+
+def _append_one(connection: Connection, flush: Flush) -> bool:
+    """Write the flush, if its fence stands."""
+    if not is_contiguous(flush):
+        raise ValueError("its entries are not numbered without a hole, or not of its epoch")
+    first = flush.entries[0].seq if flush.entries else None
+    fence = (len(flush.entries), flush.number, flush.unfinished)
+    owner = (flush.conversation, flush.node, flush.epoch, first, flush.number)
+    row = connection.execute(sql.FENCE, fence + owner).fetchone()
+    if row is not None:
+        _write_rows(connection, flush, *row)
+    return row is not None
+
+
+def _write_rows(connection: Connection, flush: Flush, n: int, next_seq: int) -> None:
+    entries = ((n, entry.seq, entry.epoch, entry.type, entry.data) for entry in flush.entries)
+    connection.executemany(sql.ADD_ENTRY, entries)
+    if flush.header is not None:
+        put_header(connection, n, flush.header)
+    if flush.snapshot is not None:
+        connection.execute(sql.PUT_SNAPSHOT, (n, next_seq, flush.snapshot))
+    put_messages(connection, n, flush.messages)
+    for root in flush.removed:
+        remove_messages(connection, n, root)
+    for done in flush.done:
+        add_done(connection, n, done)

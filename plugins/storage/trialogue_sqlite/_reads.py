@@ -1,0 +1,220 @@
+"""The reads: each a function of a connection that cannot write. ``_store`` says which run in a thread."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+
+import msgspec
+
+from trialogue import (
+    Conversation,
+    ConversationPage,
+    Done,
+    Entry,
+    Hit,
+    InvalidError,
+    Message,
+    Session,
+    User,
+    View,
+)
+from trialogue_sqlite import _sql as sql
+from trialogue_sqlite._driver import Connection
+from trialogue_sqlite._rows import decode_header, decode_message, decode_receipt
+from trialogue_sqlite._text import match_of, shown
+
+_decode_user = msgspec.json.Decoder(User).decode
+_decode_session = msgspec.json.Decoder(Session).decode
+
+# --- the log ---------------------------------------------------------------------------------------------------------
+
+
+def read_events(connection: Connection, conversation: str, start: int, limit: int) -> list[Entry]:
+    """Entries from ``start`` on."""
+    rows = connection.execute(sql.EVENTS, (conversation, start, max(limit, 0)))
+    return [Entry(seq, epoch, kind, data) for seq, epoch, kind, data in rows]
+
+
+def read_position(connection: Connection, conversation: str) -> tuple[int, int] | None:
+    """Floor and next number."""
+    row = connection.execute(sql.POSITION, (conversation,)).fetchone()
+    return None if row is None else (row[0], row[1])
+
+
+def read_receipt(connection: Connection, conversation: str, command: str) -> Done | None:
+    """What a command did."""
+    row = connection.execute(sql.RECEIPT, (conversation, command)).fetchone()
+    return None if row is None else Done(row[0], row[1], decode_receipt(row[2]))
+
+
+def read_unfinished(connection: Connection, node: str) -> list[str]:
+    """Conversations of other nodes with something left to do."""
+    return [name for (name,) in connection.execute(sql.UNFINISHED, (node,))]
+
+
+def read_ripe(connection: Connection, before: int, limit: int) -> list[str]:
+    """Conversations that may be pruned."""
+    return [name for (name,) in connection.execute(sql.RIPE, (before, max(limit, 0)))]
+
+
+# --- conversations and messages --------------------------------------------------------------------------------------
+
+
+def read_header(connection: Connection, conversation: str) -> Conversation | None:
+    """A conversation without its messages."""
+    body = connection.execute(sql.HEADER, (conversation,)).get
+    return None if body is None else decode_header(body)
+
+
+def read_message(connection: Connection, message: str) -> Message | None:
+    """A message."""
+    body = connection.execute(sql.MESSAGE, (message,)).get
+    return None if body is None else decode_message(body)
+
+
+def read_view(connection: Connection, conversation: str, limit: int) -> View | None:
+    """A conversation as of one moment: all statements see the same state."""
+    with _one_moment(connection):
+        row = connection.execute(sql.VIEW, (conversation,)).fetchone()
+        if row is None:
+            return None
+        n, body, next_seq, epoch, state = row
+        header, limit = decode_header(body), max(limit, 0)
+        path = _path(connection, n, header.head, limit + 1)
+        messages = path[max(len(path) - limit, 0) :]
+        siblings = _siblings(connection, n, [(message.id, message.parent) for message in messages])
+    return View(header, next_seq, epoch, state, tuple(messages), siblings, len(messages) < len(path))
+
+
+def read_path(connection: Connection, conversation: str, leaf: str, limit: int) -> list[Message]:
+    """A leaf and what is above it, oldest first."""
+    n = connection.execute(sql.NUMBER, (conversation,)).get
+    return _path(connection, n, leaf, max(limit, 0))
+
+
+def read_is_above(connection: Connection, conversation: str, message: str, leaf: str) -> bool:
+    """Whether one is the other or its ancestor."""
+    n = connection.execute(sql.NUMBER, (conversation,)).get
+    return bool(connection.execute(sql.ABOVE, (n, message, leaf)).get)
+
+
+def read_leaf(connection: Connection, conversation: str, message: str) -> str:
+    """The newest leaf below a message."""
+    n = connection.execute(sql.NUMBER, (conversation,)).get
+    return str(connection.execute(sql.DOWN, (n, message)).fetchall()[-1][0])
+
+
+def read_siblings(connection: Connection, conversation: str, messages: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The ids beside each message."""
+    n = connection.execute(sql.NUMBER, (conversation,)).get
+    found = [(name, connection.execute(sql.PARENT, (name, n)).fetchone()) for name in messages]
+    return _siblings(connection, n, [(name, parent[0]) for name, parent in found if parent is not None])
+
+
+def _path(connection: Connection, n: int | None, leaf: str | None, limit: int) -> list[Message]:
+    rows = connection.execute(sql.PATH, (n, leaf, limit)).fetchall()
+    return [decode_message(body) for (body,) in reversed(rows)]
+
+
+def _siblings(
+    connection: Connection, n: int | None, messages: Sequence[tuple[str, str | None]]
+) -> dict[str, tuple[str, ...]]:
+    children: dict[str | None, tuple[str, ...]] = {}
+    for parent in {parent for _, parent in messages}:
+        children[parent] = tuple(name for (name,) in connection.execute(sql.CHILDREN, (n, parent)))
+    return {name: children[parent] for name, parent in messages}
+
+
+class _one_moment:
+    """A read transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        self._connection.execute("BEGIN")
+
+    def __exit__(self, *_: object) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("COMMIT")
+
+
+# --- lists and search ------------------------------------------------------------------------------------------------
+
+
+def list_statement(wanted: Sequence[str]) -> str:
+    """The statement of a list that is filtered as ``wanted`` says, by names of ``LIST_FILTERS``."""
+    return sql.LIST + "".join(sql.LIST_FILTERS[name] for name in wanted) + sql.LIST_END
+
+
+def read_list(
+    connection: Connection, owner: str, limit: int, cursor: str | None, filters: dict[str, str | bool | None]
+) -> ConversationPage:
+    """A page of a list. ``filters`` are those of ``Store.conversations``, ``None`` for those that are not wanted."""
+    values: dict[str, str | int | bool | None] = {"owner": owner, "limit": max(limit, 0) + 1, **filters}
+    wanted = [name for name in ("archived", "folder") if filters[name] is not None]
+    if filters["pinned"] is not None:
+        wanted.append("pinned" if filters["pinned"] else "unpinned")
+    if (text := filters["text"]) is not None:
+        wanted.append("match")
+        values["match"] = match_of(owner, str(text))
+        if values["match"] is None:
+            return ConversationPage((), None)
+    if cursor is not None:
+        wanted.append("cursor")
+        values["updated"], values["id"] = parse_list_cursor(cursor)
+    rows = connection.execute(list_statement(wanted), values).fetchall()
+    page = rows[: max(limit, 0)]
+    more = list_cursor(page[-1][0], page[-1][1]) if page and len(rows) > len(page) else None
+    return ConversationPage(tuple(decode_header(body) for _, _, body in page), more)
+
+
+def list_cursor(updated: int, conversation: str) -> str:
+    """What continues a list after this conversation."""
+    return base64.urlsafe_b64encode(f"{updated} {conversation}".encode()).decode()
+
+
+def parse_list_cursor(cursor: str) -> tuple[int, str]:
+    """The place that ``list_cursor`` spelled. Raises ``InvalidError``."""
+    try:
+        updated, conversation = base64.urlsafe_b64decode(cursor.encode()).decode().split(" ")
+        return int(updated), conversation
+    except (ValueError, binascii.Error) as error:
+        raise InvalidError(f"{cursor[:64]!r} is not a cursor of this list: leave it out to start over") from error
+
+
+def read_search(connection: Connection, owner: str, text: str, limit: int) -> list[Hit]:
+    """Messages with all the words, best first."""
+    match = match_of(owner, text)
+    if match is None:
+        return []
+    rows = connection.execute(sql.SEARCH, (match, max(limit, 0)))
+    return [Hit(conversation, message, shown(snippet)) for conversation, message, snippet in rows]
+
+
+# --- accounts --------------------------------------------------------------------------------------------------------
+
+
+def read_has_users(connection: Connection) -> bool:
+    """Whether there is any account."""
+    return bool(connection.execute(sql.ANY_ACCOUNT).get)
+
+
+def read_user(connection: Connection, user: str) -> User | None:
+    """An account."""
+    body = connection.execute(sql.ACCOUNT, (user,)).get
+    return None if body is None else _decode_user(body)
+
+
+def read_secret(connection: Connection, email: str) -> tuple[User, str] | None:
+    """An account and its secret's hash."""
+    row = connection.execute(sql.SECRET, (email,)).fetchone()
+    return None if row is None else (_decode_user(row[0]), row[1])
+
+
+def read_session(connection: Connection, token_hash: bytes, now: int) -> tuple[Session, User] | None:
+    """A session that has not expired, and its account."""
+    row = connection.execute(sql.SESSION, (token_hash, now)).fetchone()
+    return None if row is None else (_decode_session(row[0]), _decode_user(row[1]))

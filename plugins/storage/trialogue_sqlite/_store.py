@@ -1,0 +1,208 @@
+"""The store, put together: every call of the port, and where it runs. Also its opening and closing."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import ExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import trio
+
+from trialogue import (
+    Claim,
+    Conversation,
+    ConversationPage,
+    Done,
+    Entry,
+    Flush,
+    Hit,
+    Message,
+    Session,
+    Store,
+    StoreStatistics,
+    User,
+    Verdict,
+    View,
+)
+from trialogue_sqlite import _reads as reads
+from trialogue_sqlite import _sql as sql
+from trialogue_sqlite import _writes as writes
+from trialogue_sqlite._append import Append
+from trialogue_sqlite._driver import Connection
+from trialogue_sqlite._folder import hold_folder
+from trialogue_sqlite._opening import open_database
+from trialogue_sqlite._readers import Readers
+from trialogue_sqlite._rows import micros
+from trialogue_sqlite._writer import Writer
+
+#: Up to so many rows are read in the loop; more in a thread.
+FEW = 100
+
+
+@asynccontextmanager
+async def open_store(path: Path, data_dir: Path) -> AsyncGenerator[Store]:
+    """The database at ``path``, migrated and verified, held by this process until the block ends.
+
+    Raises ``ConfigurationError``.
+    """
+    with ExitStack() as held:
+        # Not abandoned when cancelled: the lock and the connection must come back to be let go.
+        connection, generation = await trio.to_thread.run_sync(_open, held, path, data_dir)
+        held.callback(connection.close)
+        readers = Readers(path)
+        held.callback(readers.close)
+        store = SQLiteStore(generation, Writer(connection, path), readers)
+        try:
+            yield store
+        finally:
+            # What is queued is done first; a disk that hangs is not waited for longer than this.
+            with trio.move_on_after(30, shield=True):
+                await store.writer.close()
+
+
+def _open(held: ExitStack, path: Path, data_dir: Path) -> tuple[Connection, int]:
+    identity = held.enter_context(hold_folder(data_dir, path))
+    return open_database(path, data_dir, identity)
+
+
+class SQLiteStore(Store):
+    """See ``trialogue.Store``. Writes go to ``writer``; reads are ``near`` (in the loop) or ``far`` (in a thread)."""
+
+    def __init__(self, generation: int, writer: Writer, readers: Readers) -> None:
+        self.generation = generation
+        self.writer = writer
+        self._readers = readers
+        self._entries = 0
+
+    def __repr__(self) -> str:
+        return f"<SQLiteStore generation={self.generation} {self.writer!r} {self._readers!r}>"
+
+    # --- the log -------------------------------------------------------------------------------------------------
+
+    async def create(self, header: Conversation, node: str, entry: Entry, done: Done) -> Done:
+        made = await self.writer.run(partial(writes.create, header=header, node=node, entry=entry, done=done))
+        self._entries += made is done
+        return made
+
+    async def claim(self, conversation: str, node: str) -> Claim | None:
+        return await self.writer.run(partial(writes.claim, conversation=conversation, node=node))
+
+    async def append(self, flushes: Sequence[Flush]) -> Sequence[Verdict]:
+        job = Append(flushes)
+        verdicts = await self.writer.run(job, job.alone)
+        self._entries += job.entries
+        return verdicts
+
+    async def events(self, conversation: str, start: int, limit: int) -> Sequence[Entry]:
+        read = partial(reads.read_events, conversation=conversation, start=start, limit=limit)
+        return await (self._readers.near(read) if limit <= 5 * FEW else self._readers.far(read))
+
+    async def position(self, conversation: str) -> tuple[int, int] | None:
+        return await self._readers.near(partial(reads.read_position, conversation=conversation))
+
+    async def receipt(self, conversation: str, command: str) -> Done | None:
+        return await self._readers.near(partial(reads.read_receipt, conversation=conversation, command=command))
+
+    async def unfinished(self, node: str) -> Sequence[str]:
+        return await self._readers.far(partial(reads.read_unfinished, node=node))
+
+    async def prune(self, before: datetime, limit: int) -> int:
+        pruned = 0
+        # Found by a scan that holds nobody up, then done one by one, so that no commit waits for all of them.
+        for name in await self._readers.far(partial(reads.read_ripe, before=micros(before), limit=limit)):
+            pruned += await self.writer.run(partial(writes.prune, conversation=name, before=micros(before)))
+        return pruned
+
+    async def purge(self, conversation: str) -> None:
+        await self.writer.run(partial(writes.purge, conversation=conversation))
+
+    # --- reads ---------------------------------------------------------------------------------------------------
+
+    async def header(self, conversation: str) -> Conversation | None:
+        return await self._readers.near(partial(reads.read_header, conversation=conversation))
+
+    async def view(self, conversation: str, limit: int) -> View | None:
+        read = partial(reads.read_view, conversation=conversation, limit=limit)
+        return await (self._readers.near(read) if limit <= FEW else self._readers.far(read))
+
+    async def conversations(
+        self,
+        owner: str,
+        *,
+        limit: int,
+        cursor: str | None = None,
+        archived: bool | None = False,
+        pinned: bool | None = None,
+        folder: str | None = None,
+        text: str | None = None,
+    ) -> ConversationPage:
+        filters = {"archived": archived, "pinned": pinned, "folder": folder, "text": text}
+        read = partial(reads.read_list, owner=owner, limit=limit, cursor=cursor, filters=filters)
+        # Other filters may skip any number of rows before a page is full.
+        small = limit <= FEW and pinned is not False and folder is None and text is None
+        return await (self._readers.near(read) if small else self._readers.far(read))
+
+    async def message(self, message: str) -> Message | None:
+        return await self._readers.near(partial(reads.read_message, message=message))
+
+    async def path(self, conversation: str, leaf: str, limit: int) -> Sequence[Message]:
+        read = partial(reads.read_path, conversation=conversation, leaf=leaf, limit=limit)
+        return await (self._readers.near(read) if limit <= FEW else self._readers.far(read))
+
+    async def is_above(self, conversation: str, message: str, leaf: str) -> bool:
+        return await self._readers.far(
+            partial(reads.read_is_above, conversation=conversation, message=message, leaf=leaf)
+        )
+
+    async def leaf(self, conversation: str, message: str) -> str:
+        return await self._readers.far(partial(reads.read_leaf, conversation=conversation, message=message))
+
+    async def siblings(self, conversation: str, messages: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        read = partial(reads.read_siblings, conversation=conversation, messages=messages)
+        return await (self._readers.near(read) if len(messages) <= FEW else self._readers.far(read))
+
+    async def search(self, owner: str, text: str, limit: int) -> Sequence[Hit]:
+        return await self._readers.far(partial(reads.read_search, owner=owner, text=text, limit=limit))
+
+    # --- accounts ------------------------------------------------------------------------------------------------
+
+    async def add_user(self, user: User, secret_hash: str) -> User:
+        return await self.writer.run(partial(writes.add_user, user=user, secret_hash=secret_hash))
+
+    async def has_users(self) -> bool:
+        return await self._readers.near(reads.read_has_users)
+
+    async def user(self, user: str) -> User | None:
+        return await self._readers.near(partial(reads.read_user, user=user))
+
+    async def user_secret(self, email: str) -> tuple[User, str] | None:
+        return await self._readers.near(partial(reads.read_secret, email=email))
+
+    async def set_secret(self, user: str, secret_hash: str) -> None:
+        await self.writer.run(lambda connection: connection.execute(sql.SET_SECRET, (secret_hash, user)))
+
+    async def add_session(self, session: Session) -> None:
+        await self.writer.run(partial(writes.add_session, session=session, now=_now()))
+
+    async def session(self, token_hash: bytes) -> tuple[Session, User] | None:
+        return await self._readers.near(partial(reads.read_session, token_hash=token_hash, now=_now()))
+
+    async def touch_session(self, session: str, seen_at: datetime, expires_at: datetime) -> None:
+        await self.writer.run(partial(writes.touch_session, session=session, seen_at=seen_at, expires_at=expires_at))
+
+    async def drop_session(self, session: str) -> None:
+        await self.writer.run(lambda connection: connection.execute(sql.DROP_SESSION, (session,)))
+
+    # --- itself --------------------------------------------------------------------------------------------------
+
+    async def check(self) -> None:
+        await self.writer.run(lambda connection: connection.execute(sql.CHECK))
+
+    def statistics(self) -> StoreStatistics:
+        return StoreStatistics(self.writer.waiting, self.writer.commits, self.writer.jobs, self._entries)
+
+
+def _now() -> int:
+    return micros(datetime.now(UTC))
