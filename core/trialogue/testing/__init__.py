@@ -12,6 +12,7 @@ from trialogue.testing.providers import Pause as Pause
 from trialogue.testing.providers import Script as Script
 from trialogue.testing.providers import ScriptedProvider as ScriptedProvider
 from trialogue.testing.providers import Step as Step
+from trialogue.testing.providers import forbid_model_calls as forbid_model_calls
 from trialogue.testing.store_kit import STORE_CHECKS as STORE_CHECKS
 from trialogue.testing.store_kit import OpenStore as OpenStore
 from trialogue.testing.store_kit import StoreCheck as StoreCheck

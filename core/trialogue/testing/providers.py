@@ -9,6 +9,7 @@ until the test sets it, ``Fail`` raises. Steps before ``OPENED`` happen while th
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, TypeAlias
@@ -16,6 +17,7 @@ from typing import Final, TypeAlias
 import msgspec
 import trio
 
+from trialogue import model_calls
 from trialogue._errors import ProviderError
 from trialogue._provider import FinishPiece, Piece, Provider, ReasoningPiece, Request, ResponseStream, TextPiece
 from trialogue._values import Model
@@ -221,3 +223,8 @@ def _after(prefix: str, steps: Iterator[Step]) -> Iterator[Step]:
             yield tuple(kept)
             yield from steps
             return
+
+
+def forbid_model_calls() -> None:
+    """From now on no provider of this process, or of its children, may ask a real model; loopback stays allowed."""
+    os.environ[model_calls.VARIABLE] = "1"

@@ -1,0 +1,241 @@
+"""OpenAI's Chat Completions as seen by a provider: the body of a request, and the pieces in a stream of its answer.
+
+For plugins whose upstream speaks this dialect, over whatever transport; nothing here does I/O. It decodes only the few
+fields that become pieces, because the cost of a token is the cost of its chunk. An event's data stands in one line, as
+every upstream of this dialect sends it.
+
+    decoder = ChatDecoder()
+    pieces = decoder.feed(data)      # as often as bytes arrive
+    decoder.end()                    # when the upstream ended
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import msgspec
+
+from trialogue._errors import ProviderError
+from trialogue._provider import FinishPiece, Piece, ReasoningPiece, Request, TextPiece, UsagePiece
+from trialogue._values import FinishReason, Usage, text_of
+
+#: A longer line is no answer to a chat.
+LONGEST_LINE: Final = 1 << 20
+#: So many characters of an upstream's own words are shown.
+LONGEST_MESSAGE: Final = 300
+
+
+class _Delta(msgspec.Struct):
+    content: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    refusal: str | None = None
+
+
+class _Choice(msgspec.Struct):
+    delta: _Delta | None = None
+    finish_reason: str | None = None
+
+
+class _PromptDetails(msgspec.Struct):
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+
+
+class _CompletionDetails(msgspec.Struct):
+    reasoning_tokens: int | None = None
+
+
+class _Usage(msgspec.Struct):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    prompt_tokens_details: _PromptDetails | None = None
+    completion_tokens_details: _CompletionDetails | None = None
+
+
+class _Error(msgspec.Struct):
+    message: str | None = None
+    type: str | None = None
+    code: str | int | None = None
+
+
+class _Chunk(msgspec.Struct):
+    choices: list[_Choice] | None = None
+    usage: _Usage | None = None
+    error: _Error | str | None = None
+
+
+_decode = msgspec.json.Decoder(_Chunk).decode
+
+_REASONS: Final[dict[str, FinishReason]] = {
+    "stop": "stop",
+    "length": "length",
+    "content_filter": "content_filter",
+    "tool_calls": "tool_call",
+    "function_call": "tool_call",
+    "error": "error",
+}
+
+
+def chat_body(request: Request, *, limit_name: str = "max_tokens", **extra: Any) -> bytes:
+    """The JSON of a streaming request; ``extra`` (any JSON values) is the caller's, and ``limit_name`` the upstream's.
+
+    A prefix becomes a last message of the assistant, which upstreams that can continue take as the answer's beginning.
+    """
+    messages: list[dict[str, str]] = []
+    if request.system:
+        messages.append({"role": "system", "content": request.system})
+    messages += [{"role": message.role, "content": text_of(message.parts)} for message in request.messages]
+    if request.prefix:
+        messages.append({"role": "assistant", "content": request.prefix})
+    settings = request.settings
+    body: dict[str, Any] = {  # JSON values
+        "model": request.model,
+        "messages": messages,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "temperature": settings.temperature,
+        "top_p": settings.top_p,
+        limit_name: settings.max_tokens,
+        "stop": settings.stop,
+        "seed": settings.seed,
+        **extra,
+    }
+    return msgspec.json.encode({name: value for name, value in body.items() if value is not None})
+
+
+class ChatDecoder:
+    """Turns the bytes of a stream into pieces; cut anywhere, inside a character too.
+
+    What it meets sets ``over`` (nothing follows) or ``failure`` (raise it once the pieces are handed out).
+    """
+
+    def __init__(self) -> None:
+        #: The response ended as it should have; further bytes are ignored.
+        self.over = False
+        #: What is wrong with the response; further bytes are ignored.
+        self.failure: ProviderError | None = None
+        #: The beginning of a line whose end has not arrived.
+        self._rest = b""
+        #: A count that came before the finish; it follows it.
+        self._usage: UsagePiece | None = None
+        self._finished = False
+
+    def feed(self, data: bytes) -> list[Piece]:
+        """The pieces in the lines that are complete."""
+        pieces: list[Piece] = []
+        if self.over or self.failure:
+            return pieces
+        if self._rest:
+            data = self._rest + data
+        cut = data.rfind(b"\n") + 1
+        self._rest = data[cut:]
+        for line in data[:cut].split(b"\n"):
+            if line.startswith(b"data:"):
+                self._take(line[5:].strip(), pieces)
+            elif not _ignorable(line):
+                self._fail("malformed", f"the upstream sent no event stream but {_excerpt(line)}")
+            if self.over or self.failure:
+                break
+        if len(self._rest) > LONGEST_LINE:
+            self._fail("malformed", f"the upstream sent a line of more than {LONGEST_LINE} bytes")
+        return pieces
+
+    def end(self) -> None:
+        """The upstream sends nothing more; without a finish that is a failure."""
+        if self._finished:
+            self.over = True
+        elif not self.failure:
+            self._fail("broken", "the upstream ended in the middle of its answer")
+
+    def _take(self, data: bytes, pieces: list[Piece]) -> None:
+        if data == b"[DONE]":
+            self.end()
+            return
+        try:
+            chunk = _decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            self._fail("malformed", f"the upstream sent an event that cannot be read: {_excerpt(data)}")
+            return
+        if chunk.error is not None:
+            self.failure = _failure_in_stream(chunk.error)
+            return
+        if chunk.choices:
+            self._take_choice(chunk.choices[0], pieces)
+        if chunk.usage is not None:
+            self._usage = UsagePiece(_usage(chunk.usage))
+        if self._usage is not None and self._finished:
+            pieces.append(self._usage)
+            self._usage = None
+
+    def _take_choice(self, choice: _Choice, pieces: list[Piece]) -> None:
+        delta = choice.delta
+        if delta is not None:
+            if text := delta.content or delta.refusal:
+                self._add(TextPiece(text), pieces)
+            if thought := delta.reasoning_content or delta.reasoning:
+                self._add(ReasoningPiece(thought), pieces)
+        if choice.finish_reason and not self._finished:
+            self._finished = True
+            pieces.append(FinishPiece(_REASONS.get(choice.finish_reason, "stop")))
+
+    def _add(self, piece: Piece, pieces: list[Piece]) -> None:
+        if self._finished:
+            self._fail("malformed", "the upstream went on after it had finished")
+        else:
+            pieces.append(piece)
+
+    def _fail(self, kind: str, detail: str) -> None:
+        self.failure = ProviderError(detail, kind=kind)
+
+
+def kind_of_status(status: int) -> str:
+    """The kind of ``ProviderError`` an HTTP status means."""
+    if status == 429:
+        return "throttled"
+    return "unavailable" if status >= 500 or status == 408 else "refused"
+
+
+def shown(message: str) -> str:
+    """An upstream's own words, short, in one line, and without what looks like a key."""
+    text = re.sub(r"\b(?:(?:sk|pk|key|tok)[-_]|Bearer )[\w*.\-]{6,}", "[key]", " ".join(message.split()))
+    return text if len(text) <= LONGEST_MESSAGE else text[: LONGEST_MESSAGE - 1] + "…"
+
+
+def _failure_in_stream(error: _Error | str) -> ProviderError:
+    if isinstance(error, str):
+        error = _Error(error)
+    words = f"{error.type} {error.code}".lower()
+    kind = "broken"
+    if isinstance(error.code, int) and 400 <= error.code < 600:
+        kind = kind_of_status(error.code)
+    elif "rate_limit" in words or "quota" in words:
+        kind = "throttled"
+    elif "overloaded" in words or "server_error" in words or "unavailable" in words:
+        kind = "unavailable"
+    elif "invalid" in words or "auth" in words:
+        kind = "refused"
+    return ProviderError(f"the upstream broke off: {shown(error.message or words)}", kind=kind)
+
+
+def _usage(usage: _Usage) -> Usage:
+    prompt = usage.prompt_tokens_details or _PromptDetails()
+    completion = usage.completion_tokens_details or _CompletionDetails()
+    return Usage(
+        "reported",
+        input_tokens=usage.prompt_tokens,
+        output_tokens=usage.completion_tokens,
+        cache_read_tokens=prompt.cached_tokens,
+        cache_write_tokens=prompt.cache_write_tokens,
+        reasoning_tokens=completion.reasoning_tokens,
+    )
+
+
+def _ignorable(line: bytes) -> bool:
+    """An empty line, a comment, or a field that means nothing here."""
+    return not line or line == b"\r" or line.startswith((b":", b"event:", b"id:", b"retry:"))
+
+
+def _excerpt(data: bytes) -> str:
+    return repr(shown(data[:80].decode(errors="replace")))
