@@ -48,7 +48,7 @@ def test_the_document_holds_nothing_inline_and_names_what_is_there() -> None:
     for name in re.findall(r'(?:href|src)="/page/([^"]+)"', html):
         assert (FOLDER / name).is_file(), name
     preloaded = set(re.findall(r'modulepreload" href="/page/([^"/]+)"', html))
-    assert preloaded == {path.name for path in FOLDER.glob("*.js")} - {"app.js"}
+    assert preloaded == {path.name for path in FOLDER.glob("*.js")} - {"start.js"}
 
 
 def test_everything_that_a_browser_asks_for_is_loaded() -> None:

@@ -16,7 +16,8 @@ const UNREACHABLE = "The server cannot be reached. Check the connection; nothing
 /** The problem document of a refused request, or the best that can be said without one. */
 export async function problemOf(response) {
   const problem = await response.json().catch(() => ({}));
-  const sentence = problem.detail || problem.title || `The server answered ${response.status} ${response.statusText}`.trim();
+  const sentence =
+    problem.detail || problem.title || `The server answered ${response.status} ${response.statusText}`.trim();
   return new ApiError(response.status, problem.code ?? "unknown", sentence, problem.errors);
 }
 
@@ -24,7 +25,10 @@ async function call(method, path, body) {
   const headers = { Accept: "application/json" };
   const options = { method, headers, cache: "no-store" };
   if (body !== undefined) {
-    headers["Content-Type"] = method === "PATCH" && path.startsWith("/api/conversations/") ? "application/merge-patch+json" : "application/json";
+    headers["Content-Type"] =
+      method === "PATCH" && path.startsWith("/api/conversations/")
+        ? "application/merge-patch+json"
+        : "application/json";
     options.body = JSON.stringify(body);
   }
   let response;

@@ -1,4 +1,5 @@
-// Puts the page together: who is signed in, which conversation the address names, and how the views hear of changes.
+// Puts a signed-in user's page together: which conversation the address names, what the views may ask for, and how they
+// hear of changes.
 
 import { api, newId } from "./api.js";
 import { OpenConversation } from "./conversation.js";
@@ -7,14 +8,14 @@ import { ComposerView } from "./view-composer.js";
 import { HeadView } from "./view-head.js";
 import { ListView } from "./view-list.js";
 import { LogView } from "./view-log.js";
-import { signInView } from "./view-sign-in.js";
 
-const root = document.getElementById("app");
 /** Tells the other tabs of this browser that the list changed, or that nobody is signed in any more. */
 const tabs = new BroadcastChannel("trialogue");
 
-class App {
-  constructor(user) {
+export class App {
+  /** `left(notice)` is called when nobody is signed in any more; `notice` says why. */
+  constructor(user, left) {
+    this.left = left;
     this.models = [];
     this.preferred = localStorage.getItem("model");
     this.open = null;
@@ -25,7 +26,14 @@ class App {
     this.log = new LogView(act);
     this.composer = new ComposerView(act);
     this.veil = h("div", { className: "veil", hidden: true, onclick: () => this.drawer(false) });
-    this.main = h("main", { className: "main", id: "main", tabIndex: -1 }, this.head.element, this.log.element, this.log.down, this.composer.element);
+    this.main = h(
+      "main",
+      { className: "main", id: "main", tabIndex: -1 },
+      this.head.element,
+      this.log.element,
+      this.log.down,
+      this.composer.element,
+    );
     this.element = h("div", { className: "shell" }, this.list.element, this.veil, this.main);
     this.listen();
   }
@@ -36,7 +44,8 @@ class App {
     addEventListener("popstate", () => this.show(addressed()), { signal });
     addEventListener("keydown", (event) => event.key === "Escape" && this.drawer(false), { signal });
     document.addEventListener("visibilitychange", () => document.hidden || this.list.refresh(), { signal });
-    tabs.onmessage = ({ data }) => (data === "signed-out" ? this.leave("You signed out in another tab.") : this.list.refresh());
+    tabs.onmessage = ({ data }) =>
+      data === "signed-out" ? this.leave("You signed out in another tab.") : this.list.refresh();
   }
 
   start() {
@@ -105,7 +114,7 @@ class App {
     const offered = (id) => this.models.some((model) => model.id === id);
     const wanted = this.open?.state?.conversation.model;
     if (wanted) return wanted;
-    return offered(this.preferred) ? this.preferred : this.usual ?? null;
+    return offered(this.preferred) ? this.preferred : (this.usual ?? null);
   }
 
   choose(model) {
@@ -214,7 +223,7 @@ class App {
 
   leave(notice) {
     this.close();
-    signIn(notice);
+    this.left(notice);
   }
 
   // --- drawing -----------------------------------------------------------------------------------------------------
@@ -240,24 +249,3 @@ class App {
 
 /** The conversation in the address, or null. */
 const addressed = () => /^\/c\/([\w-]+)$/.exec(location.pathname)?.[1] ?? null;
-
-function signIn(notice = "") {
-  document.title = "Trialogue";
-  root.replaceChildren(signInView(enter, notice));
-}
-
-function enter(user) {
-  const app = new App(user);
-  root.replaceChildren(app.element);
-  app.start();
-}
-
-async function begin() {
-  try {
-    enter(await api.me());
-  } catch (error) {
-    signIn(error.status === 401 ? "" : error.message);
-  }
-}
-
-begin();

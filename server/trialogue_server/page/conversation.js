@@ -64,7 +64,9 @@ export class OpenConversation {
   /** Drop from `sending` what the log or the inbox has. */
   forgetHeard() {
     if (this.sending.length === 0) return;
-    const heard = new Set([...this.state.messages, ...this.state.inbox.map((queued) => queued.message)].map(({ id }) => id));
+    const heard = new Set(
+      [...this.state.messages, ...this.state.inbox.map((queued) => queued.message)].map(({ id }) => id),
+    );
     this.sending = this.sending.filter(({ id }) => !heard.has(id));
   }
 
@@ -116,7 +118,8 @@ export class OpenConversation {
     if (!stopped) this.changed({ stopping: null });
   }
 
-  edit = (message, text, model) => this.attempt(() => api.edit(message.id, { id: newId(), text, model: model ?? undefined }));
+  edit = (message, text, model) =>
+    this.attempt(() => api.edit(message.id, { id: newId(), text, model: model ?? undefined }));
   regenerate = (message, model) => this.attempt(() => api.regenerate(message.id, { model: model ?? undefined }));
   goOn = (message) => this.attempt(() => api.continue(message.id));
   withdraw = (message) => this.attempt(() => api.withdraw(message.id));

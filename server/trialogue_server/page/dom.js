@@ -50,7 +50,11 @@ export function icon(name) {
 
 /** A button with an icon, named by its label for those who do not see it and in a tooltip for those who do. */
 export function iconButton(name, label, onclick, properties = {}) {
-  return h("button", { type: "button", className: "icon-button", title: label, "aria-label": label, onclick, ...properties }, icon(name));
+  return h(
+    "button",
+    { type: "button", className: "icon-button", title: label, "aria-label": label, onclick, ...properties },
+    icon(name),
+  );
 }
 
 /** A button with an icon and words. */
@@ -78,7 +82,9 @@ export function toast(text, action = null) {
   // The live region must exist before text enters it, or screen readers stay silent.
   toasts ??= document.body.appendChild(h("div", { className: "toasts", role: "status" }));
   const close = () => note.remove();
-  const button = action && h("button", { type: "button", className: "link-button", onclick: () => (close(), action[1]()) }, action[0]);
+  const button =
+    action &&
+    h("button", { type: "button", className: "link-button", onclick: () => (close(), action[1]()) }, action[0]);
   const note = h("p", { className: "toast" }, text, button, iconButton("close", "Dismiss", close));
   toasts.append(note);
   setTimeout(close, 10000);

@@ -47,16 +47,24 @@ const STEPS = {
   "message.revised": (state, { message }) => replaced(state, message.id, () => whole(message)),
   "message.removed": removed,
   "head.moved": (state, { head }) => (headOf(state) === head ? state : { ...state, stale: true }),
-  "inbox.added": (state, { queued, front }) => ({ ...state, inbox: front ? [queued, ...state.inbox] : [...state.inbox, queued] }),
-  "inbox.removed": (state, { message }) => ({ ...state, inbox: state.inbox.filter((queued) => queued.message.id !== message) }),
+  "inbox.added": (state, { queued, front }) => ({
+    ...state,
+    inbox: front ? [queued, ...state.inbox] : [...state.inbox, queued],
+  }),
+  "inbox.removed": (state, { message }) => ({
+    ...state,
+    inbox: state.inbox.filter((queued) => queued.message.id !== message),
+  }),
   "run.started": started,
   "part.started": partStarted,
   "part.delta": delta,
   "part.ended": partEnded,
   usage: (state, { message, usage }) => replaced(state, message, (old) => ({ ...old, usage })),
   "run.completed": (state, event) => ended(state, event, { status: "completed", finish_reason: event.finish_reason }),
-  "run.incomplete": (state, event) => ended(state, event, { status: "incomplete", finish_reason: limitOf(event.reason) }),
-  "run.failed": (state, event) => ended(state, event, { status: "failed", finish_reason: "error", failure: event.failure }),
+  "run.incomplete": (state, event) =>
+    ended(state, event, { status: "incomplete", finish_reason: limitOf(event.reason) }),
+  "run.failed": (state, event) =>
+    ended(state, event, { status: "failed", finish_reason: "error", failure: event.failure }),
   "run.cancelled": (state, event) => ended(state, event, { status: "cancelled" }),
   "run.interrupted": (state, event) => ended(state, event, { status: "incomplete", failure: INTERRUPTED }),
 };
@@ -87,7 +95,9 @@ function added(state, message) {
 }
 
 function removed(state, { message, head }) {
-  const children = Object.fromEntries(Object.entries(state.children).map(([key, ids]) => [key, ids.filter((id) => id !== message)]));
+  const children = Object.fromEntries(
+    Object.entries(state.children).map(([key, ids]) => [key, ids.filter((id) => id !== message)]),
+  );
   const place = state.messages.findIndex((other) => other.id === message);
   const left = { ...state, children, messages: place < 0 ? state.messages : state.messages.slice(0, place) };
   return headOf(left) === head ? left : { ...left, stale: true };

@@ -28,8 +28,33 @@ const marked = new Marked({
 const RULES = {
   RETURN_DOM_FRAGMENT: true,
   USE_PROFILES: { html: true },
-  FORBID_TAGS: ["style", "form", "input", "button", "textarea", "select", "option", "dialog", "audio", "video", "source", "picture"],
-  FORBID_ATTR: ["style", "id", "name", "srcset", "background", "ping", "popover", "popovertarget", "tabindex", "autofocus", "contenteditable"],
+  FORBID_TAGS: [
+    "style",
+    "form",
+    "input",
+    "button",
+    "textarea",
+    "select",
+    "option",
+    "dialog",
+    "audio",
+    "video",
+    "source",
+    "picture",
+  ],
+  FORBID_ATTR: [
+    "style",
+    "id",
+    "name",
+    "srcset",
+    "background",
+    "ping",
+    "popover",
+    "popovertarget",
+    "tabindex",
+    "autofocus",
+    "contenteditable",
+  ],
   ALLOW_DATA_ATTR: false,
   ALLOW_ARIA_ATTR: false,
 };
@@ -40,7 +65,7 @@ function imageAsLink(image) {
   if (/^data:image\//i.test(source)) return;
   const words = image.getAttribute("alt") || "image";
   const link = image.ownerDocument.createElement(/^https?:/i.test(source) ? "a" : "span");
-  link.textContent = `🖼 ${words}`;
+  link.textContent = `Image: ${words}`;
   if (link.tagName === "A") outward(link, source);
   image.replaceWith(link);
 }
@@ -54,7 +79,8 @@ function outward(link, href) {
 DOMPurify.addHook("afterSanitizeAttributes", (node) => {
   if (node.tagName === "A" && node.hasAttribute("href")) outward(node, node.getAttribute("href"));
   // Only the classes that say a code's language mean something here; any other could dress text up as part of the page.
-  if (node.hasAttribute?.("class") && !/^(language|hljs)[\w-]*( |$)/.test(node.className)) node.removeAttribute("class");
+  if (node.hasAttribute?.("class") && !/^(language|hljs)[\w-]*( |$)/.test(node.className))
+    node.removeAttribute("class");
 });
 
 function clean(html) {
@@ -98,7 +124,9 @@ export class MarkdownView {
     if (old?.raw === token.raw) return;
     const element = h("div", { className: "block" }, clean(marked.parser([token])));
     element.querySelectorAll("pre").forEach(frameCode);
-    element.querySelectorAll("table").forEach((table) => table.replaceWith(h("div", { className: "wide", tabIndex: 0 }, table.cloneNode(true))));
+    element
+      .querySelectorAll("table")
+      .forEach((table) => table.replaceWith(h("div", { className: "wide", tabIndex: 0 }, table.cloneNode(true))));
     if (old) old.element.replaceWith(element);
     else this.element.append(element);
     this.blocks[index] = { raw: token.raw, element };
@@ -117,8 +145,17 @@ export class MarkdownView {
 function frameCode(pre) {
   const code = pre.querySelector("code");
   const language = languageOf(code);
-  const copy = h("button", { type: "button", className: "word-button copy", onclick: () => copyText(copy, code) }, icon("copy"), "Copy");
-  const frame = h("div", { className: "code" }, h("div", { className: "code-head" }, h("span", {}, language || "text"), copy));
+  const copy = h(
+    "button",
+    { type: "button", className: "word-button copy", onclick: () => copyText(copy, code) },
+    icon("copy"),
+    "Copy",
+  );
+  const frame = h(
+    "div",
+    { className: "code" },
+    h("div", { className: "code-head" }, h("span", {}, language || "text"), copy),
+  );
   pre.replaceWith(frame);
   pre.tabIndex = 0; // So that a keyboard can scroll it.
   frame.append(pre);

@@ -14,17 +14,53 @@ export class ComposerView {
     this.act = act;
     this.conversation = null;
     this.status = h("p", { className: "status", role: "status" });
-    this.box = h("textarea", { id: "box", rows: 1, placeholder: "Write a message", enterKeyHint: touch.matches ? "enter" : "send", autocomplete: "off" });
+    this.box = h("textarea", {
+      id: "box",
+      rows: 1,
+      placeholder: "Write a message",
+      enterKeyHint: touch.matches ? "enter" : "send",
+      autocomplete: "off",
+    });
     this.picker = h("select", { id: "model", onchange: () => act.choose(this.picker.value) });
-    this.send = h("button", { type: "submit", className: "round send", "aria-label": "Send", title: "Send (Enter)" }, icon("send"));
-    this.stop = h("button", { type: "button", className: "round stop", "aria-label": "Stop", title: "Stop the answer", hidden: true, onclick: () => this.stopped() }, icon("stop"));
-    this.form = h("form", { className: "composer" },
+    this.send = h(
+      "button",
+      { type: "submit", className: "round send", "aria-label": "Send", title: "Send (Enter)" },
+      icon("send"),
+    );
+    this.stop = h(
+      "button",
+      {
+        type: "button",
+        className: "round stop",
+        "aria-label": "Stop",
+        title: "Stop the answer",
+        hidden: true,
+        onclick: () => this.stopped(),
+      },
+      icon("stop"),
+    );
+    this.form = h(
+      "form",
+      { className: "composer" },
       h("label", { htmlFor: "box", className: "unseen" }, "Message"),
       this.box,
-      h("div", { className: "composer-row" }, h("label", { htmlFor: "model", className: "unseen" }, "Model"), this.picker, h("span", { className: "grow" }), this.stop, this.send));
+      h(
+        "div",
+        { className: "composer-row" },
+        h("label", { htmlFor: "model", className: "unseen" }, "Model"),
+        this.picker,
+        h("span", { className: "grow" }),
+        this.stop,
+        this.send,
+      ),
+    );
     const restore = h("button", { type: "button", className: "word-button", onclick: () => act.restore() }, "Restore");
     this.trashed = h("p", { className: "trashed", hidden: true }, "This conversation is in the trash.", restore);
-    this.element = h("div", { className: "dock" }, h("div", { className: "column" }, this.status, this.form, this.trashed));
+    this.element = h(
+      "div",
+      { className: "dock" },
+      h("div", { className: "column" }, this.status, this.form, this.trashed),
+    );
     this.form.addEventListener("submit", (event) => this.submitted(event));
     this.box.addEventListener("keydown", (event) => this.typed(event));
     this.box.addEventListener("input", () => this.changed());
@@ -101,11 +137,16 @@ export class ComposerView {
   drawPicker(models, model) {
     this.picker.hidden = models.length === 0;
     if (this.picker.hidden) return;
-    const known = models.some(({ id }) => id === model) || !model ? models : [...models, { id: model, name: `${model} (not available)` }];
+    const known =
+      models.some(({ id }) => id === model) || !model
+        ? models
+        : [...models, { id: model, name: `${model} (not available)` }];
     const wanted = JSON.stringify(known);
     if (this.offered !== wanted) {
       this.offered = wanted;
-      this.picker.replaceChildren(...known.map(({ id, name, description }) => h("option", { value: id, title: description ?? id }, name)));
+      this.picker.replaceChildren(
+        ...known.map(({ id, name, description }) => h("option", { value: id, title: description ?? id }, name)),
+      );
     }
     if (model && this.picker.value !== model) this.picker.value = model;
   }

@@ -6,7 +6,11 @@ export class HeadView {
   /** `act.menu()`, `act.rename(title)`, `act.remove()`. */
   constructor(act) {
     this.act = act;
-    this.menu = iconButton("menu", "Conversations", () => act.menu(), { className: "icon-button menu", "aria-expanded": "false", "aria-controls": "side" });
+    this.menu = iconButton("menu", "Conversations", () => act.menu(), {
+      className: "icon-button menu",
+      "aria-expanded": "false",
+      "aria-controls": "side",
+    });
     this.title = h("h1", { className: "title" });
     this.renaming = iconButton("pencil", "Rename", () => this.rename());
     this.removing = iconButton("trash", "Delete", () => act.remove());

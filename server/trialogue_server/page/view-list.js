@@ -15,23 +15,59 @@ export class ListView {
     this.current = null;
     /** Answers to an older question than the last are dropped. */
     this.asked = 0;
-    this.search = h("input", { type: "search", id: "search", placeholder: "Search", autocomplete: "off", oninput: () => this.searchSoon() });
+    this.search = h("input", {
+      type: "search",
+      id: "search",
+      placeholder: "Search",
+      autocomplete: "off",
+      oninput: () => this.searchSoon(),
+    });
     this.list = h("ul", { className: "conversations" });
-    this.more = h("button", { type: "button", className: "word-button", hidden: true, onclick: () => this.loadMore() }, "More");
+    this.more = h(
+      "button",
+      { type: "button", className: "word-button", hidden: true, onclick: () => this.loadMore() },
+      "More",
+    );
     this.none = h("p", { className: "none", hidden: true });
-    this.element = h("aside", { className: "side", id: "side" }, this.top(), this.searchBox(), this.nav(), this.account(user));
+    this.element = h(
+      "aside",
+      { className: "side", id: "side" },
+      this.top(),
+      this.searchBox(),
+      this.nav(),
+      this.account(user),
+    );
     this.watchEnd();
   }
 
   top() {
-    return h("div", { className: "side-top" },
-      h("a", { className: "brand", href: "/", onclick: (event) => this.follow(event, null) }, h("img", { src: "/page/icon.svg", alt: "", width: 24, height: 24 }), "Trialogue"),
+    return h(
+      "div",
+      { className: "side-top" },
+      h(
+        "a",
+        { className: "brand", href: "/", onclick: (event) => this.follow(event, null) },
+        h("img", { src: "/page/icon.svg", alt: "", width: 24, height: 24 }),
+        "Trialogue",
+      ),
       iconButton("close", "Close the list", () => this.act.close(), { className: "icon-button side-close" }),
-      h("a", { className: "word-button new", href: "/", onclick: (event) => this.follow(event, null) }, icon("plus"), "New"));
+      h(
+        "a",
+        { className: "word-button new", href: "/", onclick: (event) => this.follow(event, null) },
+        icon("plus"),
+        "New",
+      ),
+    );
   }
 
   searchBox() {
-    return h("div", { className: "search" }, icon("search"), h("label", { htmlFor: "search", className: "unseen" }, "Search conversations"), this.search);
+    return h(
+      "div",
+      { className: "search" },
+      icon("search"),
+      h("label", { htmlFor: "search", className: "unseen" }, "Search conversations"),
+      this.search,
+    );
   }
 
   nav() {
@@ -40,14 +76,24 @@ export class ListView {
   }
 
   account(user) {
-    return h("div", { className: "account" },
-      h("span", { className: "avatar", "aria-hidden": "true" }, (user.name || user.email).trim().charAt(0).toUpperCase()),
+    return h(
+      "div",
+      { className: "account" },
+      h(
+        "span",
+        { className: "avatar", "aria-hidden": "true" },
+        (user.name || user.email).trim().charAt(0).toUpperCase(),
+      ),
       h("span", { className: "account-name", title: user.email }, user.name || user.email),
-      iconButton("leave", "Sign out", () => this.act.signOut()));
+      iconButton("leave", "Sign out", () => this.act.signOut()),
+    );
   }
 
   watchEnd() {
-    const observer = new IntersectionObserver(([entry]) => entry.isIntersecting && this.loadMore(), { root: this.scroll, rootMargin: "200px" });
+    const observer = new IntersectionObserver(([entry]) => entry.isIntersecting && this.loadMore(), {
+      root: this.scroll,
+      rootMargin: "200px",
+    });
     observer.observe(this.more);
   }
 
@@ -78,7 +124,10 @@ export class ListView {
     if (!this.cursor) return;
     const cursor = this.cursor;
     this.cursor = null; // Until the answer is here, nobody asks for the same page again.
-    await this.ask({ q: this.search.value.trim(), limit: PAGE, cursor }, (page) => [...this.items, ...page.conversations]);
+    await this.ask({ q: this.search.value.trim(), limit: PAGE, cursor }, (page) => [
+      ...this.items,
+      ...page.conversations,
+    ]);
   }
 
   async ask(values, merge) {
@@ -104,9 +153,12 @@ export class ListView {
   }
 
   row({ id, title, updated_at }) {
-    const link = h("a", { href: `/c/${id}`, dataset: { id }, onclick: (event) => this.follow(event, id) },
+    const link = h(
+      "a",
+      { href: `/c/${id}`, dataset: { id }, onclick: (event) => this.follow(event, id) },
       h("span", { className: "row-title" }, title || "Untitled"),
-      h("time", { dateTime: updated_at }, ago(updated_at)));
+      h("time", { dateTime: updated_at }, ago(updated_at)),
+    );
     mark(link, id === this.current);
     return h("li", {}, link);
   }

@@ -15,11 +15,33 @@ export class LogView {
     /** What is drawn, by message id. */
     this.views = new Map();
     this.notes = new Map();
-    this.older = h("button", { type: "button", className: "word-button older", onclick: () => act.older() }, "Earlier messages");
-    this.log = h("div", { className: "log", role: "log", "aria-label": "Messages", "aria-live": "polite", "aria-busy": "true" });
-    this.empty = h("div", { className: "empty", hidden: true }, h("h2", {}, "What is on your mind?"), h("p", {}, "Write below. The answer goes on even when you close this page, and waits here for you."));
-    this.down = iconButton("down", "To the newest message", () => this.toEnd(), { className: "icon-button to-end", hidden: true });
-    this.element = h("div", { className: "scroll" }, h("div", { className: "column" }, this.older, this.empty, this.log));
+    this.older = h(
+      "button",
+      { type: "button", className: "word-button older", onclick: () => act.older() },
+      "Earlier messages",
+    );
+    this.log = h("div", {
+      className: "log",
+      role: "log",
+      "aria-label": "Messages",
+      "aria-live": "polite",
+      "aria-busy": "true",
+    });
+    this.empty = h(
+      "div",
+      { className: "empty", hidden: true },
+      h("h2", {}, "What is on your mind?"),
+      h("p", {}, "Write below. The answer goes on even when you close this page, and waits here for you."),
+    );
+    this.down = iconButton("down", "To the newest message", () => this.toEnd(), {
+      className: "icon-button to-end",
+      hidden: true,
+    });
+    this.element = h(
+      "div",
+      { className: "scroll" },
+      h("div", { className: "column" }, this.older, this.empty, this.log),
+    );
     /** Follow the end of the log as it grows. */
     this.following = true;
     /** Of a version that was switched to with the pager: when it is here, its pager takes the focus. */
@@ -29,7 +51,10 @@ export class LogView {
   }
 
   watchTop() {
-    const observer = new IntersectionObserver(([entry]) => entry.isIntersecting && this.act.older(), { root: this.element, rootMargin: "300px" });
+    const observer = new IntersectionObserver(([entry]) => entry.isIntersecting && this.act.older(), {
+      root: this.element,
+      rootMargin: "300px",
+    });
     observer.observe(this.older);
   }
 
@@ -64,17 +89,24 @@ export class LogView {
   }
 
   said(state, models) {
-    return (state?.messages ?? []).filter(({ role }) => role !== "system").map((message) => {
-      const view = this.views.get(message.id) ?? new MessageView(message, this.act);
-      this.views.set(message.id, view);
-      view.draw(message, { siblings: siblingsOf(state, message), live: state.run?.message === message.id, models });
-      return view.element;
-    });
+    return (state?.messages ?? [])
+      .filter(({ role }) => role !== "system")
+      .map((message) => {
+        const view = this.views.get(message.id) ?? new MessageView(message, this.act);
+        this.views.set(message.id, view);
+        view.draw(message, { siblings: siblingsOf(state, message), live: state.run?.message === message.id, models });
+        return view.element;
+      });
   }
 
   onTheWay(open, state) {
     const waiting = (state?.inbox ?? []).map(({ message }) => this.waiting(message));
-    return [...waiting, ...open.sending.map((one) => (one.error ? this.unsent(one) : this.note("sending", one.id, one.text, "Sending…", [])))];
+    return [
+      ...waiting,
+      ...open.sending.map((one) =>
+        one.error ? this.unsent(one) : this.note("sending", one.id, one.text, "Sending…", []),
+      ),
+    ];
   }
 
   waiting(message) {
@@ -92,9 +124,17 @@ export class LogView {
   note(kind, id, text, words, buttons) {
     const old = this.notes.get(id);
     if (old?.kind === kind && old.words === words) return old.element;
-    const element = h("article", { className: `message user ${kind}`, dataset: { id, status: kind }, "aria-label": "You" },
+    const element = h(
+      "article",
+      { className: `message user ${kind}`, dataset: { id, status: kind }, "aria-label": "You" },
       h("div", { className: "parts" }, h("div", { className: "part text" }, text)),
-      h("div", { className: "outcome" }, h("p", { className: "note" }, words), ...buttons.map((button) => wordButton(...button))));
+      h(
+        "div",
+        { className: "outcome" },
+        h("p", { className: "note" }, words),
+        ...buttons.map((button) => wordButton(...button)),
+      ),
+    );
     this.notes.set(id, { kind, words, element });
     return element;
   }

@@ -1,8 +1,8 @@
 // One message: who says it, its parts, what became of it, and what can be done with it. Redrawn only where it changed.
 
 import { h, icon, iconButton, wordButton } from "./dom.js";
-import { MarkdownView } from "./markdown.js";
 import { modelName, outcomeOf, timeOf, tokensOf } from "./words.js";
+import { PartsView } from "./view-parts.js";
 
 /** The readable text of a message: its text parts, joined without anything between them. */
 export const textOf = (message) => message.parts.map((part) => (part.type === "text" ? part.text : "")).join("");
@@ -18,7 +18,14 @@ export class MessageView {
     this.head = h("header", { className: "message-head" });
     this.outcome = h("div", { className: "outcome" });
     this.foot = h("footer", { className: "message-foot" });
-    this.element = h("article", { className: `message ${message.role}` }, this.head, this.parts.element, this.outcome, this.foot);
+    this.element = h(
+      "article",
+      { className: `message ${message.role}` },
+      this.head,
+      this.parts.element,
+      this.outcome,
+      this.foot,
+    );
   }
 
   draw(message, { siblings, live, models }) {
@@ -34,7 +41,11 @@ export class MessageView {
     if (live && only) return; // A delta: only the text grew.
     const name = message.role === "user" ? "You" : modelName(models, message.model);
     this.element.setAttribute("aria-label", name);
-    const time = h("time", { dateTime: message.created_at, title: new Date(message.created_at).toLocaleString() }, timeOf(message.created_at));
+    const time = h(
+      "time",
+      { dateTime: message.created_at, title: new Date(message.created_at).toLocaleString() },
+      timeOf(message.created_at),
+    );
     const mine = message.role === "user";
     const rest = [...(live ? [] : this.actions(message)), ...this.pager(siblings, message)];
     this.head.replaceChildren(h("span", { className: "who" }, name), ...(mine ? [] : [time]));
@@ -46,19 +57,24 @@ export class MessageView {
     const outcome = outcomeOf(message, live);
     if (!outcome) return [];
     const again = wordButton("again", "Try again", () => this.act.regenerate(this.message));
-    const on = outcome.continues && message.parts.length > 0 && wordButton("on", "Continue", () => this.act.goOn(this.message));
+    const on =
+      outcome.continues && message.parts.length > 0 && wordButton("on", "Continue", () => this.act.goOn(this.message));
     return [h("p", { className: `note ${outcome.kind}` }, outcome.text), ...(on ? [on] : []), again];
   }
 
   pager(siblings, message) {
     const place = siblings.indexOf(message.id);
     if (siblings.length < 2 || place < 0) return [];
-    const turn = (name, label, to) => iconButton(name, label, () => this.act.show(siblings[to]), { disabled: !(to in siblings) });
+    const turn = (name, label, to) =>
+      iconButton(name, label, () => this.act.show(siblings[to]), { disabled: !(to in siblings) });
     return [
-      h("span", { className: "pager", role: "group", "aria-label": "Versions" },
+      h(
+        "span",
+        { className: "pager", role: "group", "aria-label": "Versions" },
         turn("left", "Previous version", place - 1),
         h("span", {}, `${place + 1}/${siblings.length}`),
-        turn("right", "Next version", place + 1)),
+        turn("right", "Next version", place + 1),
+      ),
     ];
   }
 
@@ -82,11 +98,17 @@ export class MessageView {
   edit() {
     if (this.editor) return;
     const box = h("textarea", { value: textOf(this.message), rows: 1, "aria-label": "Edit your message" });
-    this.editor = h("form", { className: "editor", onsubmit: (event) => this.save(event, box) },
+    this.editor = h(
+      "form",
+      { className: "editor", onsubmit: (event) => this.save(event, box) },
       box,
-      h("div", { className: "editor-buttons" },
+      h(
+        "div",
+        { className: "editor-buttons" },
         h("button", { type: "button", className: "word-button", onclick: () => this.cancel() }, "Cancel"),
-        h("button", { type: "submit", className: "word-button primary" }, "Send as new version")));
+        h("button", { type: "submit", className: "word-button primary" }, "Send as new version"),
+      ),
+    );
     box.addEventListener("keydown", (event) => {
       if (event.key === "Escape") this.cancel();
       if (event.key === "Enter" && !event.shiftKey && !event.isComposing) this.save(event, box);
@@ -119,74 +141,4 @@ export class MessageView {
     box.disabled = false;
     box.focus();
   }
-}
-
-/** The parts of a message, one element each; neighbouring texts are one, as an answer that was continued has several. */
-class PartsView {
-  constructor(role) {
-    this.role = role;
-    this.element = h("div", { className: "parts" });
-    this.views = [];
-  }
-
-  show(parts, finished) {
-    const joined = join(parts);
-    joined.forEach((part, index) => {
-      if (this.views[index]?.type !== part.type) this.replace(index, part.type);
-      this.views[index].show(part, finished);
-    });
-    for (const stale of this.views.splice(joined.length)) stale.element.remove();
-  }
-
-  replace(index, type) {
-    const element = h("div", { className: `part ${type}` });
-    const view = { type, element, show: (DRAW[type] ?? DRAW.data)(element, this.role) };
-    const old = this.views[index];
-    if (old) old.element.replaceWith(element);
-    else this.element.append(element);
-    this.views[index] = view;
-  }
-}
-
-function join(parts) {
-  const joined = [];
-  for (const part of parts) {
-    const last = joined.at(-1);
-    if (last?.type === part.type && (part.type === "text" || part.type === "reasoning")) joined[joined.length - 1] = { ...last, text: last.text + part.text };
-    else joined.push(part);
-  }
-  return joined;
-}
-
-/** By type of part: given its element, the function that draws it. */
-const DRAW = {
-  text(element, role) {
-    if (role === "user") return (part) => (element.textContent = part.text);
-    const view = new MarkdownView(element);
-    element.classList.add("markdown");
-    return (part, finished) => view.show(part.text, finished);
-  },
-  reasoning(element) {
-    const text = h("p");
-    const summary = h("summary");
-    element.append(h("details", {}, summary, text));
-    return (part, finished) => {
-      summary.textContent = finished ? "Thoughts" : "Thinking…";
-      text.textContent = part.text;
-    };
-  },
-  tool_call: (element) => folded(element, (part) => [`Calls ${part.name || "a tool"}`, part.arguments]),
-  tool_result: (element) => folded(element, (part) => [part.failed ? "The tool failed" : "The tool answered", part.text]),
-  file: (element) => (part) => (element.textContent = `📎 ${part.name}`),
-  citation: (element) => (part) => element.replaceChildren(h("cite", {}, part.title ?? part.source), ...(part.quote ? [h("q", {}, part.quote)] : [])),
-  data: (element) => folded(element, (part) => [part.name ?? part.type, JSON.stringify(part.data ?? part, null, 2)]),
-};
-
-function folded(element, words) {
-  const summary = h("summary");
-  const text = h("pre", { tabIndex: 0 });
-  element.append(h("details", {}, summary, text));
-  return (part) => {
-    [summary.textContent, text.textContent] = words(part);
-  };
 }

@@ -4,8 +4,20 @@ import { api } from "./api.js";
 import { h } from "./dom.js";
 
 const WORDS = {
-  login: { title: "Sign in", button: "Sign in", question: "New here?", other: "Create an account", password: "current-password" },
-  register: { title: "Create an account", button: "Create account", question: "Have an account?", other: "Sign in", password: "new-password" },
+  login: {
+    title: "Sign in",
+    button: "Sign in",
+    question: "New here?",
+    other: "Create an account",
+    password: "current-password",
+  },
+  register: {
+    title: "Create an account",
+    button: "Create account",
+    question: "Have an account?",
+    other: "Sign in",
+    password: "new-password",
+  },
 };
 
 /** The view; `done(user)` is called once the session stands. `notice` says why one is here, if not by choice. */
@@ -13,11 +25,13 @@ export function signInView(done, notice = "") {
   let mode = "login";
   const element = h("main", { className: "alone", id: "main" });
   const show = () => {
-    element.replaceChildren(form(mode, done, notice, () => {
-      mode = mode === "login" ? "register" : "login";
-      notice = "";
-      show();
-    }));
+    element.replaceChildren(
+      form(mode, done, notice, () => {
+        mode = mode === "login" ? "register" : "login";
+        notice = "";
+        show();
+      }),
+    );
     element.querySelector("input").focus();
   };
   queueMicrotask(show); // The first field takes the focus, so the view must be in the page.
@@ -44,13 +58,21 @@ function form(mode, done, notice, change) {
       submit.disabled = false;
     }
   };
-  return h("form", { className: "sign-in", onsubmit },
+  return h(
+    "form",
+    { className: "sign-in", onsubmit },
     h("img", { src: "/page/icon.svg", alt: "", width: 44, height: 44 }),
     h("h1", {}, words.title),
     problem,
     ...fields,
     submit,
-    h("p", { className: "other" }, `${words.question} `, h("button", { type: "button", className: "link-button", onclick: change }, words.other)));
+    h(
+      "p",
+      { className: "other" },
+      `${words.question} `,
+      h("button", { type: "button", className: "link-button", onclick: change }, words.other),
+    ),
+  );
 }
 
 function field(name, label, properties) {

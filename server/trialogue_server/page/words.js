@@ -29,11 +29,23 @@ export function outcomeOf(message, live) {
     case "completed":
       return message.finish_reason === "length" ? cut : null;
     case "cancelled":
-      return { kind: "stopped", text: message.parts.length ? "Stopped." : "Stopped before the first word.", continues: true };
+      return {
+        kind: "stopped",
+        text: message.parts.length ? "Stopped." : "Stopped before the first word.",
+        continues: true,
+      };
     case "failed":
-      return { kind: "failed", text: `Failed: ${message.failure?.detail ?? "the provider gave no reason."}`, continues: true };
+      return {
+        kind: "failed",
+        text: `Failed: ${message.failure?.detail ?? "the provider gave no reason."}`,
+        continues: true,
+      };
     case "incomplete":
-      return message.failure ? interrupted(message.failure) : message.finish_reason === "content_filter" ? filtered : cut;
+      return message.failure
+        ? interrupted(message.failure)
+        : message.finish_reason === "content_filter"
+          ? filtered
+          : cut;
     default:
       return interrupted(null);
   }

@@ -1,0 +1,77 @@
+// The parts of a message, one element each: text, thoughts, tool calls and their results, files, citations, data.
+
+import { h } from "./dom.js";
+import { MarkdownView } from "./markdown.js";
+
+/** Neighbouring texts are drawn as one, as an answer that was continued has several. */
+export class PartsView {
+  constructor(role) {
+    this.role = role;
+    this.element = h("div", { className: "parts" });
+    this.views = [];
+  }
+
+  show(parts, finished) {
+    const joined = join(parts);
+    joined.forEach((part, index) => {
+      if (this.views[index]?.type !== part.type) this.replace(index, part.type);
+      this.views[index].show(part, finished);
+    });
+    for (const stale of this.views.splice(joined.length)) stale.element.remove();
+  }
+
+  replace(index, type) {
+    const element = h("div", { className: `part ${type}` });
+    const view = { type, element, show: (DRAW[type] ?? DRAW.data)(element, this.role) };
+    const old = this.views[index];
+    if (old) old.element.replaceWith(element);
+    else this.element.append(element);
+    this.views[index] = view;
+  }
+}
+
+function join(parts) {
+  const joined = [];
+  for (const part of parts) {
+    const last = joined.at(-1);
+    if (last?.type === part.type && (part.type === "text" || part.type === "reasoning"))
+      joined[joined.length - 1] = { ...last, text: last.text + part.text };
+    else joined.push(part);
+  }
+  return joined;
+}
+
+/** By type of part: given its element, the function that draws it. */
+const DRAW = {
+  text(element, role) {
+    if (role === "user") return (part) => (element.textContent = part.text);
+    const view = new MarkdownView(element);
+    element.classList.add("markdown");
+    return (part, finished) => view.show(part.text, finished);
+  },
+  reasoning(element) {
+    const text = h("p");
+    const summary = h("summary");
+    element.append(h("details", {}, summary, text));
+    return (part, finished) => {
+      summary.textContent = finished ? "Thoughts" : "Thinking…";
+      text.textContent = part.text;
+    };
+  },
+  tool_call: (element) => folded(element, (part) => [`Calls ${part.name || "a tool"}`, part.arguments]),
+  tool_result: (element) =>
+    folded(element, (part) => [part.failed ? "The tool failed" : "The tool answered", part.text]),
+  file: (element) => (part) => (element.textContent = `File: ${part.name}`),
+  citation: (element) => (part) =>
+    element.replaceChildren(h("cite", {}, part.title ?? part.source), ...(part.quote ? [h("q", {}, part.quote)] : [])),
+  data: (element) => folded(element, (part) => [part.name ?? part.type, JSON.stringify(part.data ?? part, null, 2)]),
+};
+
+function folded(element, words) {
+  const summary = h("summary");
+  const text = h("pre", { tabIndex: 0 });
+  element.append(h("details", {}, summary, text));
+  return (part) => {
+    [summary.textContent, text.textContent] = words(part);
+  };
+}
