@@ -12,7 +12,7 @@ from trialogue._errors import NotFoundError
 from trialogue._provider import Request
 from trialogue._state import LiveRun
 from trialogue._store import Store
-from trialogue._values import Conversation, Message, Model, text_of
+from trialogue._values import Conversation, Message, text_of
 
 #: Messages read at once. Most conversations fit into one page.
 PAGE = 32
@@ -27,18 +27,19 @@ def estimate_tokens(text: str) -> int:
     return len(text) // CODE_POINTS_PER_TOKEN + OVERHEAD
 
 
-async def build_request(store: Store, conversation: Conversation, run: LiveRun, model: Model, share: float) -> Request:
+async def build_request(store: Store, conversation: Conversation, run: LiveRun, model: str, budget: int) -> Request:
     """The request whose response is the answer ``run`` is to write. Everything up to it must be committed.
+
+    ``model`` is the name inside the provider, ``budget`` what history and system prompt may take, in tokens.
 
     Raises ``NotFoundError`` when the answer was removed meanwhile, ``StorageError``.
     """
-    budget = int(model.context_tokens * share) - estimate_tokens(conversation.system or "")
-    branch = await _branch(store, conversation.id, run.message, budget)
+    branch = await _branch(store, conversation.id, run.message, budget - estimate_tokens(conversation.system or ""))
     if not branch:
         raise NotFoundError(f"the answer {run.message!r} is not there any more")
     *history, answer = branch
     return Request(
-        model=model.name,
+        model=model,
         messages=tuple(_from_user(history)),
         settings=run.settings,
         system=conversation.system,

@@ -81,10 +81,10 @@ class Run:
         live = self.live
         if live is None:
             return "stop"
-        provider, _ = node.catalog.provider(self._model)
-        model = node.catalog.describe(self._model)
+        provider, name = node.catalog.provider(self._model)
+        budget = int(node.catalog.describe(self._model).context_tokens * limits.context_share)
         header = self._activation.state.header
-        request = await build_request(node.store, header, live, model, limits.context_share)
+        request = await build_request(node.store, header, live, name, budget)
         last = trio.current_time() + limits.run_seconds
         with trio.CancelScope(deadline=min(trio.current_time() + limits.stall, last)) as watch:
             async with provider.open_response(request) as stream:

@@ -150,7 +150,7 @@ class Conversation(msgspec.Struct, frozen=True):
 
 
 class Model(msgspec.Struct, frozen=True):
-    """A model as a provider offers it. ``id`` is ``provider:model``."""
+    """A model as a provider offers it. ``id`` is ``provider:model``; ``name`` is for people."""
 
     id: str
     provider: str

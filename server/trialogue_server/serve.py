@@ -94,7 +94,7 @@ def _providers(plugins: Plugins) -> Sequence[Provider]:
 async def drain(opened: Opened, grace: float) -> None:
     """No new work; running answers finish within ``grace`` seconds; then readers are sent away, to come back later."""
     await opened.engine.drain(grace)
-    await opened.hub.drain()
+    opened.hub.drain()
 
 
 # --- the process -------------------------------------------------------------------------------------------------
@@ -103,6 +103,9 @@ async def drain(opened: Opened, grace: float) -> None:
 async def _serve(config: Config) -> None:
     connections = ConnectionLimits(send_deadline=config.send_deadline_seconds)
     settings = make_config(config.host, config.port, limits=connections)
+    # Its lines go where ours go, and ours say where we are.
+    settings.errorlog = logging.getLogger("hypercorn.error")
+    settings.errorlog.setLevel(logging.WARNING)
     sockets = open_sockets(settings)
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGUSR1) as signals:
         async with open_all(config) as opened, trio.open_nursery() as nursery:

@@ -31,11 +31,11 @@ async def stream(services: Services, call: Call, receive: Receive, send: Send) -
     """Answer such a call. Returns when the client is gone, or the stream was closed; raises before its head is sent."""
     principal = await services.principal(call)
     with services.streams.hold(principal.user.id):
-        headers: list[tuple[str, str]] = []
+        headers: list[tuple[bytes, bytes]] = []
         cursor = _cursor(call)
         if call.method == "POST" and cursor is None:
             _, location, _ = await say(services, call)
-            headers.append(("Location", location))
+            headers.append((b"location", location.encode()))
             cursor = location.partition("?after=")[2]
         conversation = await services.owned(principal, call.arguments["id"])
         await _follow(services, call, receive, send, principal, conversation.id, cursor, headers)
@@ -49,7 +49,7 @@ async def _follow(
     principal: Principal,
     conversation: str,
     cursor: str | None,
-    headers: list[tuple[str, str]],
+    headers: list[tuple[bytes, bytes]],
 ) -> None:
     # The tail first: what is committed between the two calls is then in the one or the other.
     tail = await services.engine.watch(conversation)
