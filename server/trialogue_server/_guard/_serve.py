@@ -10,7 +10,7 @@ from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config, Sockets
 
 from trialogue_server._guard._install import install_guard, worker_serve_guarded
-from trialogue_server._guard._sockets import open_sockets
+from trialogue_server._guard._sockets import close_sockets, open_sockets
 
 
 async def serve_guarded(
@@ -28,10 +28,10 @@ async def serve_guarded(
     Raises ``ConfigurationError`` when a port cannot be had, before the application is started.
     """
     install_guard()
-    await worker_serve_guarded(
-        ASGIWrapper(app),
-        config,
-        sockets=sockets if sockets is not None else open_sockets(config),
-        shutdown_trigger=shutdown_trigger,
-        task_status=task_status,
-    )
+    opened = sockets if sockets is not None else open_sockets(config)
+    try:
+        await worker_serve_guarded(
+            ASGIWrapper(app), config, sockets=opened, shutdown_trigger=shutdown_trigger, task_status=task_status
+        )
+    finally:
+        close_sockets(opened)

@@ -51,6 +51,12 @@ def open_sockets(config: Config) -> Sockets:
     return Sockets([], opened, [])
 
 
+def close_sockets(sockets: Sockets) -> None:
+    """Close them; harmless where they are closed."""
+    for sock in (*sockets.secure_sockets, *sockets.insecure_sockets):
+        sock.close()
+
+
 def _open(bind: str, backlog: int) -> list[socket.socket]:
     try:
         if bind.startswith("fd://"):

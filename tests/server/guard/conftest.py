@@ -29,7 +29,26 @@ class Victim:
     def __init__(self, process: subprocess.Popen[str], port: int, log: Path) -> None:
         self.process = process
         self.port = port
-        self.log = log
+        self._log = log
+        self._seen = 0
+        self._at_rest = self.descriptors()
+
+    def logged(self) -> str:
+        """What it has logged since it was handed out."""
+        return self._log.read_text()[self._seen :]
+
+    def at_rest(self) -> Victim:
+        """Itself, once nothing of an earlier test is left."""
+        assert self.descriptors_fall_to(self._at_rest)
+        self._seen = len(self._log.read_text())
+        return self
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
 
     def connect(self, *, timeout: float = _PATIENCE, receive_buffer: int | None = None) -> socket.socket:
         sock = socket.socket()
@@ -125,34 +144,42 @@ def reset(sock: socket.socket) -> None:
 Start = Callable[..., Victim]
 
 
+def launch(kind: Literal["stock", "guard"], log: Path, settings: dict[str, Any]) -> Victim:
+    with log.open("w") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, str(_TARGET), kind, json.dumps(settings)],
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        )
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line.strip().isdecimal(), log.read_text()
+    return Victim(process, int(line), log)
+
+
+@pytest.fixture(scope="session")
+def usual(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Victim]:
+    """A guarded server with the usual settings, shared: starting one takes most of a second."""
+    victim = launch("guard", tmp_path_factory.mktemp("guard") / "log", {})
+    yield victim
+    victim.stop()
+
+
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
+def start(tmp_path: Path, usual: Victim) -> Iterator[Start]:
     """``start("stock" or "guard", setting=value, ...)``."""
     running: list[Victim] = []
 
     def start_one(kind: Literal["stock", "guard"], **settings: Any) -> Victim:
-        log = tmp_path / f"log{len(running)}"
-        with log.open("w") as stderr:
-            process = subprocess.Popen(
-                [sys.executable, str(_TARGET), kind, json.dumps(settings)],
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                text=True,
-            )
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert line.strip().isdecimal(), log.read_text()
-        victim = Victim(process, int(line), log)
-        running.append(victim)
-        return victim
+        if kind == "guard" and not settings:
+            return usual.at_rest()
+        running.append(launch(kind, tmp_path / f"log{len(running)}", settings))
+        return running[-1]
 
     yield start_one
     for victim in running:
-        if victim.process.poll() is None:
-            victim.process.kill()
-        victim.process.wait()
-        assert victim.process.stdout is not None
-        victim.process.stdout.close()
+        victim.stop()
 
 
 @pytest.fixture

@@ -47,8 +47,8 @@ async def pieces() -> dict[str, int]:
 
 @app.post("/hesitant")
 async def hesitant() -> dict[str, int]:
-    """Begins to read only when the connection tells it to: never, here."""
-    await trio.sleep(20)
+    """Does not read while the client pours."""
+    await trio.sleep(3)
     return {}
 
 

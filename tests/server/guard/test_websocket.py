@@ -114,7 +114,7 @@ def test_client_that_says_goodbye_is_let_go(start: Any, tools: Any) -> None:
         assert received.endswith(b"\x88\x02\x03\xe8")
     assert victim.descriptors_fall_to(before)
     assert victim.alive()
-    assert "Traceback" not in victim.log.read_text()
+    assert "Traceback" not in victim.logged()
 
 
 def test_client_that_vanishes_is_forgotten(start: Any, tools: Any) -> None:

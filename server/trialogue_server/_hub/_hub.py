@@ -1,0 +1,169 @@
+"""The ASGI handler for an event stream, and what the rest of the server asks of the hub.
+
+A stream that failed, or whose client took nothing for too long, never ends cleanly: its connection is broken, so that
+the client resumes from the last frame it has. It ends cleanly when we say goodbye, and only then.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable
+
+import trio
+
+from trialogue import ClosedError
+from trialogue_server._guard._asgi import Message, Receive, Scope, Send
+from trialogue_server._hub._rounds import Rounds, Statistics
+from trialogue_server._hub._sink import Chunk, sink_for
+from trialogue_server._hub._source import Source
+from trialogue_server._hub._stream import Ending, Stream, Tag
+
+_HEADERS = (
+    (b"content-type", b"text/event-stream"),
+    (b"cache-control", b"no-cache, no-transform"),
+    (b"x-accel-buffering", b"no"),
+)
+_END: Message = {"type": "http.response.body", "body": b"", "more_body": False}
+#: Clients of a server that goes away come back spread over so many milliseconds.
+_RETRY = (500, 5_000)
+
+
+class StreamBroken(Exception):
+    """Raised out of ``Hub.stream`` where no connection could be broken directly."""
+
+
+@contextlib.asynccontextmanager
+async def open_hub(*, heartbeat: float = 15.0, send_deadline: float = 30.0) -> AsyncGenerator[Hub, None]:
+    """A hub, for the block. At its end, streams that are still open are broken.
+
+    ``heartbeat`` is how much silence a client sees at most. ``send_deadline`` holds where bytes go through ASGI's
+    ``send``; guarded connections bring their own.
+    """
+    hub = Hub(heartbeat, send_deadline)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(hub.rounds.run)
+        try:
+            yield hub
+        finally:
+            hub.shut()
+            nursery.cancel_scope.cancel()
+
+
+class Hub:
+    """All event streams of this process."""
+
+    def __init__(self, heartbeat: float, send_deadline: float) -> None:
+        self.rounds = Rounds(heartbeat)
+        self._send_deadline = send_deadline
+        self._streams: set[Stream] = set()
+        self._per_user: Counter[str] = Counter()
+        self._draining = False
+
+    def __repr__(self) -> str:
+        return f"<Hub streams={len(self._streams)} draining={self._draining}>"
+
+    async def stream(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        source: Source,
+        seq: int,
+        *,
+        preface: bytes = b"",
+        headers: Iterable[tuple[bytes, bytes]] = (),
+        tag: Tag = Tag(),  # noqa: B008 - immutable
+    ) -> None:
+        """Answer a request with ``preface`` and then the frames of ``source`` from number ``seq`` on.
+
+        Returns when the client has left, when the stream was ended, or when the connection was broken. Raises
+        ``ClosedError`` before anything is sent if the hub is draining, and ``StreamBroken`` if the answer must not look
+        complete and only the server can see to that.
+        """
+        if self._draining:
+            raise ClosedError("the server is shutting down: try again, another one answers")
+        await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS, *headers]})
+        if scope["method"] == "HEAD":
+            await send(_END)
+            return
+        await send({"type": "http.response.body", "body": preface or b": ok\n\n", "more_body": True})
+        stream = Stream(source, seq, sink_for(scope, send, self._send_deadline), tag, self.rounds.queue)
+        with self._registered(stream), stream.over:
+            await _left(receive)
+            stream.end(Ending.LEFT)
+        await self._conclude(stream, send)
+
+    @contextlib.contextmanager
+    def _registered(self, stream: Stream) -> Generator[None, None, None]:
+        self._streams.add(stream)
+        self._per_user[stream.tag.user] += 1
+        self.rounds.counters.opened += 1
+        detach = stream.source.attach(stream.wake)
+        self.rounds.add(stream)
+        if self._draining:  # Began while the head was on its way.
+            stream.end(Ending.DRAINED)
+        try:
+            yield
+        finally:
+            detach()
+            stream.end(Ending.BROKEN)  # Stands only if nothing else does: the handler was cancelled.
+            self.rounds.discard(stream)
+            self._streams.discard(stream)
+            self._per_user[stream.tag.user] -= 1
+            if not self._per_user[stream.tag.user]:
+                del self._per_user[stream.tag.user]
+
+    async def _conclude(self, stream: Stream, send: Send) -> None:
+        if stream.ending is Ending.LEFT:
+            return
+        if stream.ending is not Ending.BROKEN and not stream.busy:
+            with contextlib.suppress(trio.BrokenResourceError):
+                if stream.ending is Ending.DRAINED:
+                    await stream.sink.write_last(_goodbye())
+                await send(_END)
+                return
+        self.rounds.counters.broken += 1
+        if not stream.sink.abort():
+            raise StreamBroken
+
+    # ---------------------------------------------------------------------------- what others ask of the hub
+
+    def count(self, user: str) -> int:
+        """How many streams ``user`` has open."""
+        return self._per_user[user]
+
+    def close_where(self, matches: Callable[[Tag], bool]) -> int:
+        """End every stream whose tag matches, now; returns how many."""
+        ended = [stream for stream in self._streams if stream.ending is None and matches(stream.tag)]
+        for stream in ended:
+            stream.end(Ending.REVOKED)
+        return len(ended)
+
+    def drain(self) -> None:
+        """Say goodbye to every client, each with its own hint when to come back, and take no more streams."""
+        self._draining = True
+        for stream in self._streams:
+            stream.end(Ending.DRAINED)
+
+    def shut(self) -> None:
+        """Break what is left."""
+        self._draining = True
+        for stream in self._streams:
+            stream.end(Ending.BROKEN)
+
+    def statistics(self) -> Statistics:
+        """Counters so far."""
+        self.rounds.counters.streams = len(self._streams)
+        return self.rounds.counters
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _goodbye() -> Chunk:
+    wait = random.randint(*_RETRY)
+    return Chunk(b'event: reconnect\nretry: %d\ndata: {"after_ms":%d}\n\n' % (wait, wait), 0)

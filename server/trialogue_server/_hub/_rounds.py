@@ -1,0 +1,210 @@
+"""The hub's one task: rounds over the streams that have something to send, heartbeats over those that have not.
+
+A round takes all streams that woke since the last one, reads each distinct place once, and makes one system call per
+stream. What a socket does not take at once is carried by a task of its own, and the stream is passed by until that is
+done; so a slow client costs a task while it is slow, one chunk of memory, and nobody else's time.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import sys
+from collections import OrderedDict
+
+import msgspec
+import trio
+
+from trialogue import TrialogueError
+from trialogue_server._hub._sink import Chunk
+from trialogue_server._hub._stream import Ending, Stream
+
+_log = logging.getLogger("trialogue.hub")
+
+_PING = Chunk(b": ping\n\n", 0)
+#: Between two rounds that follow at once, others have their turn after so many streams.
+_SLICE = 200
+
+
+class Statistics(msgspec.Struct):
+    """Counters since the start, but for ``streams`` and ``busy``, which are now."""
+
+    streams: int = 0
+    busy: int = 0
+    opened: int = 0
+    rounds: int = 0
+    chunks: int = 0
+    bytes: int = 0
+    carried: int = 0
+    caught_up: int = 0
+    heartbeats: int = 0
+    broken: int = 0
+
+
+class Rounds:
+    """The streams that are open, and the task that serves them."""
+
+    def __init__(self, heartbeat: float) -> None:
+        self.counters = Statistics()
+        #: By silence, the longest first; a stream that is busy is not silent and not in here.
+        self._silent: OrderedDict[Stream, None] = OrderedDict()
+        self._heartbeat = heartbeat
+        self._dirty: list[Stream] = []
+        self._wanted = trio.Event()
+        self._carriers: trio.Nursery
+
+    def queue(self, stream: Stream) -> None:
+        """``stream`` wants to be in the next round."""
+        self._dirty.append(stream)
+        self._wanted.set()
+
+    def add(self, stream: Stream) -> None:
+        """Serve ``stream`` from now on."""
+        self._silent[stream] = None
+        stream.wake()
+
+    def discard(self, stream: Stream) -> None:
+        """Serve it no more."""
+        self._silent.pop(stream, None)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Until cancelled."""
+        async with trio.open_nursery() as self._carriers:
+            task_status.started()
+            while True:
+                await self._wait()
+                await self._round()
+                self._beat()
+
+    async def _wait(self) -> None:
+        oldest = next(iter(self._silent), None)
+        due = math.inf if oldest is None else oldest.idle_since + self._heartbeat
+        with trio.CancelScope(deadline=due):
+            await self._wanted.wait()
+        self._wanted = trio.Event()
+
+    # ------------------------------------------------------------------------------------------------ rounds
+
+    async def _round(self) -> None:
+        dirty, self._dirty = self._dirty, []
+        if not dirty:
+            return
+        self.counters.rounds += 1
+        # Streams at the same place of the same source share one chunk.
+        chunks: dict[tuple[int, int], Chunk | None] = {}
+        now = trio.current_time()
+        for number, stream in enumerate(dirty, 1):
+            stream.dirty = False
+            if stream.ending is None and not stream.busy:
+                self._serve(stream, chunks, now)
+            if number % _SLICE == 0:
+                await trio.lowlevel.checkpoint()
+                chunks.clear()  # What was read before may have grown.
+
+    def _serve(self, stream: Stream, chunks: dict[tuple[int, int], Chunk | None], now: float) -> None:
+        key = (id(stream.source), stream.seq)
+        try:
+            chunk = chunks[key] if key in chunks else chunks.setdefault(key, _read(stream))
+            if chunk is None:
+                self._carry(stream, None, 0)
+            elif chunk.data:
+                self._write(stream, chunk, now)
+        except trio.BrokenResourceError:
+            stream.end(Ending.LEFT)
+        except Exception:
+            self._fail(stream)
+
+    def _write(self, stream: Stream, chunk: Chunk, now: float) -> None:
+        left = stream.sink.write_nowait(chunk)
+        stream.seq = chunk.next_seq
+        self._count(chunk)
+        if left:
+            self._carry(stream, chunk, left)
+        else:
+            stream.idle_since = now
+            self._silent.move_to_end(stream)
+            if stream.seq < stream.source.next_seq:
+                stream.wake()
+
+    def _count(self, chunk: Chunk) -> None:
+        self.counters.chunks += 1
+        self.counters.bytes += len(chunk.data)
+
+    def _fail(self, stream: Stream) -> None:
+        error = sys.exception()
+        # A store that is down takes a thousand readers with it, and a thousand traces say no more than one line each.
+        _log.error(
+            "%r failed (%s); its client will resume", stream, error, exc_info=not isinstance(error, TrialogueError)
+        )
+        stream.end(Ending.BROKEN)
+
+    # ----------------------------------------------------------------------------- what cannot be done at once
+
+    def _carry(self, stream: Stream, chunk: Chunk | None, left: int) -> None:
+        stream.busy = True
+        self.counters.busy += 1
+        self._silent.pop(stream, None)
+        self._carriers.start_soon(self._carrier, stream, chunk, left)
+
+    async def _carrier(self, stream: Stream, chunk: Chunk | None, left: int) -> None:
+        try:
+            if chunk is None:
+                await self._catch_up(stream)
+            else:
+                self.counters.carried += 1
+                await stream.sink.write_rest(chunk, left)
+        except trio.BrokenResourceError:
+            stream.end(Ending.BROKEN)
+        except Exception:
+            self._fail(stream)
+        finally:
+            self._put_down(stream)
+
+    def _put_down(self, stream: Stream) -> None:
+        stream.busy = False
+        self.counters.busy -= 1
+        if stream.ending is None:
+            stream.idle_since = trio.current_time()
+            self._silent[stream] = None
+            stream.wake()
+
+    async def _catch_up(self, stream: Stream) -> None:
+        self.counters.caught_up += 1
+        while stream.ending is None and (chunk := _read(stream)) is None:
+            data, next_seq = await stream.source.read_log(stream.seq)
+            if next_seq <= stream.seq:
+                raise LookupError(f"frame {stream.seq} is neither in the tail nor in the log any more")
+            chunk = Chunk(data, next_seq)
+            await stream.sink.write_rest(chunk, stream.sink.write_nowait(chunk))
+            stream.seq = next_seq
+            self._count(chunk)
+
+    # -------------------------------------------------------------------------------------------- heartbeats
+
+    def _beat(self) -> None:
+        now = trio.current_time()
+        for stream in self._overdue(now):
+            try:
+                left = stream.sink.write_nowait(_PING)
+            except trio.BrokenResourceError:
+                stream.end(Ending.LEFT)
+                self.discard(stream)
+                continue
+            self.counters.heartbeats += 1
+            stream.idle_since = now
+            self._silent.move_to_end(stream)
+            if left:
+                self._carry(stream, _PING, left)
+
+    def _overdue(self, now: float) -> list[Stream]:
+        overdue: list[Stream] = []
+        for stream in self._silent:
+            if stream.idle_since + self._heartbeat > now:
+                break
+            overdue.append(stream)
+        return overdue
+
+
+def _read(stream: Stream) -> Chunk | None:
+    found = stream.source.read(stream.seq)
+    return None if found is None else Chunk(*found)

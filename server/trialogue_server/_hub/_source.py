@@ -1,0 +1,27 @@
+"""What a stream reads from. ``trialogue.Tail`` is one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+
+class Source(Protocol):
+    """Frames, numbered without gaps, of which the last ones are in memory and all are in the log."""
+
+    @property
+    def next_seq(self) -> int:
+        """The number that the next frame will get."""
+        ...
+
+    def read(self, seq: int, limit: int = ...) -> tuple[bytes, int] | None:
+        """Frames from ``seq`` on, joined, and the number after them; ``None`` if ``seq`` is only in the log."""
+        ...
+
+    def attach(self, wake: Callable[[], None]) -> Callable[[], None]:
+        """Have ``wake`` called whenever there is more; returns what undoes it."""
+        ...
+
+    async def read_log(self, seq: int, limit: int = ...) -> tuple[bytes, int]:
+        """Like ``read``, from the log; ``limit`` counts frames."""
+        ...
