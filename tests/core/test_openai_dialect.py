@@ -16,6 +16,7 @@ from trialogue import (
     FinishPiece,
     Message,
     Piece,
+    ProviderError,
     ReasoningPiece,
     Request,
     Settings,

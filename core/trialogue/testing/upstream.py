@@ -75,7 +75,7 @@ class Upstream:
             async with stream:
                 while request := await _read_request(stream, received):
                     await self._answer(stream, request)
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
+        except* (trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # the client left, which is its right
 
     async def _answer(self, stream: trio.SocketStream, request: HttpRequest) -> None:

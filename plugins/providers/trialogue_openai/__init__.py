@@ -1,0 +1,29 @@
+"""OpenAI, and every upstream that speaks its Chat Completions: vLLM, llama.cpp, Ollama, LiteLLM, OpenRouter and so on.
+
+Declared when ``OPENAI_API_KEY`` or ``OPENAI_BASE_URL`` is set. With a base URL any model may be asked for by name; with a
+base URL alone a placeholder stands in for the key. The official SDK makes the request (credentials, retries, errors); the
+answer is read by us, because decoding it chunk by chunk would be the largest cost of a token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+
+from trialogue import ConfigurationError, Provider, hookimpl
+from trialogue_openai._provider import OpenAIProvider as OpenAIProvider
+
+__all__ = ["OpenAIProvider", "trialogue_providers"]
+
+
+@hookimpl
+def trialogue_providers(environment: Mapping[str, str]) -> Sequence[Provider]:
+    """One provider when a key or a base URL is set; the SDK is imported when it is first asked something."""
+    key, base_url = environment.get("OPENAI_API_KEY"), environment.get("OPENAI_BASE_URL")
+    if not key and not base_url:
+        return []
+    if not find_spec("openai") or not find_spec("httpx2"):
+        raise ConfigurationError(
+            "OPENAI_API_KEY or OPENAI_BASE_URL is set, but the SDK is missing: install trialogue[openai]"
+        )
+    return [OpenAIProvider(key, base_url)]

@@ -1,0 +1,50 @@
+"""The response stream: one read of the body is one batch of pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import httpcore2
+import httpx2
+
+from trialogue import Piece, ProviderError, ResponseStream
+from trialogue.openai_dialect import ChatDecoder
+from trialogue_openai._body import Body
+
+
+class ChatStream(ResponseStream):
+    """Everything one read brings is decoded at once; no task switch per token."""
+
+    def __init__(self, body: Body) -> None:
+        self._body = body
+        self._decoder = ChatDecoder()
+
+    async def receive(self) -> Sequence[Piece]:
+        decoder = self._decoder
+        while decoder.failure is None and not decoder.over:
+            data = await self._read()
+            if not data:
+                decoder.end()
+            elif pieces := decoder.feed(data):
+                return pieces
+        if decoder.failure is not None:
+            raise decoder.failure
+        await self._drain()
+        return ()
+
+    async def _read(self) -> bytes:
+        try:
+            return await self._body.read()
+        except (httpcore2.TimeoutException, httpx2.TimeoutException) as error:
+            raise ProviderError("the upstream fell silent", kind="stalled") from error
+        except _TRANSPORT_ERRORS:
+            return b""  # an end, in good time or not, which the decoder judges
+
+    async def _drain(self) -> None:
+        try:
+            await self._body.drain()
+        except (*_TRANSPORT_ERRORS, httpcore2.TimeoutException, ProviderError):
+            pass  # the answer is complete; only the connection is not worth keeping
+
+
+_TRANSPORT_ERRORS = (httpcore2.NetworkError, httpcore2.ProtocolError, httpx2.TransportError)

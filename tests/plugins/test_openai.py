@@ -1,0 +1,339 @@
+"""The openai provider, with the real SDK, against an upstream on the loopback interface that sends what each test says."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from datetime import UTC, datetime
+
+import pytest
+import trio
+
+import trialogue_openai
+from trialogue import (
+    ConfigurationError,
+    FinishPiece,
+    Message,
+    Piece,
+    ProviderError,
+    Request,
+    Settings,
+    TextPart,
+    TextPiece,
+    Usage,
+    UsagePiece,
+)
+from trialogue.testing import Pause
+from trialogue.testing.provider_kit import Case, ProviderKit, Situation, drain, text_of_pieces
+from trialogue.testing.upstream import (
+    HANG_UP,
+    HttpRequest,
+    Reply,
+    ReplyStep,
+    Upstream,
+    chat_end,
+    chat_event,
+    chat_head,
+    http_reply,
+    in_chunk,
+    open_upstream,
+)
+from trialogue_openai import OpenAIProvider
+
+ANSWER: list[ReplyStep] = [chat_head(), chat_event(""), *(chat_event(f"tok{i} ") for i in range(20)), *chat_end()]
+SILENCE = Pause(3600)
+
+
+def request(prompt: str = "Hello", model: str = "m") -> Request:
+    return Request(model, (Message("m", "c", "user", (TextPart(prompt),), datetime.now(UTC)),))
+
+
+def endless_steps(_: object) -> Iterator[ReplyStep]:
+    yield chat_head()
+    while True:
+        yield chat_event("on ")
+        yield Pause(0.01)
+
+
+REPLIES: dict[Situation, Reply] = {
+    "answer": ANSWER,
+    "endless": endless_steps,
+    "deaf": [SILENCE],
+    "stalled": [*ANSWER[:5], SILENCE],
+    "truncated": [*ANSWER[:5], HANG_UP],
+    "malformed": [*ANSWER[:5], in_chunk(b"data: {what?\n\n"), SILENCE],
+    "refused": http_reply(400, {"error": {"message": "no such model"}}),
+    "throttled": http_reply(429, {"error": {"message": "slow down"}}, Retry_After="7"),
+    "unavailable": http_reply(503, {"error": {"message": "later"}}, Retry_After="1"),
+}
+
+
+LIST = http_reply(200, {"object": "list", "data": [{"id": "m"}]})
+
+
+def steps_of(situation: Situation, asked: HttpRequest) -> Sequence[ReplyStep] | Iterator[ReplyStep]:
+    reply = REPLIES[situation]
+    return reply(asked) if callable(reply) else reply
+
+
+@asynccontextmanager
+async def asking(*replies: Reply) -> AsyncGenerator[tuple[OpenAIProvider, Upstream]]:
+    async with (
+        open_upstream(*replies) as upstream,
+        aclosing(OpenAIProvider("sk-secret123456", upstream.url)) as provider,
+    ):
+        yield provider, upstream
+
+
+async def answer(provider: OpenAIProvider, asked: Request | None = None) -> list[Piece]:
+    async with provider.open_response(asked or request()) as stream:
+        return await drain(stream)
+
+
+async def collect(provider: OpenAIProvider, pieces: list[Piece]) -> None:
+    async with provider.open_response(request()) as stream:
+        while batch := await stream.receive():
+            pieces.extend(batch)
+
+
+class TestKit(ProviderKit):
+    @asynccontextmanager
+    async def open_case(self, situation: Situation) -> AsyncGenerator[Case]:
+        async with asking(lambda asked: LIST if asked.method == "GET" else steps_of(situation, asked)) as (
+            provider,
+            upstream,
+        ):
+            yield Case(provider, request(), upstream.wait_idle, upstream.wait_busy)
+
+
+def test_it_is_declared_when_there_is_something_to_ask() -> None:
+    assert trialogue_openai.trialogue_providers({}) == []
+    (official,) = trialogue_openai.trialogue_providers({"OPENAI_API_KEY": "sk-secret123456"})
+    assert not official.accepts("gpt")
+    assert "secret" not in repr(official)
+    (other,) = trialogue_openai.trialogue_providers({"OPENAI_BASE_URL": "http://127.0.0.1:1/v1"})
+    assert other.accepts("anything/at-all")
+
+
+def test_a_missing_sdk_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trialogue_openai, "find_spec", lambda _: None)
+    assert trialogue_openai.trialogue_providers({}) == []
+    with pytest.raises(ConfigurationError, match=r"install trialogue\[openai\]"):
+        trialogue_openai.trialogue_providers({"OPENAI_API_KEY": "sk"})
+
+
+async def test_a_request_holds_what_the_upstream_needs() -> None:
+    async with asking(ANSWER) as (provider, upstream):
+        asked = Request("gpt-x", request("Grüezi").messages, Settings(max_tokens=9), "be brief")
+        await answer(provider, asked)
+    (arrived,) = upstream.requests
+    assert (arrived.method, arrived.path) == ("POST", "/v1/chat/completions")
+    assert arrived.headers["authorization"] == "Bearer sk-secret123456"
+    assert arrived.headers["accept-encoding"] == "identity"
+    assert arrived.json() == {
+        "model": "gpt-x",
+        "messages": [{"role": "system", "content": "be brief"}, {"role": "user", "content": "Grüezi"}],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "max_tokens": 9,
+    }
+
+
+async def test_an_answer_becomes_pieces() -> None:
+    async with asking(ANSWER) as (provider, _):
+        pieces = await answer(provider)
+    assert text_of_pieces(pieces) == "".join(f"tok{i} " for i in range(20))
+    assert pieces[-2:] == [FinishPiece("stop"), UsagePiece(Usage("reported", 7, 3))]
+
+
+async def test_all_that_has_arrived_is_one_batch() -> None:
+    gate = trio.Event()
+    sent = trio.Event()
+
+    def reply(_: object) -> Iterator[ReplyStep]:
+        yield ANSWER[0]
+        yield chat_event("first")
+        yield gate
+        yield from ANSWER[2:]
+        sent.set()
+        yield SILENCE
+
+    async with asking(reply) as (provider, _), provider.open_response(request()) as stream:
+        assert await stream.receive() == [TextPiece("first")]
+        gate.set()
+        await sent.wait()
+        assert len(await stream.receive()) == 22, "twenty tokens, the finish and the count"
+        assert await stream.receive() == ()
+
+
+async def test_a_connection_serves_one_answer_after_another() -> None:
+    async with asking(ANSWER) as (provider, upstream):
+        for _ in range(5):
+            await answer(provider)
+        assert upstream.connections == 1
+        async with provider.open_response(request()) as stream:
+            await stream.receive()
+        await answer(provider)
+        assert upstream.connections == 2, "an answer that is left early takes its connection with it"
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 50])
+async def test_reads_may_end_anywhere(size: int) -> None:
+    whole = b"".join(step for step in [ANSWER[0], chat_event("Zürich 🏔"), *chat_end()] if isinstance(step, bytes))
+    steps: list[ReplyStep] = []
+    for at in range(0, len(whole), size):
+        steps += [whole[at : at + size], Pause(0)]
+    async with asking(steps) as (provider, upstream):
+        for _ in range(2):
+            assert text_of_pieces(await answer(provider)) == "Zürich 🏔"
+        assert upstream.connections == 1
+
+
+PLAIN_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+EVENTS = b'data: {"choices":[{"delta":{"content":"hi"},"finish_reason":"stop"}]}\r\n\r\ndata: [DONE]\r\n\r\n'
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        [PLAIN_HEAD + b"Content-Length: %d\r\n\r\n" % len(EVENTS) + EVENTS],
+        [PLAIN_HEAD + b"Connection: close\r\n\r\n" + EVENTS, HANG_UP],
+        [b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + chat_head() + in_chunk(EVENTS) + b"0\r\n\r\n"],
+        [chat_head() + b"5;name=value\r\n" + EVENTS[:5] + b"\r\n" + in_chunk(EVENTS[5:]) + b"0\r\nTrailer: x\r\n\r\n"],
+        [chat_head() + in_chunk(EVENTS), HANG_UP],
+        [chat_head() + in_chunk(EVENTS), SILENCE],
+    ],
+    ids=["length", "until closed", "early hints", "extension and trailer", "no last chunk", "open after done"],
+)
+async def test_other_ways_to_frame_a_body(reply: list[ReplyStep]) -> None:
+    async with asking(reply) as (provider, _):
+        for _ in range(2):
+            assert text_of_pieces(await answer(provider)) == "hi"
+
+
+async def test_the_fast_way_is_in_use() -> None:
+    """It rests on one private name of the HTTP client, and would be left silently."""
+    from trialogue_openai._body import TappedBody, body_of
+
+    async with asking(ANSWER) as (provider, _):
+        response = await provider._ask(request())
+        assert isinstance(body_of(response), TappedBody)
+        await response.aclose()
+
+
+async def test_chunks_that_cannot_be_are_malformed() -> None:
+    async with asking([chat_head() + b"zz\r\nhello"]) as (provider, _):
+        with pytest.raises(ProviderError) as caught:
+            await answer(provider)
+    assert caught.value.kind == "malformed"
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(400, "refused"), (401, "refused"), (404, "refused"), (422, "refused"), (429, "throttled")]
+)
+async def test_a_refusal_is_told_once_in_the_upstreams_words(status: int, kind: str) -> None:
+    reply = http_reply(
+        status, {"error": {"message": "Incorrect key sk-secret123456.\n" + "x" * 999}}, Retry_After_Ms="1500"
+    )
+    async with asking(reply) as (provider, upstream):
+        with pytest.raises(ProviderError, match=f"{status}: Incorrect key") as caught:
+            await answer(provider)
+    assert caught.value.kind == kind
+    assert caught.value.retry_after == 1.5
+    assert "secret" not in str(caught.value)
+    assert len(str(caught.value)) < 400
+    assert len(upstream.requests) == 1
+
+
+async def test_a_moments_trouble_is_not_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    trouble = http_reply(500, {"error": {"message": "oops"}})
+    async with asking(trouble, [HANG_UP], ANSWER) as (provider, upstream):
+        assert text_of_pieces(await answer(provider)).startswith("tok0")
+    assert len(upstream.requests) == 3
+
+
+async def test_nobody_there_is_unavailable() -> None:
+    async with asking(ANSWER) as (_, upstream):
+        pass
+    async with aclosing(OpenAIProvider(None, upstream.url)) as provider:
+        with pytest.raises(ProviderError, match=r"no connection to the upstream at '127\.0\.0\.1'") as caught:
+            await answer(provider)
+    assert caught.value.kind == "unavailable"
+
+
+async def test_an_error_in_the_stream_comes_after_what_was_read() -> None:
+    reply = [*ANSWER[:4], chat_event(error={"message": "overloaded", "type": "server_error"}), SILENCE]
+    pieces: list[Piece] = []
+    async with asking(reply) as (provider, _):
+        with pytest.raises(ProviderError, match="overloaded") as caught:
+            await collect(provider, pieces)
+    assert caught.value.kind == "unavailable"
+    assert text_of_pieces(pieces) == "tok0 tok1 "
+
+
+async def test_models_are_listed_and_remembered() -> None:
+    listed = {
+        "object": "list",
+        "data": [
+            {"id": "a/b", "object": "model", "created": 1, "owned_by": "x", "context_length": 4096},
+            {"id": "c", "object": "model", "created": 1, "owned_by": "x", "max_model_len": 8192},
+            {"id": "d", "object": "model", "created": 1, "owned_by": "x", "meta": {"n_ctx": 2048}},
+            {"id": "e", "object": "model", "created": 1, "owned_by": "x"},
+        ],
+    }
+    async with asking(http_reply(200, listed)) as (provider, upstream):
+        for _ in range(2):
+            models = await provider.models()
+    assert len(upstream.requests) == 1
+    assert [(model.id, model.context_tokens) for model in models] == [
+        ("openai:a/b", 4096),
+        ("openai:c", 8192),
+        ("openai:d", 2048),
+        ("openai:e", 32_768),
+    ]
+
+
+@pytest.mark.parametrize(
+    "reply", [http_reply(404, {"error": {"message": "no"}}), http_reply(200, "hello"), ANSWER, [HANG_UP]]
+)
+async def test_an_upstream_without_a_list_has_no_models(reply: Reply) -> None:
+    async with asking(reply) as (provider, upstream):
+        assert await provider.models() == ()
+        assert await provider.models() == ()
+    assert len(upstream.requests) == 1
+
+
+async def test_the_real_service_is_not_asked_in_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIALOGUE_FORBID_MODEL_CALLS", "1")
+    provider = OpenAIProvider("sk-secret123456")
+    for ask in (provider.models, lambda: answer(provider)):
+        with pytest.raises(ProviderError, match="forbidden"):
+            await ask()
+
+
+async def test_importing_the_sdk_does_not_hold_up_the_loop() -> None:
+    """In a fresh interpreter, because this one has imported it."""
+    code = """if True:
+        import sys, time, trio, trialogue_openai
+        assert "openai" not in sys.modules and "httpx2" not in sys.modules
+        async def beat(worst):
+            while True:
+                before = time.perf_counter()
+                await trio.sleep(0.005)
+                worst.append(time.perf_counter() - before)
+        async def main():
+            worst = []
+            (provider,) = trialogue_openai.trialogue_providers({"OPENAI_API_KEY": "sk"})
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(beat, worst)
+                started = time.perf_counter()
+                await provider.warm()
+                took = time.perf_counter() - started
+                nursery.cancel_scope.cancel()
+            await provider.aclose()
+            print(max(worst) / took)
+        trio.run(main)
+    """
+    done = await trio.run_process([sys.executable, "-c", code], capture_stdout=True)
+    assert float(done.stdout) < 0.4, "the longest gap, as a part of the whole import"
