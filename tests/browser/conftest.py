@@ -47,8 +47,8 @@ def mortal_server(tmp_path: Path) -> Iterator[Server]:
 
 def _serve(folder: Path) -> Iterator[Server]:
     server = Server(folder)
-    server.start()
     try:
+        server.start()
         yield server
     finally:
         server.close()

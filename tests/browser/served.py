@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +16,7 @@ class Server:
         self._folder = folder
         self._log = (folder / "server.log").open("ab")
         self._process: subprocess.Popen[bytes] | None = None
+        self._settings = {"TRIALOGUE_DATA_DIR": str(folder / "data"), "TRIALOGUE_DEFAULT_MODEL": "echo:echo"}
         self.port = 0
         #: The cookies of the users that tests signed in as, by name.
         self.sessions: dict[str, dict[str, str]] = {}
@@ -31,7 +31,7 @@ class Server:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "trialogue_server", "serve", "--port", str(self.port)],
             cwd=self._folder,  # Away from any configuration file of the developer's.
-            env={**os.environ, "TRIALOGUE_DATA_DIR": str(self._folder), "TRIALOGUE_DEFAULT_MODEL": "echo:echo"},
+            env={**os.environ, **self._settings},
             stdout=subprocess.PIPE,
             stderr=self._log,
         )
@@ -43,18 +43,14 @@ class Server:
                 return
         raise AssertionError(f"the server did not start:\n{(self._folder / 'server.log').read_text()}")
 
-    def end(self, number: int = signal.SIGTERM) -> None:
-        """Send it the signal and wait until it is gone."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.send_signal(number)
-            process.communicate(timeout=20)
-
     def kill(self) -> None:
         """End it in the middle of whatever it does."""
-        self.end(signal.SIGKILL)
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.communicate()
 
     def close(self) -> None:
-        """End it for good."""
-        self.end()
+        """End it for good. What it would still have to write goes with its folder."""
+        self.kill()
         self._log.close()
