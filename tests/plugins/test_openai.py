@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from datetime import UTC, datetime
 
 import pytest
@@ -40,6 +40,7 @@ from trialogue.testing.upstream import (
     open_upstream,
 )
 from trialogue_openai import OpenAIProvider
+from trialogue_openai._body import TappedBody, body_of
 
 ANSWER: list[ReplyStep] = [chat_head(), chat_event(""), *(chat_event(f"tok{i} ") for i in range(20)), *chat_end()]
 SILENCE = Pause(3600)
@@ -214,12 +215,20 @@ async def test_other_ways_to_frame_a_body(reply: list[ReplyStep]) -> None:
 
 async def test_the_fast_way_is_in_use() -> None:
     """It rests on one private name of the HTTP client, and would be left silently."""
-    from trialogue_openai._body import TappedBody, body_of
-
-    async with asking(ANSWER) as (provider, _):
-        response = await provider._ask(request())
+    async with asking(ANSWER) as (provider, _), provider._lanes.use() as sdk:
+        response = await provider._ask(sdk, request())
         assert isinstance(body_of(response), TappedBody)
         await response.aclose()
+
+
+async def test_many_responses_are_spread_and_the_spare_clients_go() -> None:
+    async with asking(endless_steps) as (provider, upstream):
+        async with AsyncExitStack() as stack:
+            for _ in range(130):
+                await stack.enter_async_context(provider.open_response(request()))
+            assert repr(provider._lanes) == "<Lanes [64, 64, 2]>"
+        assert repr(provider._lanes) == "<Lanes [0]>"
+        await upstream.wait_idle()
 
 
 async def test_chunks_that_cannot_be_are_malformed() -> None:

@@ -1,4 +1,7 @@
-"""The body of a response in reads as large as possible: from the tap where that can be, else by way of the client."""
+"""The body of a response in reads as large as possible: from the tap where that can be, else by way of the client.
+
+How long a silence between two reads may last is the caller's to say.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,6 @@ from trialogue import ProviderError
 from trialogue_openai._chunked import ChunkedDecoder
 from trialogue_openai._tap import Tap
 
-#: Silence between two reads is the caller's to judge; this only ends what nobody watches.
-READ_TIMEOUT = 600.0
 #: Seconds for the end of the body to arrive once the answer is complete, so that the connection can be kept.
 _END_TIMEOUT = 0.25
 
@@ -48,7 +49,7 @@ class TappedBody(Body):
 
     async def read(self) -> bytes:
         while not self._chunked.ended:
-            data = await self._tap.receive_body(READ_TIMEOUT)
+            data = await self._tap.receive_body()
             if not data:
                 return b""
             try:

@@ -13,6 +13,7 @@ import trio
 from trialogue import Model, Provider, ProviderError, Request, ResponseStream
 from trialogue.model_calls import check_allowed
 from trialogue.openai_dialect import chat_body
+from trialogue_openai._lanes import Lanes
 
 if TYPE_CHECKING:
     import httpx2
@@ -35,8 +36,7 @@ class OpenAIProvider(Provider):
         self._key = key or "no-key-needed"
         self._base_url = base_url or None
         self._host = urlsplit(base_url or _OFFICIAL).hostname or ""
-        self._sdk: openai.AsyncOpenAI | None = None
-        self._opening = trio.Lock()
+        self._lanes = Lanes(self._open)
         self._models: Sequence[Model] = ()
         self._models_good_until = float("-inf")
 
@@ -45,7 +45,7 @@ class OpenAIProvider(Provider):
 
     async def warm(self) -> None:
         """Import the SDK and build its client now rather than with the first request."""
-        await self._opened()
+        await self._lanes.first()
 
     async def models(self) -> Sequence[Model]:
         if trio.current_time() < self._models_good_until:
@@ -57,25 +57,24 @@ class OpenAIProvider(Provider):
 
     @asynccontextmanager
     async def open_response(self, request: Request) -> AsyncGenerator[ResponseStream]:
-        response = await self._ask(request)
-        from trialogue_openai._body import body_of
-        from trialogue_openai._stream import ChatStream
+        check_allowed(self._host)
+        async with self._lanes.use() as sdk:
+            response = await self._ask(sdk, request)
+            from trialogue_openai._body import body_of
+            from trialogue_openai._stream import ChatStream
 
-        body = body_of(response)
-        try:
-            yield ChatStream(body)
-        finally:
-            # Closes the socket unless the answer was read to its end; nothing in it waits for the other side.
-            with trio.CancelScope(shield=True, deadline=trio.current_time() + 0.2):
-                await body.aclose()
+            body = body_of(response)
+            try:
+                yield ChatStream(body)
+            finally:
+                # Closes the socket unless the answer was read to its end; nothing in it waits for the other side.
+                with trio.CancelScope(shield=True, deadline=trio.current_time() + 0.2):
+                    await body.aclose()
 
     async def aclose(self) -> None:
-        if self._sdk is not None:
-            await self._sdk.close()
+        await self._lanes.aclose()
 
-    async def _ask(self, request: Request) -> httpx2.Response:
-        check_allowed(self._host)
-        sdk = await self._opened()
+    async def _ask(self, sdk: openai.AsyncOpenAI, request: Request) -> httpx2.Response:
         import openai
 
         from trialogue_openai._errors import translated
@@ -96,7 +95,7 @@ class OpenAIProvider(Provider):
 
     async def _ask_for_models(self) -> Sequence[Model]:
         check_allowed(self._host)
-        sdk = await self._opened()
+        sdk = await self._lanes.first()
         import openai
 
         from trialogue_openai._errors import translated
@@ -111,15 +110,8 @@ class OpenAIProvider(Provider):
                 raise
             raise translated(error) from error
 
-    async def _opened(self) -> openai.AsyncOpenAI:
-        if self._sdk is None:
-            async with self._opening:
-                if self._sdk is None:
-                    self._sdk = await trio.to_thread.run_sync(self._open)
-        return self._sdk
-
     def _open(self) -> openai.AsyncOpenAI:
-        """In a thread: the import is what takes long."""
+        """The import is what takes long the first time."""
         from trialogue_openai._sdk import open_sdk
 
         for name in ("_errors", "_models", "_stream"):  # so that no later import finds work to do

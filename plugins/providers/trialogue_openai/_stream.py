@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import httpcore2
 import httpx2
+import trio
 
 from trialogue import Piece, ProviderError, ResponseStream
 from trialogue.openai_dialect import ChatDecoder
@@ -47,4 +48,10 @@ class ChatStream(ResponseStream):
             pass  # the answer is complete; only the connection is not worth keeping
 
 
-_TRANSPORT_ERRORS = (httpcore2.NetworkError, httpcore2.ProtocolError, httpx2.TransportError)
+_TRANSPORT_ERRORS = (
+    httpcore2.NetworkError,
+    httpcore2.ProtocolError,
+    httpx2.TransportError,
+    OSError,
+    trio.ClosedResourceError,
+)
