@@ -91,13 +91,11 @@ def _headers(error: TrialogueError) -> tuple[tuple[str, str], ...]:
 
 
 def _known(error: BaseException) -> TrialogueError | None:
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    match error:
-        case TrialogueError():
-            return error
-        case MethodNotAllowed():
-            allowed = sorted(error.valid_methods or ())
+    match _sole(error):
+        case TrialogueError() as ours:
+            return ours
+        case MethodNotAllowed(valid_methods=methods):
+            allowed = sorted(methods or ())
             return MethodError(f"use one of {', '.join(allowed)} here", allowed)
         case RequestEntityTooLarge():
             return LimitError("the body is larger than max_body_bytes allows")
@@ -105,7 +103,14 @@ def _known(error: BaseException) -> TrialogueError | None:
             return SlowBodyError("the body did not arrive in time: send it again")
         case HTTPException(code=404):
             return NotFoundError("nothing is served at this address: check the path")
-        case HTTPException(code=int() as status) if 400 <= status < 500:
-            return MalformedError(error.description or error.name)
+        case HTTPException(code=int() as status, name=name, description=description) if 400 <= status < 500:
+            return MalformedError(description or name)
         case _:
             return None
+
+
+def _sole(error: BaseException) -> BaseException:
+    """What a nursery wrapped, when it wrapped one thing."""
+    wrapped = isinstance(error, BaseExceptionGroup)
+    inside: tuple[BaseException, ...] = getattr(error, "exceptions", ()) if wrapped else ()
+    return _sole(inside[0]) if len(inside) == 1 else error

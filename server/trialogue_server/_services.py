@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import trio
 
@@ -19,24 +19,14 @@ from trialogue import (
     is_id,
 )
 from trialogue_server._call import Call, Reply
+from trialogue_server._hub import Hub
 from trialogue_server._peer import Peers
 from trialogue_server._sessions import Sessions
 from trialogue_server._slots import Slots
 from trialogue_server._throttle import Throttle
 from trialogue_server.config import Config
 
-if TYPE_CHECKING:
-    from trialogue_server._hub import Hub
-
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-
-
-class StreamTag(NamedTuple):
-    """Whose a stream is, and of what: by this the hub finds those to be closed."""
-
-    user: str
-    session: str | None
-    conversation: str
 
 
 class Services:
@@ -72,7 +62,7 @@ class Services:
 
     def close_streams(self, session: str) -> None:
         """End the session's streams at once."""
-        self.hub.close_where(lambda tag: isinstance(tag, StreamTag) and tag.session == session)
+        self.hub.close_where(lambda tag: tag.session == session)
 
     async def find_principal(self, call: Call) -> Principal | None:
         """Who is calling, if anyone we know. Raises ``OriginError`` when another site's page sent what changes things."""
@@ -130,3 +120,5 @@ class Route(NamedTuple):
     method: str
     path: str
     handler: Handler
+    #: Asked so often that Quart's share of the cost matters: answered beside it, by the same handler.
+    direct: bool = False

@@ -1,15 +1,18 @@
 """The app: Quart-Trio with a blueprint for each kind of thing, and around it what every answer has in common.
 
     request --> Surface --+--> Quart --> view --> handler --> Reply
-                          +--> stream  (ASGI, through the hub)
+                          +--> handler --> Reply   (the few routes that are asked most)
+                          +--> stream              (through the hub)
 
-``Surface`` gives each request its id and each answer its headers. A handler raises; ``answer`` renders.
+``Surface`` gives each request its id and each answer its headers. A handler raises; ``answer`` renders. What goes past
+Quart is a Quart route as well, for ``Allow``, OPTIONS and HEAD.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from quart import Blueprint, Response, request
 from quart_trio import QuartTrio
@@ -19,15 +22,13 @@ from trialogue import Authenticator, Engine
 from trialogue_server._bodies import body_reader
 from trialogue_server._call import SCOPE_KEY, Application, Call, Receive, Reply, Scope, Send
 from trialogue_server._guard import prepare_app
+from trialogue_server._hub import Hub
 from trialogue_server._page import add_page
 from trialogue_server._problems import problem_reply
 from trialogue_server._security import security_headers
 from trialogue_server._services import Handler, Route, Services
-from trialogue_server.api import BLUEPRINTS, events
+from trialogue_server.api import BLUEPRINTS, DIRECT, events
 from trialogue_server.config import Config
-
-if TYPE_CHECKING:
-    from trialogue_server._hub import Hub
 
 
 def create_app(engine: Engine, authenticators: Sequence[Authenticator], config: Config, hub: Hub) -> Application:
@@ -42,6 +43,7 @@ class Surface:
     def __init__(self, services: Services, quart: QuartTrio) -> None:
         self.services = services
         self.quart = quart
+        self._direct = [(route.method, _pattern(route.path), route.handler) for route in DIRECT]
 
     def __repr__(self) -> str:
         return f"<Surface streams={self.services.streams!r}>"
@@ -56,8 +58,18 @@ class Surface:
         send = self._dressed(call, send)
         if events.is_stream(call):
             await self._stream(call, receive, send)
+        elif (handler := self._handler(call)) is not None:
+            call.read_body = body_reader(call, receive, self.services.config.max_body_bytes)
+            await send_reply(await answer(self.services, call, handler), send)
         else:
             await self.quart(scope, receive, send)  # type: ignore[arg-type]  # as above
+
+    def _handler(self, call: Call) -> Handler | None:
+        for method, pattern, handler in self._direct:
+            if method == call.method and (found := pattern.fullmatch(call.path)):
+                call.arguments = found.groupdict()
+                return handler
+        return None
 
     async def _stream(self, call: Call, receive: Receive, send: Send) -> None:
         call.read_body = body_reader(call, receive, self.services.config.max_body_bytes)
@@ -108,6 +120,11 @@ async def send_reply(reply: Reply, send: Send) -> None:
     ]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body, "more_body": False})
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    # What Quart takes for "<id>": anything without a slash.
+    return re.compile(re.sub(r"<(\w+)>", r"(?P<\1>[^/]+)", path))
 
 
 # --- Quart -------------------------------------------------------------------------------------------------------

@@ -13,10 +13,11 @@ from trialogue_server._hub._source import Source
 
 
 class Tag(NamedTuple):
-    """Whose stream it is: for the limit per user, and for ending a session's streams with the session."""
+    """Whose stream it is, and of what: for the limit per user, and for ending streams with a session or a conversation."""
 
     user: str = ""
     session: str = ""
+    conversation: str = ""
 
 
 class Ending(enum.Enum):

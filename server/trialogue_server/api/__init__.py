@@ -21,3 +21,6 @@ BLUEPRINTS = {
     "health": health.ROUTES,
     "events": events.ROUTES,
 }
+
+#: Those that are answered beside Quart.
+DIRECT = tuple(route for routes in BLUEPRINTS.values() for route in routes if route.direct)

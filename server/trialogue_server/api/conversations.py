@@ -24,7 +24,7 @@ from trialogue_server._etags import etag_of, expected_version
 from trialogue_server._idempotency import command_id, told
 from trialogue_server._merge import merge_patch
 from trialogue_server._requests import CreateBody, UpdateBody, checked_id, read_struct
-from trialogue_server._services import Route, Services, StreamTag, no_conversation
+from trialogue_server._services import Route, Services, no_conversation
 
 #: Tries of a merge with what others change at the same time.
 MERGES = 5
@@ -115,7 +115,7 @@ async def delete(services: Services, call: Call) -> Reply:
         await _move(services, header, deleted=True)
     if purge:
         await services.store.purge(header.id)
-        services.hub.close_where(lambda tag: isinstance(tag, StreamTag) and tag.conversation == header.id)
+        services.hub.close_where(lambda tag: tag.conversation == header.id)
     return Reply(204)
 
 
@@ -184,7 +184,7 @@ def _link(call: Call, cursor: str | None) -> tuple[tuple[str, str], ...]:
 ROUTES = (
     Route("GET", "/api/conversations", list_conversations),
     Route("POST", "/api/conversations", create),
-    Route("GET", "/api/conversations/<id>", show),
+    Route("GET", "/api/conversations/<id>", show, direct=True),
     Route("PATCH", "/api/conversations/<id>", update),
     Route("DELETE", "/api/conversations/<id>", delete),
     Route("POST", "/api/conversations/<id>/restore", restore),

@@ -12,7 +12,8 @@ import re
 
 from trialogue import InvalidError, Principal, parse_cursor
 from trialogue_server._call import Call, Receive, Reply, Send
-from trialogue_server._services import Route, Services, StreamTag
+from trialogue_server._hub import Tag
+from trialogue_server._services import Route, Services
 from trialogue_server.api.messages import say
 
 _PATH = re.compile(r"/api/conversations/([^/]+)/(events|messages)")
@@ -62,7 +63,7 @@ async def _follow(
         seq,
         preface=preface,
         headers=headers,
-        tag=StreamTag(principal.user.id, principal.session, conversation),
+        tag=Tag(principal.user.id, principal.session or "", conversation),
     )
 
 

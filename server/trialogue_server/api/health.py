@@ -53,4 +53,4 @@ async def _storage(services: Services) -> Check:
 
 _ALIVE = json_reply({"status": "ok"})
 
-ROUTES = (Route("GET", "/healthz", healthz), Route("GET", "/readyz", readyz))
+ROUTES = (Route("GET", "/healthz", healthz, direct=True), Route("GET", "/readyz", readyz))

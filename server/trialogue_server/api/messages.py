@@ -222,7 +222,7 @@ def _settings(header: Conversation, asked: Settings | None) -> Settings:
 
 ROUTES = (
     Route("GET", "/api/conversations/<id>/messages", list_messages),
-    Route("POST", "/api/conversations/<id>/messages", post),
+    Route("POST", "/api/conversations/<id>/messages", post, direct=True),
     Route("PATCH", "/api/messages/<id>", edit),
     Route("POST", "/api/messages/<id>/regenerate", regenerate),
     Route("POST", "/api/messages/<id>/continue", go_on),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx2
 import pytest
 from rest import PASSWORD, Server, serve
@@ -88,7 +90,7 @@ async def test_logout_of_nobody_is_no_error(server: Server) -> None:
 @pytest.mark.parametrize("cookie", ["", "trialogue=", "trialogue=guess", "trialogue=\xff\xfe", "other=1; trialogue"])
 async def test_guessed_cookie_is_nobody(server: Server, cookie: str) -> None:
     async with server.client() as client:
-        answer = await client.get("/api/auth/me", headers={"Cookie": cookie.encode("latin-1")})
+        answer = await client.get("/api/auth/me", headers=[(b"Cookie", cookie.encode("latin-1"))])
         assert answer.status_code == 401
         assert answer.json()["code"] == "unauthenticated"
 
@@ -224,7 +226,10 @@ async def test_another_site_cannot_log_its_visitors_in(server: Server, path: str
 
 
 async def test_configured_origins_are_our_own() -> None:
-    settings = {"public_url": "http://chat.example.org/", "trusted_origins": ("http://app.example.org",)}
+    settings: dict[str, Any] = {
+        "public_url": "http://chat.example.org/",
+        "trusted_origins": ("http://app.example.org",),
+    }
     async with serve(**settings) as server, server.user() as ada:
         for origin, status in [
             ("http://chat.example.org", 201),
