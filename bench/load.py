@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.plan import Stream
-from bench.processes import LOAD_CPU, free_port, running, wait_for_port
+from bench.processes import LOAD_CPU, free_port, running, spawn, wait_for_port
 
 BUILD = Path(__file__).parent / ".build"
 
@@ -58,9 +58,9 @@ def open_load(
     with tempfile.TemporaryDirectory() as folder:
         plan = Path(folder, "plan.bin")
         plan.write_bytes(b"".join(stream.encode() for stream in streams))
-        words = ["taskset", "-c", str(LOAD_CPU), str(BUILD / "loadc"), "--plan", str(plan), "--tokens", str(tokens)]
+        words = [str(BUILD / "loadc"), "--plan", str(plan), "--tokens", str(tokens)]
         words += ["--ramp", str(ramp), "--timeout", str(max_time), "--max-time", str(max_time), "--hold", str(hold)]
-        process = subprocess.Popen(words, stdout=subprocess.PIPE)
+        process = spawn(words, LOAD_CPU, stdout=subprocess.PIPE)
         try:
             yield process
         finally:
