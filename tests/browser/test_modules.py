@@ -231,7 +231,8 @@ def test_a_text_that_grew_reads_like_one_drawn_at_once(page: Page, step: int) ->
 
 
 def test_a_long_text_is_frozen_in_part_and_whole_in_the_end(page: Page) -> None:
-    text = SAMPLE.replace("```python", "```") * 170 + "[late]: https://example.org/late\n\n"
+    sample = SAMPLE.replace("```python", "```")
+    text = f"A [link][late] to come.\n\n{sample * 170}\n[late]: https://example.org/late\n"
     assert len(text) > 40_000
     assert page.evaluate(DRAW, [text, 8000]) == page.evaluate(DRAW, [text, 10**6])
 

@@ -90,7 +90,7 @@ function clean(html) {
 }
 
 /** Characters that are parsed again on each change before finished blocks are frozen. */
-const LIVE = 30_000;
+const LIVE = 12_000;
 
 /** A text that is drawn into `element` and may grow. */
 export class MarkdownView {
@@ -107,11 +107,14 @@ export class MarkdownView {
     this.element.replaceChildren();
   }
 
-  /** Show `text`. `finished` draws all of it anew if some was frozen, and colours code. */
+  /** Show `text`. `finished` looks at all of it once more, and colours code. */
   show(text, finished) {
-    if (!text.startsWith(this.text) || (finished && this.frozen.blocks)) this.clear();
-    this.text = text;
+    if (!text.startsWith(this.text)) this.clear();
+    if (finished) this.frozen = { blocks: 0, characters: 0 };
     const tokens = marked.lexer(text.slice(this.frozen.characters));
+    // A link may be defined far below the block that uses it, whose own source does not change.
+    if (finished && tokens.some(({ type }) => type === "def")) this.clear();
+    this.text = text;
     const first = this.frozen.blocks;
     tokens.forEach((token, index) => this.draw(first + index, token));
     for (const stale of this.blocks.splice(first + tokens.length)) stale.element.remove();
@@ -132,7 +135,7 @@ export class MarkdownView {
     this.blocks[index] = { raw: token.raw, element };
   }
 
-  /** All but the last two blocks can no longer change, except by a link definition far below: the final drawing sees it. */
+  /** All but the last two blocks can no longer change, except by a link's definition: the final look sees to that. */
   freeze(tokens) {
     for (const token of tokens.slice(0, -2)) {
       this.frozen.blocks += 1;
