@@ -111,6 +111,9 @@ def _known(error: BaseException) -> TrialogueError | None:
 
 def _sole(error: BaseException) -> BaseException:
     """What a nursery wrapped, when it wrapped one thing."""
-    wrapped = isinstance(error, BaseExceptionGroup)
-    inside: tuple[BaseException, ...] = getattr(error, "exceptions", ()) if wrapped else ()
-    return _sole(inside[0]) if len(inside) == 1 else error
+    match error:
+        # A group does not say of what it is one, and the checker asks.
+        case BaseExceptionGroup(exceptions=(BaseException() as inside,)):  # pyright: ignore[reportUnknownVariableType]
+            return _sole(inside)
+        case _:
+            return error
