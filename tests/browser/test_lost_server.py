@@ -23,9 +23,14 @@ def test_an_answer_goes_on_when_the_server_is_back(mortal_server: Server, visit:
     seen = chat.text()
     assert counted(150).startswith(seen)
     chat.box.fill("Not lost")
+    cursors: list[str | None] = []
+    page.on("request", lambda one: cursors.append(one.headers.get("last-event-id")) if "/events" in one.url else None)
     mortal_server.start()
     chat.expect_answer(counted(150))
     chat.expect_status("completed")
     expect(chat.status).to_have_text("Connected")
     expect(chat.box).to_have_value("Not lost")
     expect(chat.answers).to_have_count(1)
+    # It went on from where it was, each time it asked, and not from a snapshot.
+    assert cursors
+    assert None not in cursors
