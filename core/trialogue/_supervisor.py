@@ -62,8 +62,10 @@ async def open_supervisor(
     supervisor = Supervisor(name, strategy, budget, jitter)
     try:
         async with trio.open_nursery() as nursery:
-            await nursery.start(supervisor._serve)
+            # Not ``nursery.start``: cancelled before it is ready, it would wait for a child that ``stop`` has to end.
+            nursery.start_soon(supervisor._serve)
             try:
+                await supervisor._ready.wait()
                 for spec in specs:
                     await supervisor.start(spec)
                 yield supervisor
@@ -89,6 +91,7 @@ class Supervisor:
         # No bound is needed: a child has at most one report on its way.
         self._report, self._reports = trio.open_memory_channel[Child](math.inf)
         self._nursery: trio.Nursery | None = None
+        self._ready = trio.Event()
         self._deciding = trio.CancelScope()
         # Keeps a cancellation from outside away from the children, who would all get it at once. ``stop``, which is
         # bounded, lowers it again.
@@ -162,11 +165,11 @@ class Supervisor:
 
     # --- the loop ------------------------------------------------------------------------------------------------
 
-    async def _serve(self, *, task_status: trio.TaskStatus[None]) -> None:
+    async def _serve(self) -> None:
         failure: SupervisionError | None = None
         with self._fence:
             async with trio.open_nursery() as self._nursery:
-                task_status.started()
+                self._ready.set()
                 try:
                     with self._deciding:
                         await self._watch()
