@@ -15,7 +15,7 @@ import trio
 
 from trialogue._activation import Activation
 from trialogue._child import Child
-from trialogue._errors import FencedError, StorageError
+from trialogue._errors import ClosedError, FencedError, StorageError
 from trialogue._store import Flush, Store, Verdict
 
 #: Waits between attempts at a flush that the store refuses, in seconds: first and longest.
@@ -48,6 +48,8 @@ class Flusher:
         self._last_flush = last_flush
         # A dict for its order: who was marked first is flushed first.
         self._dirty: dict[Activation, None] = {}
+        # What is being appended. Kept when that is cancelled: it is then finished with the last flush, or told.
+        self._batch: list[tuple[Activation, Flush]] = []
         self._wake = trio.Event()
         self._commits = self._flushes = self._entries = self._fenced = 0
         # Enough for a p99 over some thousand flushes.
@@ -71,22 +73,37 @@ class Flusher:
                 await self._next()
         finally:
             with trio.move_on_after(self._last_flush, shield=True):
-                while self._dirty:
+                while self._batch or self._dirty:
                     await self._next()
+            self._abandon()
 
     async def _next(self) -> None:
+        if not self._batch:
+            await self._gather()
+        if self._batch:
+            verdicts = await self._append(
+                [flush for _, flush in self._batch], [activation for activation, _ in self._batch]
+            )
+            batch, self._batch = self._batch, []
+            self._settle(batch, verdicts)
+
+    async def _gather(self) -> None:
         while not self._dirty:
             await self._wake.wait()
             self._wake = trio.Event()
-        batch: list[tuple[Activation, Flush]] = []
         for activation in tuple(self._dirty)[:MOST]:
             del self._dirty[activation]
             flush = activation.take_flush()
             if flush is not None:
-                batch.append((activation, flush))
-        if batch:
-            verdicts = await self._append([flush for _, flush in batch], [activation for activation, _ in batch])
-            self._settle(batch, verdicts)
+                self._batch.append((activation, flush))
+
+    def _abandon(self) -> None:
+        """The store has not taken the rest in time: whoever waits for it is told, and finds out by repeating himself."""
+        rest = [activation for activation, _ in self._batch] + list(self._dirty)
+        self._batch.clear()
+        self._dirty.clear()
+        for activation in rest:
+            activation.end(ClosedError("the server stopped before this was stored: send it again", retry_after=2))
 
     async def _append(self, flushes: Sequence[Flush], activations: Sequence[Activation]) -> Sequence[Verdict]:
         """Append until the store takes it. The same flushes under the same numbers, so that a repeat is harmless (I6)."""
