@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -18,8 +19,8 @@ import trio
 from trialogue._activate import activate
 from trialogue._activation import Activation
 from trialogue._budget import Budget, RestartBudget
-from trialogue._commands import Command, Known, Receipt, Recover, Stop, needs
-from trialogue._decide import decide
+from trialogue._commands import Command, Known, Receipt, Recover, RemoveMessage, Stop, needs
+from trialogue._decide import decide, leaves
 from trialogue._errors import (
     BrokenError,
     ClosedError,
@@ -31,8 +32,8 @@ from trialogue._errors import (
 from trialogue._node import Node
 from trialogue._reply import Reply
 from trialogue._run import Run
+from trialogue._state import State
 from trialogue._store import Done
-from trialogue._values import Message
 
 _encoder = msgspec.json.Encoder()
 _log = logging.getLogger("trialogue.cell")
@@ -159,21 +160,24 @@ class Cell:
         self.follow()
 
     async def _known(self, activation: Activation, command: Command) -> Known:
-        ids = needs(command)
-        if not ids:
+        if not needs(command):
             return Known()
-        # What was appended but not committed cannot be read back yet.
-        await activation.wait_settled()
-        messages: dict[str, Message] = {}
-        above: set[str] = set()
-        head = activation.state.header.head
-        for message in ids:
-            found = await self._node.store.message(message)
-            if found is not None:
-                messages[message] = found
-            if head is not None and await self._node.store.is_above(self.id, message, head):
-                above.add(message)
-        return Known(messages, frozenset(above))
+        while True:
+            # What was appended but not committed cannot be read back yet; and what was read while the run came to its
+            # end, and perhaps the next one began, is of two times: it is read again.
+            version = activation.state.header.version
+            await activation.wait_settled()
+            known = await self._read(activation.state, command)
+            if activation.state.header.version == version:
+                return known
+
+    async def _read(self, state: State, command: Command) -> Known:
+        store = self._node.store
+        found = [await store.message(message) for message in needs(command)]
+        below: Sequence[str] = ()
+        if isinstance(command, RemoveMessage):
+            below = [leaf for leaf in leaves(state) if await store.is_above(self.id, command.target, leaf)]
+        return Known({message.id: message for message in found if message is not None}, frozenset(below))
 
     # --- its activation and its run ------------------------------------------------------------------------------
 
@@ -231,8 +235,8 @@ class Cell:
         if not self._budget.spend():
             self.faulted = True
             self._refuse(FaultedError(f"conversation {self.id} failed too often and is parked"))
-        elif activation is not None and activation.state.unfinished:
-            self.post(Letter(None))
+        elif activation is not None and activation.state.unfinished and not self._mailbox:
+            self.post(Letter(None))  # commands that wait bring it back by themselves
 
 
 def _digest(command: Command) -> bytes:

@@ -159,8 +159,8 @@ class Known(msgspec.Struct, frozen=True):
     """What deciding a command needs to know beyond the state; loaded at the edge for the ids that ``needs`` names."""
 
     messages: dict[str, Message] = {}
-    #: Those of the asked-for ids that are the head or above it.
-    on_branch: frozenset[str] = frozenset()
+    #: For a removal: those of ``leaves`` that are the message to be removed, or hang below it.
+    below: frozenset[str] = frozenset()
 
 
 def needs(command: Command) -> tuple[str, ...]:

@@ -138,6 +138,13 @@ def advance(state: State, at: datetime) -> Sequence[Event]:
     return draft.events
 
 
+def leaves(state: State) -> Sequence[str]:
+    """Messages that must not be lost sight of in a removal: the head, the live answer, what waiting messages hang below."""
+    placed = [queued.message.parent for queued in state.inbox if queued.placed]
+    answer = None if state.run is None else state.run.message
+    return [name for name in dict.fromkeys((state.header.head, answer, *placed)) if name is not None]
+
+
 # --- saying something --------------------------------------------------------------------------------------------
 
 
@@ -309,11 +316,12 @@ def _remove(draft: _Draft, command: RemoveMessage, known: Known) -> Receipt:
         draft.add(InboxRemoved(command.target, "withdrawn"))
         return draft.receipt(message=command.target)
     target = _find(draft.state, known, command.target, "/id")
-    on_branch = target.id in known.on_branch
-    run = draft.state.run
-    if run is not None and (on_branch or run.message == target.id):
+    state = draft.state
+    if state.header.head in known.below or (state.run is not None and state.run.message in known.below):
         _cancel(draft, "removed", command.at)
-    head = target.parent if on_branch else draft.state.header.head
+    lost = [queued.message for queued in state.inbox if queued.placed and queued.message.parent in known.below]
+    draft.add(*(InboxRemoved(message.id, "withdrawn") for message in lost))
+    head = target.parent if state.header.head in known.below else state.header.head
     draft.add(MessageRemoved(target.id, head, command.at))
     return draft.receipt(message=target.id)
 

@@ -34,7 +34,7 @@ from trialogue import (
     event_type,
     evolve,
 )
-from trialogue._decide import MAX_WAITING, create
+from trialogue._decide import MAX_WAITING, create, leaves
 
 HELLO = (TextPart("hello"),)
 USER = Message("u1", "c", "user", HELLO, NOW)
@@ -169,12 +169,24 @@ def test_only_the_unfinished_end_of_the_branch_is_continued() -> None:
 
 
 def test_removing_moves_the_head_up_and_ends_what_is_written_below() -> None:
-    known = Known({"u1": USER}, frozenset({"u1"}))
+    known = Known({"u1": USER}, frozenset({"a1"}))
     assert types(answering(), RemoveMessage("d", NOW, "u1"), known) == ["usage", "run.cancelled", "message.removed"]
     state = settled()
     assert after(state, decide(state, RemoveMessage("d", NOW, "u1"), known).events).header.head is None
     aside = Known({"u1": USER})
     assert after(state, decide(state, RemoveMessage("d", NOW, "u1"), aside).events).header.head == "a1"
+
+
+def test_removing_another_branch_ends_the_run_that_writes_there_and_takes_back_what_waits_there() -> None:
+    state = answering()
+    state = replace(state, header=replace(state.header, head="elsewhere"))
+    state = after(state, decide(state, post(2, parent="a1"), Known({"a1": answer("in_progress")})).events)
+    assert set(leaves(state)) == {"elsewhere", "a1"}
+    known = Known({"u1": USER}, frozenset({"a1"}))
+    decision = decide(state, RemoveMessage("d", NOW, "u1"), known)
+    told = ["usage", "run.cancelled", "inbox.removed", "message.removed"]
+    assert [event_type(event) for event in decision.events] == told
+    assert after(state, decision.events).header.head == "elsewhere"
 
 
 def test_update_tells_only_what_changes() -> None:
