@@ -6,6 +6,7 @@ Runs beside the traffic and never holds anything; when it fails, it is simply be
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,8 @@ TAKE_UP = 16
 #: Conversations pruned at a time, and the pause before the next ones: traffic goes first.
 PRUNE = 20
 PAUSE = 0.1
+#: Seconds after which what an earlier process left is asked for again, when the store would not say.
+AGAIN = 1.0
 
 _log = logging.getLogger("trialogue.housekeeping")
 
@@ -33,16 +36,39 @@ class Housekeeping:
     def __init__(self, engine: Engine, node: Node) -> None:
         self._engine = engine
         self._node = node
+        #: What earlier processes left, until it is ours or finished.
+        self._left: set[str] = set()
 
     async def run(self, child: Child) -> None:
         """List the models, so that recovery knows them; then take up what is unfinished, and sweep from time to time."""
         await self._node.catalog.models()
         child.started()
-        await self._take_up()
+        while not await self._done(self._take_up):  # noqa: ASYNC110 - nobody can tell when the store is well again
+            await trio.sleep(AGAIN)
         while True:
             await trio.sleep(max(self._node.limits.idle / 4, 1.0))
             self._engine.rest(self._node.limits.idle)
-            await self._prune()
+            await self._done(self._look_after)
+            await self._done(self._prune)
+
+    async def _done(self, chore: Callable[[], Awaitable[None]]) -> bool:
+        """Whether the chore was done. A store in trouble is no reason for the node to fall: it is done another time."""
+        try:
+            await chore()
+        except TrialogueError as error:
+            _log.warning("put off: %s", error)
+            return False
+        return True
+
+    async def _look_after(self) -> None:
+        """Wake what is unfinished and ours, or left to us. Mostly it is awake; but the store may have failed when it was to
+        wake, or an older claim of ours may have come late, fenced it off and left it to nobody.
+        """
+        unfinished = await self._node.store.unfinished("")
+        # Asked second: what another node has just taken is not taken back.
+        others = set(await self._node.store.unfinished(self._node.id))
+        self._left &= others
+        self._wake([name for name in unfinished if name not in others or name in self._left])
 
     async def _prune(self) -> None:
         before = self._node.now() - timedelta(seconds=self._node.limits.retention)
@@ -53,10 +79,14 @@ class Housekeeping:
         unfinished = await self._node.store.unfinished(self._node.id)
         if unfinished:
             _log.info("taking up %d conversations that an earlier process left unfinished", len(unfinished))
-        for count, conversation in enumerate(unfinished, 1):
+        self._left.update(unfinished)
+        for start in range(0, len(unfinished), TAKE_UP):
+            self._wake(unfinished[start : start + TAKE_UP])
+            await trio.lowlevel.checkpoint()
+
+    def _wake(self, conversations: Sequence[str]) -> None:
+        for conversation in conversations:
             try:
                 self._engine.wake(conversation)
             except TrialogueError as error:
                 _log.warning("cannot take up conversation %s: %s", conversation, error)
-            if count % TAKE_UP == 0:
-                await trio.lowlevel.checkpoint()

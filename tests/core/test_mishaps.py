@@ -1,0 +1,126 @@
+"""Mishaps at bad moments: a store that is slow or refuses just then, a claim that comes late, an end in mid-command."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+import trio.testing
+from msgspec.structs import replace
+from support import NOW, fold, open_talk
+
+from trialogue import (
+    ClosedError,
+    EditMessage,
+    Limits,
+    MessageRevised,
+    Receipt,
+    RemoveMessage,
+    StorageError,
+    TextPart,
+    TrialogueError,
+    new_id,
+    open_engine,
+)
+from trialogue.testing import Fault, MemoryStore, Pause, ScriptedProvider
+
+QUICK = Limits(idle=2.0, last_flush=2.0)
+
+
+async def test_flush_under_way_is_finished_while_stopping(autojump_clock: trio.testing.MockClock) -> None:
+    store, receipts = MemoryStore(), list[Receipt]()
+    with trio.fail_after(60):
+        async with trio.open_nursery() as callers, open_engine(store, [ScriptedProvider()], QUICK) as engine:
+            talk = await open_talk(engine)
+
+            async def post() -> None:
+                receipts.append(await talk.post("hi", respond=False))
+
+            store.faults.next("append", Fault(delay=1.0))
+            callers.start_soon(post)
+            await trio.sleep(0.5)
+    assert [type(event).__name__ for event in await talk.events()][:2] == ["ConversationCreated", "MessageAdded"]
+    assert receipts
+
+
+async def test_flush_that_cannot_be_finished_is_told(autojump_clock: trio.testing.MockClock) -> None:
+    store, errors = MemoryStore(), list[TrialogueError]()
+    with trio.fail_after(60):
+        async with trio.open_nursery() as callers, open_engine(store, [ScriptedProvider()], QUICK) as engine:
+            talk = await open_talk(engine)
+
+            async def post() -> None:
+                try:
+                    await talk.post("hi", respond=False)
+                except TrialogueError as error:
+                    errors.append(error)
+
+            store.faults.next("append", *(Fault(delay=60.0) for _ in range(9)))
+            callers.start_soon(post)
+            await trio.sleep(0.5)
+    assert [type(error) for error in errors] == [ClosedError]
+
+
+async def test_answer_that_ends_while_it_is_looked_up_is_corrected_as_it_is(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    store = MemoryStore()
+    async with open_engine(store, [ScriptedProvider(["all", Pause(1)], ["next", Pause(1), "more"])], QUICK) as engine:
+        talk = await open_talk(engine)
+        first = await talk.post("hi")
+        await talk.post("and")
+        assert first.answer is not None
+        # Its row is read while it is being written, and the answer comes after its end.
+        store.faults.next("message", Fault(lag=1.5))
+        edit = EditMessage("e", NOW, first.answer, *_ids(), (TextPart("mended"),), talk.model)
+        await engine.submit(talk.id, edit)
+        events = await talk.settled()
+        assert [e.message.status for e in events if isinstance(e, MessageRevised)] == ["completed"]
+        rows = [await store.message(name) for name in fold(events).messages]
+        assert all(row is not None and row.status == "completed" for row in rows)
+
+
+async def test_removal_takes_back_what_waits_below(autojump_clock: trio.testing.MockClock) -> None:
+    async with open_engine(MemoryStore(), [ScriptedProvider(["a"], ["b", Pause(5)])], QUICK) as engine:
+        talk = await open_talk(engine)
+        first = await talk.post("one")
+        await talk.settled()
+        assert first.message is not None
+        await engine.submit(talk.id, EditMessage("e", NOW, first.message, *_ids(), (TextPart("two"),), talk.model))
+        waits = await engine.submit(talk.id, replace(talk.post_command("aside"), parent=first.answer))
+        assert waits.queued
+        await engine.submit(talk.id, RemoveMessage("r", NOW, first.message))
+        reader = fold(await talk.settled())
+        assert waits.message not in reader.messages
+        assert reader.head in reader.messages
+
+
+async def test_store_that_refuses_at_the_start_delays_what_was_left(autojump_clock: trio.testing.MockClock) -> None:
+    store = MemoryStore()
+    provider = ScriptedProvider(["some", Pause(1), "more"], continues=True)
+    async with open_engine(store, [provider], QUICK) as engine:
+        talk = await open_talk(engine)
+        receipt = await talk.post("hi")
+        await trio.sleep(0.5)
+    store.faults.next("unfinished", *(Fault("before") for _ in range(8)))
+    store.faults.next("claim", Fault("before"))
+    store.faults.next("prune", *(Fault("before") for _ in range(8)))
+    async with open_engine(store, [provider], QUICK) as engine:
+        talk.engine = engine
+        assert fold(await talk.settled()).text(receipt.answer or "") == "somemore"
+
+
+async def test_late_claim_of_our_own_leaves_no_run_to_nobody(autojump_clock: trio.testing.MockClock) -> None:
+    store = MemoryStore()
+    provider = ScriptedProvider(["some", Pause(2), "more"], continues=True)
+    async with open_engine(store, [provider], QUICK) as engine:
+        talk = await open_talk(engine)
+        store.faults.next("claim", Fault("late", lag=1.0))
+        with pytest.raises(StorageError):
+            await talk.post("hi")
+        receipt = await talk.post("hi")
+        with trio.fail_after(60):
+            assert fold(await talk.settled()).text(receipt.answer or "") == "somemore"
+
+
+def _ids() -> tuple[str, str, str]:
+    return new_id(), new_id(), new_id()
