@@ -14,6 +14,7 @@ from trialogue import (
     Conversation,
     CreateConversation,
     InvalidError,
+    Principal,
     Settings,
     UpdateConversation,
     is_id,
@@ -27,8 +28,8 @@ from trialogue_server._merge import merge_patch
 from trialogue_server._requests import CreateBody, UpdateBody, checked_id, read_struct
 from trialogue_server._services import Route, Services, no_conversation
 
-#: Tries of a merge with what others change at the same time.
-MERGES = 5
+#: Tries of a merge with what others change at the same time; each round of them, one comes through.
+MERGES = 10
 
 
 async def list_conversations(services: Services, call: Call) -> Reply:
@@ -103,7 +104,7 @@ async def update(services: Services, call: Call) -> Reply:
             # Others changed it between our look and our merge. A caller that named a version is told.
             if call.header("if-match"):
                 raise VersionError(error.detail) from error
-            header = await services.owned(principal, header.id)
+            header = await _settled(services, principal, header)
     else:
         raise ConflictError("the conversation is changed by too many at once: try again", retry_after=1.0)
     return _conversation_reply(await services.owned(principal, header.id))
@@ -126,6 +127,12 @@ async def restore(services: Services, call: Call) -> Reply:
     principal, header = await services.conversation(call)
     await _move(services, header, deleted=False)
     return _conversation_reply(await services.owned(principal, header.id))
+
+
+async def _settled(services: Services, principal: Principal, header: Conversation) -> Conversation:
+    # What the conflict is with may not be in the store yet. A command that changes nothing is answered once it is.
+    await services.engine.submit(header.id, UpdateConversation(id=new_id(), at=datetime.now(UTC)))
+    return await services.owned(principal, header.id)
 
 
 async def _move(services: Services, header: Conversation, *, deleted: bool) -> None:
