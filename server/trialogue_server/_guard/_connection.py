@@ -156,12 +156,13 @@ class Connection:
     async def _read(self) -> None:
         try:
             while (data := await self._receive()) != b"":
-                if data is None:
+                if self._closing:
+                    if self._linger(len(data or b"")):
+                        break
+                elif data is None:
                     await self._protocol.proceed()
-                elif not self._closing:
+                else:
                     await self._protocol.handle(RawData(data))
-                elif self._linger(len(data)):
-                    break
         except (trio.ClosedResourceError, trio.BrokenResourceError):
             self.close()
         self._reading = False
@@ -174,13 +175,13 @@ class Connection:
         if not self._protocol.paused:
             return bytes(await self._stream.receive_some(_MAX_RECEIVE))
         with trio.CancelScope() as self._read_scope:
-            if self._protocol.buffered > self.limits.pipelined:
-                await trio.sleep_forever()
+            if self._protocol.buffered > self.limits.pipelined and not self._closing:
+                await trio.sleep_forever()  # Until the reader is woken: by the next cycle, or by the end.
             return bytes(await self._stream.receive_some(_MAX_RECEIVE))
         return None
 
     def wake_reader(self) -> None:
-        """The request before has been answered: go on with the one that came after it."""
+        """Have it look again: the request before has been answered, or the connection is at its end."""
         if self._read_scope is not None:
             self._read_scope.cancel()
 
@@ -236,6 +237,7 @@ class Connection:
             return
         self._closing = True
         self.idle = False
+        self.wake_reader()
         if isinstance(self._stream, trio.SSLStream):
             with trio.move_on_after(self.limits.linger, shield=True):
                 await self._stream.aclose()
@@ -262,10 +264,15 @@ class Connection:
         if protocol is not None and protocol.must_break:
             self.abort()
         else:
-            self._socket.close()
+            self._close()
 
     def abort(self) -> None:
         """Break off: the client sees a reset, and nothing is kept for it."""
         with contextlib.suppress(OSError):
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self._close()
+
+    def _close(self) -> None:
+        self._closing = True
         self._socket.close()
+        self.wake_reader()

@@ -29,6 +29,8 @@ class GuardedWSStream(WSStream):
         super().__init__(*args)
         self._connection = connection
         self._heard = trio.current_time()
+        # While the app is behind, nothing more is read: a pong may well be waiting.
+        self._behind = False
         # Ends the pings at once, so that they do not keep the connection's nursery open.
         self._over = trio.Event()
 
@@ -39,12 +41,19 @@ class GuardedWSStream(WSStream):
         elif isinstance(event, StreamClosed):
             self._over.set()
         elif isinstance(event, Body | Data):
-            self._heard = trio.current_time()
-            if not self.closed and not self.handshake.accepted:
-                # Frames before the handshake's end: RFC 6455 has none. Refusing inside h11 is what kills the process.
-                await self._connection.refuse()
-                return
+            await self._hear(event)
+            return
         await super().handle(event)
+
+    async def _hear(self, event: Body | Data) -> None:
+        if not self.closed and not self.handshake.accepted:
+            # Frames before the handshake's end: RFC 6455 has none. Refusing inside h11 is what kills the process.
+            await self._connection.refuse()
+            return
+        self._behind = True
+        await super().handle(event)
+        self._behind = False
+        self._heard = trio.current_time()
 
     async def _send_wsproto_event(self, event: FrameEvent) -> None:
         await super()._send_wsproto_event(event)
@@ -54,7 +63,7 @@ class GuardedWSStream(WSStream):
     async def _send_pings(self) -> None:
         interval = self.config.websocket_ping_interval or 0.0
         while not self.closed:
-            if trio.current_time() - self._heard > _MISSES * interval:
+            if trio.current_time() - self._heard > _MISSES * interval and not self._behind:
                 self._connection.abort()
                 return
             await self._send_wsproto_event(Ping())

@@ -16,6 +16,8 @@ import trio
 from trialogue_server._guard._clock import LoopClock
 
 _SLICE = 65_536
+#: Writes that one connection may make before others have their turn: more than an answer of a few pieces needs.
+_TURN = 16
 
 
 class Writer:
@@ -27,6 +29,9 @@ class Writer:
         self._clock = clock
         # Held while a rest is waiting; whoever finds it held queues behind.
         self._lock = trio.Lock()
+        # How often it wrote in which round of the loop.
+        self._round = 0
+        self._writes = 0
 
     @property
     def busy(self) -> bool:
@@ -46,7 +51,7 @@ class Writer:
         taken = self.write_nowait(data)
         if taken < len(data):
             await self.write_rest(memoryview(data)[taken:])
-        elif self._clock.late():
+        elif self._greedy():
             await trio.lowlevel.checkpoint()
 
     async def write_rest(self, data: memoryview) -> None:
@@ -66,6 +71,13 @@ class Writer:
                 raise trio.BrokenResourceError("the connection was closed while bytes were waiting") from error
             return
         raise trio.BrokenResourceError(f"the peer took nothing for {self._deadline:g} s")
+
+    def _greedy(self) -> bool:
+        if self._round != self._clock.rounds:
+            self._round = self._clock.rounds
+            self._writes = 0
+        self._writes += 1
+        return self._writes > _TURN
 
     def _take(self, data: bytes | memoryview) -> int:
         try:

@@ -101,6 +101,14 @@ async def quiet_socket() -> None:
     await trio.sleep(60)
 
 
+@app.websocket("/busy")
+async def busy_socket() -> None:
+    await websocket.accept()
+    await trio.sleep(1)
+    while True:
+        await websocket.send(await websocket.receive())
+
+
 async def wait_for_term(*, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
     with trio.open_signal_receiver(signal.SIGTERM) as signals:
         task_status.started()

@@ -41,6 +41,17 @@ def test_requests_ahead_are_answered_in_order(start: Any, tools: Any) -> None:
     assert [part[:4] for part in answers.split(b"\r\n\r\n")[1:]] == bodies
 
 
+def test_more_ahead_than_is_kept_does_not_outlive_the_connection(start: Any, tools: Any) -> None:
+    """A reader that waits for its turn is told when there will be none."""
+    victim = start("guard", limits={"pipelined": 1000, "linger": 0.1})
+    before = victim.descriptors()
+    with victim.connect() as sock:
+        sock.sendall(b"GET /breaks HTTP/1.1\r\nHost: x\r\n\r\n" + KEEP * 200)
+        tools.read_until(sock, b"data: one")
+        assert victim.descriptors_fall_to(before)
+    assert victim.seconds_to_end(within=3) is not None
+
+
 def test_more_ahead_than_is_kept_is_still_answered(start: Any, tools: Any) -> None:
     """Beyond the bound the client waits in its socket, and is served when its turn comes."""
     victim = start("guard", limits={"pipelined": 1000})

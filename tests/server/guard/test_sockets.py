@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import socket
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
+import trio
 from hypercorn.config import Config, Sockets
 
 from trialogue import ConfigurationError
-from trialogue_server._guard import make_config, open_sockets
+from trialogue_server._guard import make_config, open_sockets, serve_guarded
 from trialogue_server._guard._sockets import inherited_fds
 
 
@@ -91,3 +94,41 @@ def test_adopted_socket_listens() -> None:
 def test_adopting_what_is_no_socket() -> None:
     with Path(os.devnull).open() as file, pytest.raises(ConfigurationError, match="cannot listen on fd://"):
         open_sockets(make_config(fds=[file.fileno()]))
+
+
+async def answer(scope: Any, receive: Any, send: Any) -> None:
+    if scope["type"] == "lifespan":
+        while (message := await receive())["type"] != "lifespan.shutdown":
+            await send({"type": f"{message['type']}.complete"})
+        await send({"type": "lifespan.shutdown.complete"})
+    else:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+
+async def test_serves_on_a_socket_file(tmp_path: Path) -> None:
+    path = tmp_path / "sock"
+    config = make_config(f"unix:{path}", fds=[])
+    config.errorlog = None
+    stop = trio.Event()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(partial(serve_guarded, answer, config, shutdown_trigger=stop.wait))
+        async with await trio.open_unix_socket(str(path)) as stream:
+            await stream.send_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            received = b""
+            while not received.endswith(b"ok"):
+                received += await stream.receive_some()
+        stop.set()
+
+
+async def test_port_in_use_is_found_before_the_app_starts() -> None:
+    started: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        started.append(scope["type"])
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        config = make_config("127.0.0.1", taken.getsockname()[1], fds=[])
+        with pytest.raises(ConfigurationError, match="another port"):
+            await serve_guarded(app, config, shutdown_trigger=trio.sleep_forever)
+    assert not started

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import struct
+import time
 from typing import Any
 
 import pytest
@@ -101,6 +102,16 @@ def test_peer_that_answers_pings_stays(start: Any, tools: Any) -> None:
         for _ in range(8):
             assert sock.recv(2) == b"\x89\x00"
             sock.sendall(frame(10, b""))
+
+
+def test_peer_whose_pongs_wait_behind_a_busy_app_stays(start: Any, tools: Any) -> None:
+    victim = start("guard", websocket_ping_interval=0.1)
+    sock, _ = upgrade(victim, tools, "/busy")
+    with sock:
+        for number in range(60):  # One by one, as more reads than the app has room for.
+            sock.sendall(frame(1, b"%02d" % number))
+            time.sleep(0.005)
+        tools.read_until(sock, b"\x81\x0259")
 
 
 def test_client_that_says_goodbye_is_let_go(start: Any, tools: Any) -> None:
