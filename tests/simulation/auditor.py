@@ -10,8 +10,8 @@ import json
 from collections.abc import Callable
 
 import msgspec
+from simulation.fold import Fold, Impossible, Json, require, same_message
 
-from tests.simulation.fold import Fold, Impossible, Json, require, same_message
 from trialogue import Claim, Flush
 from trialogue.testing._memory_rows import Row
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import trio
+from simulation.commands import Composer, Sent
+from simulation.fold import Impossible
+from simulation.ledger import check_acknowledged
+from simulation.node import SimNode
+from simulation.plan import now
 
-from tests.simulation.commands import Composer, Sent
-from tests.simulation.fold import Impossible
-from tests.simulation.ledger import check_acknowledged
-from tests.simulation.node import SimNode
-from tests.simulation.plan import now
 from trialogue import (
     Command,
     ConflictError,
@@ -27,7 +27,7 @@ from trialogue import (
 )
 
 if TYPE_CHECKING:
-    from tests.simulation.world import World
+    from simulation.world import World
 
 #: What says that this attempt had no effect. Anything else leaves it open.
 REFUSALS = (ConflictError, FaultedError, InvalidError, NotFoundError, ThrottledError)

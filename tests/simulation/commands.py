@@ -9,12 +9,12 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
+from msgspec import UNSET
 from msgspec.structs import replace
+from simulation.fold import Json
+from simulation.providers import MODELS
 
-from tests.simulation.fold import Json
-from tests.simulation.providers import MODELS
 from trialogue import (
     Command,
     ContinueAnswer,
@@ -29,7 +29,17 @@ from trialogue import (
     UpdateConversation,
 )
 
-KINDS = {"post": 10, "edit": 2, "regenerate": 2, "continue": 3, "remove": 2, "stop": 3, "head": 2, "title": 1, "trash": 1}
+KINDS = {
+    "post": 10,
+    "edit": 2,
+    "regenerate": 2,
+    "continue": 3,
+    "remove": 2,
+    "stop": 3,
+    "head": 2,
+    "title": 1,
+    "trash": 1,
+}
 POLICIES: tuple[Policy, ...] = ("queue", "queue", "queue", "steer", "interrupt", "latest", "reject")
 
 
@@ -73,13 +83,21 @@ class Composer:
     def compose(self) -> Command | None:
         """A new command; ``None`` when what was drawn makes no sense yet."""
         kind = self._source.choices(list(KINDS), list(KINDS.values()))[0]
-        if kind in ("stop", "title", "trash", "post"):
-            target = self._source.choice(self.seen) if self.seen else None
-        else:
-            target = self._target(kind)
-            if target is None:
-                return None
-        return self._command(kind, target)
+        target = self._target(kind)
+        mark = self._new_id()
+        match kind:
+            case "post":
+                return self._post(mark, target)
+            case "stop":
+                named = target is not None and self._source.random() < 0.3
+                return Stop(mark, self._now(), run=target["run"] if named and target else None, seen=mark)
+            case "title":
+                return UpdateConversation(mark, self._now(), title=f"title {mark}")
+            case "trash":
+                deleted = self._source.random() < 0.3
+                return UpdateConversation(mark, self._now(), title=f"title {mark}", deleted=deleted)
+            case _:
+                return None if target is None else self._about(kind, mark, target["id"])
 
     def _target(self, kind: str) -> Json | None:
         wanted = self.seen
@@ -87,43 +105,35 @@ class Composer:
             wanted = [m for m in wanted if m["role"] == "assistant" and m["status"] not in ("completed", "in_progress")]
         return self._source.choice(wanted[-4:]) if wanted else None
 
-    def _command(self, kind: str, target: Json | None) -> Command:
-        base: dict[str, Any] = {"id": self._new_id(), "at": self._now()}  # Any: of as many types as commands have fields
-        model = self._source.choice(MODELS)
-        ids = {"message": self._new_id(), "run": self._new_id(), "answer": self._new_id()}
-        parts = (TextPart(base["id"]),)
-        if kind == "post":
-            respond = self._source.random() < 0.9
-            post = PostMessage(**base, **ids, parts=parts, model=model, policy=self._source.choice(POLICIES), respond=respond)
-            return replace(post, parent=target["id"]) if target and self._source.random() < 0.2 else post
-        if kind == "stop":
-            run = None if target is None or self._source.random() < 0.7 else target["run"]
-            return Stop(**base, run=run, seen=base["id"])
-        if kind in ("title", "trash"):
-            deleted = {} if kind == "title" else {"deleted": self._source.random() < 0.3}
-            return UpdateConversation(**base, title=f"title {base['id']}", **deleted)
-        assert target is not None
-        return self._about(kind, base, ids, target["id"], parts, model)
+    def _post(self, mark: str, target: Json | None) -> Command:
+        message, run, answer = self._new_id(), self._new_id(), self._new_id()
+        post = PostMessage(mark, self._now(), message, run, answer, (TextPart(mark),), self._model())
+        policy, respond = self._source.choice(POLICIES), self._source.random() < 0.9
+        parent = target["id"] if target is not None and self._source.random() < 0.2 else UNSET
+        return replace(post, policy=policy, respond=respond, parent=parent)
 
-    def _about(
-        self, kind: str, base: dict[str, Any], ids: dict[str, str], target: str, parts: tuple[TextPart], model: str
-    ) -> Command:
+    def _about(self, kind: str, mark: str, target: str) -> Command:
+        at, message, run, answer = self._now(), self._new_id(), self._new_id(), self._new_id()
         match kind:
             case "edit":
-                return EditMessage(**base, **ids, target=target, parts=parts, model=model, respond=self._source.random() < 0.8)
+                parts, respond = (TextPart(mark),), self._source.random() < 0.8
+                return EditMessage(mark, at, target, message, run, answer, parts, self._model(), respond=respond)
             case "regenerate":
-                return Regenerate(**base, target=target, run=ids["run"], answer=ids["answer"], model=model)
+                return Regenerate(mark, at, target, run, answer, self._model())
             case "continue":
-                return ContinueAnswer(**base, target=target, run=ids["run"], model=model)
+                return ContinueAnswer(mark, at, target, run, self._model())
             case "remove":
-                return RemoveMessage(**base, target=target)
+                return RemoveMessage(mark, at, target)
             case _:
-                return UpdateConversation(**base, title=f"title {base['id']}", head=target)
+                return UpdateConversation(mark, at, title=f"title {mark}", head=target)
+
+    def _model(self) -> str:
+        return self._source.choice(MODELS)
 
     def again(self, command: Command) -> Command:
         """The same command once more, as a client that has forgotten its fresh ids sends it, or as it was."""
-        fresh: Command = command
-        if self._source.random() < 0.5:
-            names = [n for n in ("message", "run", "answer") if hasattr(command, n) and not isinstance(command, Stop)]
-            fresh = replace(command, at=self._now(), **{name: self._new_id() for name in names})
+        if self._source.random() < 0.5 or isinstance(command, Stop):
+            return command
+        names = [name for name in ("message", "run", "answer") if hasattr(command, name)]
+        fresh: Command = replace(command, at=self._now(), **{name: self._new_id() for name in names})
         return fresh

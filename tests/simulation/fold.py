@@ -50,8 +50,8 @@ class Fold:
         self.ends: dict[str, int] = {}
         #: Messages changed by the last event.
         self.touched: list[str] = []
-        #: Every message text of an assistant that a person corrected, by id.
-        self.revised: set[str] = set()
+        #: Answers whose text no script foretells: a person corrected it, or the model that never ends wrote in it.
+        self.free: set[str] = set()
 
     def apply(self, data: bytes) -> None:
         event = json.loads(data)
@@ -105,7 +105,8 @@ class Fold:
         old = self.messages[message["id"]]
         require(message["revision"] == old.get("revision", 0) + 1, "revision", message["revision"])
         self.messages[message["id"]] = message
-        self.revised.add(message["id"])
+        require(message["status"] != "in_progress", "corrected while it is written")
+        self.free.add(message["id"])
         self.touched = [message["id"]]
         self._touch(event["at"])
 
@@ -141,6 +142,8 @@ class Fold:
         fresh = {"status": "in_progress", "run": event["run"], "model": event["model"]}
         answer |= fresh | {"attempt": event.get("attempt", 1), "finish_reason": None, "failure": None, "usage": None}
         self.run, self.open_part = event, None
+        if event["model"].startswith("endless"):
+            self.free.add(event["message"])
         self.ends[event["run"]] = 0
         self.touched = [event["message"]]
 

@@ -7,15 +7,15 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
 import trio
+from simulation.node_store import NodeStore
+from simulation.plan import now
+from simulation.providers import open_providers
 
-from tests.simulation.node_store import NodeStore
-from tests.simulation.plan import now
-from tests.simulation.providers import open_providers
 from trialogue import Engine, open_engine
 from trialogue._supervisor import SupervisionError
 
 if TYPE_CHECKING:
-    from tests.simulation.world import World
+    from simulation.world import World
 
 #: Seconds in which a node that was told to stop has stopped, besides its grace: last flushes and clean-up.
 CLOSING = 20.0
@@ -47,6 +47,11 @@ class SimNode:
     def __repr__(self) -> str:
         return f"<SimNode {self.name} killed={self.killed} {self.engine}>"
 
+    @property
+    def leaving(self) -> bool:
+        """It was killed or told to stop, and another one has to be started."""
+        return self.killed or self._stop.is_set()
+
     async def live(self) -> None:
         """Serve until stopped or killed."""
         world = self._world
@@ -60,8 +65,8 @@ class SimNode:
                     self.engine = None
                     _cut(self._readers)
         except SupervisionError as error:
-            # It fell over, as a process may while its store is in trouble; somebody starts it again.
-            if not world.in_trouble:
+            # It fell over, as a process may whose driver has a bug; somebody starts it again.
+            if not (world.plan.bugs and world.in_trouble):
                 world.auditor.find(f"{self.name} fell over: {error!r} from {error.__cause__!r}")
             self.kill()
         finally:

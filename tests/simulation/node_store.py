@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import trio
+from simulation.auditor import Auditor
 
-from tests.simulation.auditor import Auditor
 from trialogue import Claim, Flush, StorageError, Verdict
 from trialogue.testing import MemoryStore
 

@@ -12,7 +12,16 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from trialogue import FinishPiece, Piece, Provider, ReasoningPiece, Request, ResponseStream, TextPiece, Usage, UsagePiece
+from trialogue import (
+    FinishPiece,
+    Piece,
+    ReasoningPiece,
+    Request,
+    ResponseStream,
+    TextPiece,
+    Usage,
+    UsagePiece,
+)
 from trialogue.testing import OPENED, Fail, Pause, ScriptedProvider, Step
 
 #: Models that clients ask for; only ``steady`` can go on from a prefix.
@@ -36,7 +45,7 @@ def is_gapless(text: str) -> bool:
     return True
 
 
-def open_providers(source: random.Random, *, calm: bool) -> list[Provider]:
+def open_providers(source: random.Random, *, calm: bool) -> list[ScriptedProvider]:
     """One node's providers. ``calm`` ones answer shortly and do not fail."""
     scripts = _Scripts(source, calm)
     lap: list[Step] = [token(0), Pause(0.2), (token(1), token(2)), Pause(0.1)]

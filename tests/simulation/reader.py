@@ -12,14 +12,14 @@ import random
 from typing import TYPE_CHECKING
 
 import trio
+from simulation.auditor import fold_row
+from simulation.fold import Fold, Impossible, Json, require, same_message
 
-from tests.simulation.auditor import fold_row
-from tests.simulation.fold import Fold, Impossible, Json, require, same_message
 from trialogue import Engine, Entry, Tail, TrialogueError
 from trialogue.testing._memory_rows import Row
 
 if TYPE_CHECKING:
-    from tests.simulation.world import World
+    from simulation.world import World
 
 #: Seconds after which a reader on a node that may not be the owner looks into the log by itself.
 POSITIONING = 1.0

@@ -50,7 +50,7 @@ class JumpClock(trio.abc.Clock):
         return 0.0
 
 
-def run_seeded(seed: int, async_fn: Callable[[Unpack[_Args]], Awaitable[T]], *args: Unpack[_Args]) -> T:
+def run_seeded(seed: int, async_fn: Callable[[Unpack[_Args]], Awaitable[T]], *args: *_Args) -> T:
     """``trio.run`` in virtual time, with every choice of the scheduler drawn from ``seed``."""
     with _seeded_scheduler(seed), _seeded_random(seed), _collection_on_request():
         return trio.run(async_fn, *args, clock=JumpClock())

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import trio
-
-from tests.simulation.schedule import collect_garbage
+from simulation.schedule import collect_garbage
 
 if TYPE_CHECKING:
-    from tests.simulation.world import World
+    from simulation.world import World
 
 KINDS = {"kill": 3, "stop": 2, "pause": 2, "full": 1, "collect": 3}
 
@@ -21,7 +20,8 @@ async def make_trouble(world: World, nursery: trio.Nursery) -> None:
         await trio.sleep(source.expovariate(1 / 2.5))
         number = source.randrange(len(world.nodes))
         node = world.nodes[number]
-        if node.killed or node.ended.is_set():
+        if node.leaving:
+            await node.ended.wait()
             world.start(nursery, number)
             continue
         match source.choices(list(KINDS), list(KINDS.values()))[0]:

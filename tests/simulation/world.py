@@ -15,19 +15,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import trio
+from simulation.auditor import Auditor
+from simulation.client import SimClient
+from simulation.commands import Sent
+from simulation.fold import Impossible
+from simulation.judgement import judge
+from simulation.ledger import expected
+from simulation.node import SimNode
+from simulation.node_store import DriverBug
+from simulation.plan import Plan, draw, now, now_ms
+from simulation.reader import SimReader
+from simulation.schedule import run_seeded
+from simulation.trouble import make_trouble
 
-from tests.simulation.auditor import Auditor, compare, fold_row
-from tests.simulation.client import SimClient
-from tests.simulation.commands import Sent
-from tests.simulation.fold import Impossible, require
-from tests.simulation.ledger import check_effects
-from tests.simulation.node import SimNode
-from tests.simulation.node_store import DriverBug
-from tests.simulation.plan import Plan, draw, now, now_ms
-from tests.simulation.providers import is_gapless
-from tests.simulation.reader import SimReader
-from tests.simulation.schedule import run_seeded
-from tests.simulation.trouble import make_trouble
 from trialogue import CreateConversation, TrialogueError
 from trialogue._ids import seeded_ids
 from trialogue.testing import Faults, MemoryStore, RandomFaults
@@ -150,27 +150,28 @@ class World:
                     people.start_soon(make_trouble, self, nursery)
                     for number in range(self.plan.clients):
                         people.start_soon(SimClient(self, number).talk, calls)
-            self._calm_down(nursery)
+            await self._calm_down(nursery)
             with trio.move_on_after(CALM) as patience:
-                while calls.child_tasks:
+                while calls.child_tasks:  # noqa: ASYNC110 - a nursery says nothing when it is empty
                     await trio.sleep(0.5)
             if patience.cancelled_caught:
                 self.auditor.find(f"{len(calls.child_tasks)} callers are never answered")
 
-    def _calm_down(self, nursery: trio.Nursery) -> None:
+    async def _calm_down(self, nursery: trio.Nursery) -> None:
         self.in_trouble, self.calm = False, True
         self._calm_at = trio.current_time()
         self.store.faults = Faults()
         for number, node in enumerate(self.nodes):
             node.store.bugs = False
             node.store.unpause()
-            if node.ended.is_set() or node.killed:
+            if node.leaving:
+                await node.ended.wait()
                 self.start(nursery, number)
 
     async def _settle(self, complaint: str, *, alone: bool) -> None:
         """Wait until nothing is unfinished and every reader has read all. Without being alone, that is only hoped for."""
         with trio.move_on_after(CALM) as patience:
-            while self._restless():
+            while self._restless():  # noqa: ASYNC110 - looking costs nothing in virtual time
                 await trio.sleep(0.5)
         if patience.cancelled_caught and alone:
             self.auditor.find(f"{complaint}: {self._restless()}")
@@ -178,7 +179,9 @@ class World:
     def _restless(self) -> list[str]:
         rows = {name: self.row(name) for name in self.conversations}
         unfinished = [f"{name} is unfinished" for name, row in rows.items() if row.unfinished]
-        behind = [f"{r} of {rows[r.conversation].next_seq}" for r in self.readers if r.wanted != rows[r.conversation].next_seq]
+        behind = [
+            f"{r} of {rows[r.conversation].next_seq}" for r in self.readers if r.wanted != rows[r.conversation].next_seq
+        ]
         return unfinished + behind
 
     async def _begin_anew(self, nursery: trio.Nursery) -> None:
@@ -193,34 +196,21 @@ class World:
     async def _repeat(self, node: SimNode) -> None:
         """Whatever was acknowledged is acknowledged again, word for word, and has no other effect."""
         for sent in self.ledger:
-            if not sent.receipts or node.engine is None:
-                continue
-            receipt = await node.engine.submit(sent.conversation, sent.attempts[0])
-            if receipt != sent.receipts[0] and receipt.run is not None:
-                self.auditor.find(f"{sent} was acknowledged once more with {receipt}")
+            told = expected(sent)
+            if told is not None and node.engine is not None:
+                receipt = await node.engine.submit(sent.conversation, sent.attempts[0])
+                if receipt != told:
+                    self.auditor.find(f"{sent} was acknowledged once more with {receipt}")
 
     # --- judgement -----------------------------------------------------------------------------------------------
 
     def _judge(self) -> None:
-        try:
-            for name in self.conversations:
-                self._judge_one(name)
-        except (Impossible, KeyError) as error:
-            self.auditor.found.append(f"in the end: {error!r}")
-
-    def _judge_one(self, name: str) -> None:
-        row = self.row(name)
-        fold = fold_row(row)
-        require(fold.next_seq == row.next_seq == len(row.entries), "numbers of", name)
-        require(fold.run is None and not fold.inbox, name, "is unfinished in the end:", fold.run, fold.inbox)
-        compare(fold, row, dict.fromkeys([*fold.messages, *row.messages]))
-        require(set(fold.ends.values()) <= {1}, "terminal events of each run:", fold.ends)
-        for message in fold.messages.values():
-            text = "".join(part["text"] for part in message["parts"] if part["type"] == "text")
-            scripted = message["role"] == "assistant" and message["id"] not in fold.revised
-            if scripted and not message["model"].startswith("endless"):
-                require(is_gapless(text), "an answer with holes or repeats:", message)
-        check_effects(row, [sent for sent in self.ledger if sent.conversation == name])
+        for name in self.conversations:
+            sent = [sent for sent in self.ledger if sent.conversation == name]
+            try:
+                judge(self.row(name), sent)
+            except (Impossible, KeyError) as error:
+                self.auditor.found.append(f"{name} in the end: {error!r}")
 
     def digest(self) -> str:
         """The same for the same seed, in every process."""
