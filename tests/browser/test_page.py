@@ -57,17 +57,17 @@ def test_stop_ends_the_answer_and_says_so(chat: Chat) -> None:
 
 
 def test_a_stopped_answer_can_be_continued(chat: Chat) -> None:
-    chat.say("Count [[tokens=120 rate=60 numbered]]")
-    chat.expect_answer(re.compile(r"\b10\b"))
+    chat.say("Count [[tokens=60 rate=0 stall=20 numbered]]")
+    chat.expect_answer(counted(20))
     chat.stop.click()
     chat.page.get_by_role("button", name="Continue").click()
-    chat.expect_answer(counted(120))
+    chat.expect_answer(counted(60))
     chat.expect_status("completed")
 
 
 def test_a_reload_in_the_middle_loses_nothing(chat: Chat) -> None:
     chat.say("Count [[tokens=120 rate=60 numbered]]")
-    chat.expect_answer(re.compile(r"\b20\b"))
+    chat.expect_answer(re.compile(r"\b10\b"))
     chat.page.reload()
     chat.expect_answer(counted(120))
     chat.expect_status("completed")
@@ -75,23 +75,25 @@ def test_a_reload_in_the_middle_loses_nothing(chat: Chat) -> None:
 
 
 def test_a_message_sent_meanwhile_waits_for_its_turn(chat: Chat) -> None:
-    chat.say("First [[tokens=60 rate=60 numbered]]")
-    chat.expect_status("in_progress")
+    chat.say("First [[rate=0 tokens=20 stall=9 numbered]]")
+    chat.expect_answer(counted(9))
     chat.say("Second [[tokens=5 rate=0 numbered]]")
     expect(chat.page.locator("article.waiting")).to_contain_text("Waiting for its turn")
+    chat.stop.click()
     expect(chat.answers).to_have_count(2)
     chat.expect_answer(counted(5))
-    expect(chat.answers.first.locator(".part.text")).to_have_text(counted(60))
+    expect(chat.answers.first.locator(".part.text")).to_have_text(counted(9))
     expect(chat.page.locator("article.waiting")).to_have_count(0)
 
 
 def test_a_waiting_message_can_be_taken_back(chat: Chat) -> None:
-    chat.say("First [[tokens=60 rate=60 numbered]]")
-    chat.expect_status("in_progress")
+    chat.say("First [[rate=0 tokens=20 stall=9 numbered]]")
+    chat.expect_answer(counted(9))
     chat.say("Never mind")
     chat.page.get_by_role("button", name="Take back").click()
     expect(chat.page.locator("article.waiting")).to_have_count(0)
-    chat.expect_status("completed")
+    chat.stop.click()
+    chat.expect_status("cancelled")
     expect(chat.answers).to_have_count(1)
 
 
@@ -130,13 +132,14 @@ def test_a_failure_is_told_in_words(chat: Chat) -> None:
 
 
 def test_two_tabs_show_the_same_conversation(chat: Chat) -> None:
-    chat.say("Count [[tokens=90 rate=60 numbered]]")
-    chat.expect_status("in_progress")
+    chat.say("Count [[rate=0 tokens=99 stall=30 numbered]]")
+    chat.expect_answer(counted(30))
     other = Chat(chat.page.context.new_page())
     other.page.goto(chat.page.url)
-    other.expect_status("in_progress")
-    chat.expect_answer(counted(90))
-    other.expect_answer(counted(90))
+    other.expect_answer(counted(30))
+    other.stop.click()
+    chat.expect_status("cancelled")
+    other.expect_status("cancelled")
     other.say("From the other [[tokens=6 rate=0 numbered]]")
     expect(chat.answers).to_have_count(2)
     chat.expect_answer(counted(6))
