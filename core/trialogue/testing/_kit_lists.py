@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+import trio
 
 from trialogue._errors import InvalidError
 from trialogue._store import Store
@@ -154,6 +155,14 @@ async def search_ignores_case_and_accents(store: Store) -> None:
     message = await (await begin(store)).say("Über die Ägäis nach Łódź, señor")
     for text in ("uber", "ÄGÄIS", "agais", "senor"):
         assert [hit.message for hit in await store.search("owner", text, 5)] == [message.id], text
+
+
+@check
+async def word_said_ten_thousand_times_is_found_at_once(store: Store) -> None:
+    talk = await begin(store)
+    await talk.say("owl " * 10_000)
+    with trio.fail_after(2):
+        assert len(await store.search("owner", "owl owl ow", 5)) == 1
 
 
 @check

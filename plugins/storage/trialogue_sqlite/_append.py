@@ -57,15 +57,19 @@ class Append:
         self._rich: list[Flush] = []
         for flush in flushes:
             (self._plain if is_plain(flush) else self._rich).append(flush)
-        self._rows = door_rows(self._plain)
+        try:
+            self._rows = door_rows(self._plain)
+        except UnicodeDecodeError:
+            # No event looks like that. Statement by statement the bytes are kept as they are.
+            self._plain, self._rich, self._rows = [], list(flushes), "[]"
         #: Entries that this call added to the log, once it ran.
         self.entries = 0
         self.alone: Callable[[Connection], list[Verdict]] | None = None if self._rich else self._through_the_door
 
     def __call__(self, connection: Connection) -> list[Verdict]:
         """Append within a transaction; one verdict per flush, in their order."""
-        plain = iter(self._through_the_door(connection) if self._plain else ())
-        rich = iter([self._append_rich(connection, flush) for flush in self._rich])
+        plain = iter(self._through_the_door(connection))
+        rich = (self._append_rich(connection, flush) for flush in self._rich)
         wealth = set(map(id, self._rich))
         return [next(rich) if id(flush) in wealth else next(plain) for flush in self._flushes]
 
@@ -78,7 +82,7 @@ class Append:
         appended = (connection.total_changes() - before) // 2
         self.entries += appended
         if appended == sum(len(flush.entries) for flush in self._plain):
-            return ["committed" for _ in self._plain]
+            return ["committed"] * len(self._plain)
         return [_look(connection, flush) for flush in self._plain]
 
     def _append_rich(self, connection: Connection, flush: Flush) -> Verdict:

@@ -10,6 +10,7 @@ from trialogue import ConfigurationError, new_id
 from trialogue_sqlite import _sql as sql
 from trialogue_sqlite._append import open_door
 from trialogue_sqlite._driver import Connection, connect
+from trialogue_sqlite._errors import storage_error
 from trialogue_sqlite._folder import Identity, write_identity
 from trialogue_sqlite._schema import migrate, migrations
 
@@ -28,8 +29,10 @@ def open_database(path: Path, data_dir: Path, identity: Identity | None) -> tupl
         known = _identify(connection, path, identity)
         write_identity(data_dir, known)
         open_door(connection)
-    except BaseException:
+    except BaseException as error:
         connection.close()
+        if isinstance(error, apsw.Error):
+            raise ConfigurationError(str(storage_error(error, path))) from error
         raise
     return connection, known.generation
 

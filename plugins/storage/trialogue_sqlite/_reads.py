@@ -19,11 +19,12 @@ from trialogue import (
     Session,
     User,
     View,
+    text_of,
 )
 from trialogue_sqlite import _sql as sql
 from trialogue_sqlite._driver import Connection
 from trialogue_sqlite._rows import decode_header, decode_message, decode_receipt
-from trialogue_sqlite._text import match_of, shown
+from trialogue_sqlite._text import match_of, snippet_of
 
 _decode_user = msgspec.json.Decoder(User).decode
 _decode_session = msgspec.json.Decoder(Session).decode
@@ -191,7 +192,8 @@ def read_search(connection: Connection, owner: str, text: str, limit: int) -> li
     if match is None:
         return []
     rows = connection.execute(sql.SEARCH, (match, max(limit, 0)))
-    return [Hit(conversation, message, shown(snippet)) for conversation, message, snippet in rows]
+    found = [(conversation, decode_message(body)) for conversation, body in rows]
+    return [Hit(conversation, m.id, snippet_of(text, text_of(m.parts))) for conversation, m in found]
 
 
 # --- accounts --------------------------------------------------------------------------------------------------------

@@ -50,13 +50,16 @@ async def open_store(path: Path, data_dir: Path) -> AsyncGenerator[Store]:
     with ExitStack() as held:
         # Not abandoned when cancelled: the lock and the connection must come back to be let go.
         connection, generation = await trio.to_thread.run_sync(_open, held, path, data_dir)
-        held.callback(connection.close)
-        readers = Readers(path)
-        held.callback(readers.close)
+        try:
+            readers = Readers(path)
+        except BaseException:
+            connection.close()
+            raise
         store = SQLiteStore(generation, Writer(connection, path), readers)
         try:
             yield store
         finally:
+            readers.close()
             # What is queued is done first; a disk that hangs is not waited for longer than this.
             with trio.move_on_after(30, shield=True):
                 await store.writer.close()

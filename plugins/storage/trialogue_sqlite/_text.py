@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 
 #: An invisible separator to the tokeniser, and to a reader nothing.
 _BETWEEN = "\u200b"
@@ -17,18 +18,16 @@ _UNSPACED = re.compile(
 )
 #: What would break a snippet's marks or the query's text.
 _UNWANTED = re.compile("[\x00\x02\x03\u200b]")
+_WORD = re.compile(r"[^\W_]+")
 #: Words looked for; the rest of a longer text is left out.
-_MOST = 32
+_MOST = 16
+#: Characters of a message that are looked through for a snippet, and shown in one.
+_SEEN, _SHOWN = 20_000, 160
 
 
 def indexed(text: str) -> str:
     """``text`` as it is put into the index."""
     return _UNSPACED.sub(r"\1" + _BETWEEN, _UNWANTED.sub(" ", text))
-
-
-def shown(snippet: str) -> str:
-    """A snippet of what ``indexed`` made, for people."""
-    return snippet.replace(_BETWEEN, "")
 
 
 def owner_word(owner: str) -> str:
@@ -41,9 +40,35 @@ def match_of(owner: str, text: str) -> str | None:
 
     Every word is quoted, so that nothing in it is syntax.
     """
-    plain = indexed(text.encode(errors="replace").decode())
-    words = [word for word in plain.split() if any(map(str.isalnum, word))][:_MOST]
+    plain = indexed(text.encode(errors="replace").decode()).split()
+    # Each once, or at its last place: the last word alone may be begun.
+    words = list(dict.fromkeys(word for word in reversed(plain) if any(map(str.isalnum, word))))[:_MOST][::-1]
     if not words:
         return None
     quoted = " ".join('"{}"'.format(word.replace('"', '""')) for word in words)
     return f'owner : "{owner_word(owner)}" AND text : ({quoted} *)'
+
+
+def snippet_of(query: str, text: str) -> str:
+    """The beginning of what matches in ``text``, each match between \\x02 and \\x03."""
+    wanted = [_plain(word) for word in _WORD.findall(indexed(query))]
+    said = indexed(text[:_SEEN])
+    first = next((word.start() for word in _WORD.finditer(said) if _is_among(word[0], wanted)), 0)
+    start = max(0, first - _SHOWN // 4)
+    start = said.rfind(" ", 0, start + 1) + 1 or start
+    marked = _WORD.sub(
+        lambda word: f"\x02{word[0]}\x03" if _is_among(word[0], wanted) else word[0], said[start : start + _SHOWN]
+    )
+    return marked.replace(_BETWEEN, "")
+
+
+def _is_among(word: str, wanted: list[str]) -> bool:
+    plain = _plain(word)
+    return bool(wanted) and (plain in wanted or plain.startswith(wanted[-1]))
+
+
+def _plain(word: str) -> str:
+    """A word as the index compares it: without case and accents."""
+    if word.isascii():
+        return word.lower()
+    return "".join(c for c in unicodedata.normalize("NFKD", word) if not unicodedata.combining(c)).casefold()

@@ -43,7 +43,7 @@ class Job(Generic[T]):
 
 
 class Writer:
-    """See the module. ``close`` ends it when all that is queued is done."""
+    """See the module. ``close`` ends it, and closes the connection, when all that is queued is done."""
 
     def __init__(self, connection: Connection, path: Path) -> None:
         self._connection = connection
@@ -92,6 +92,9 @@ class Writer:
             if batch:
                 self._commit(batch)
                 self._tell(_wake, batch)
+        # The last connection copies the log into the database as it closes: not in the loop.
+        with contextlib.suppress(apsw.Error):
+            self._connection.close()
         self._tell(lambda _: self._ended.set(), [])
 
     def _tell(self, function: Callable[[list[Job[Any]]], None], batch: list[Job[Any]]) -> None:

@@ -18,7 +18,7 @@ CREATE TABLE log (
     floor INTEGER NOT NULL DEFAULT 0,
     unfinished INTEGER NOT NULL DEFAULT 0
 );
-CREATE INDEX log_unfinished ON log (node) WHERE unfinished = 1;
+CREATE INDEX log_unfinished ON log (unfinished) WHERE unfinished = 1;
 
 CREATE TABLE entry (
     conversation INTEGER NOT NULL,
@@ -75,10 +75,14 @@ CREATE TABLE message (
 CREATE INDEX message_children ON message (conversation, parent, removed, n);
 
 -- Full text, row by row as in ``message`` and ``conversation``. The owner is a word of its own column, so that a search
--- meets only the rows of one owner, and counts for nothing in the ranking.
-CREATE VIRTUAL TABLE message_text USING fts5(owner, text, tokenize = "unicode61 remove_diacritics 2");
+-- meets only the rows of one owner, and counts for nothing in the ranking. The texts themselves are not kept twice.
+CREATE VIRTUAL TABLE message_text USING fts5(
+    owner, text, content = '', contentless_delete = 1, tokenize = "unicode61 remove_diacritics 2"
+);
 INSERT INTO message_text (message_text, rank) VALUES ('rank', 'bm25(0.0, 1.0)');
-CREATE VIRTUAL TABLE title_text USING fts5(owner, text, tokenize = "unicode61 remove_diacritics 2");
+CREATE VIRTUAL TABLE title_text USING fts5(
+    owner, text, content = '', contentless_delete = 1, tokenize = "unicode61 remove_diacritics 2"
+);
 
 CREATE TABLE account (
     id TEXT PRIMARY KEY,
