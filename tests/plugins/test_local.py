@@ -57,6 +57,7 @@ def lives(pid: int) -> bool:
 
 class TestKit(ProviderKit):
     exact = False
+    let_go = 3.0  # a step of the prompt: 0.2 s of a core, and the child stands behind all others on a busy machine
     runs = 5
     concurrent = 3
     not_applicable: ClassVar[dict[Situation, str]] = {

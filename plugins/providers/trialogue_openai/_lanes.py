@@ -1,7 +1,7 @@
 """Responses in progress, spread over several clients.
 
 The HTTP client's pool looks at every connection it has whenever a request begins or ends, so that a thousand open
-responses would make each further request cost ten times as much as the first. A lane is a client that takes a bounded
+responses would make each further request cost several times as much as the first. A lane is a client that takes a bounded
 number of responses; there are as many lanes as are needed, and those that nobody uses go.
 """
 

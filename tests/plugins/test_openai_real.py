@@ -1,0 +1,82 @@
+"""The openai provider against a real model's own server of this dialect, which was not written by us."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, asynccontextmanager
+from datetime import UTC, datetime
+
+import pytest
+import trio
+
+from trialogue import FinishPiece, Message, ProviderError, Request, Settings, TextPart, UsagePiece
+from trialogue.testing.provider_kit import check_order, drain, text_of_pieces
+from trialogue_local._requirements import weights
+from trialogue_openai import OpenAIProvider
+
+SERVER = """if True:
+    import os, sys
+    import xllamacpp
+    parameters = xllamacpp.CommonParams()
+    parameters.model.path = sys.argv[1]
+    parameters.hostnames, parameters.port, parameters.ui = ["127.0.0.1"], 0, False
+    parameters.n_ctx, parameters.n_parallel, parameters.cache_ram_mib = 4096, 2, 0
+    parameters.cpuparams.n_threads = 1
+    parameters.verbosity = 1
+    parameters.api_keys = ["sk-right-key"]
+    server = xllamacpp.Server(parameters)
+    print(server.listening_address, flush=True)
+    sys.stdin.read()
+    os._exit(0)
+"""
+
+
+@asynccontextmanager
+async def model_server() -> AsyncGenerator[str]:
+    """The base URL; the process ends with the block, or with us, when its standard input closes."""
+    process = await trio.lowlevel.open_process(
+        [sys.executable, "-c", SERVER, str(weights())], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert process.stdin
+    assert process.stdout
+    async with process.stdin, process.stdout:
+        yield (await process.stdout.receive_some()).decode().strip() + "/v1"
+    with trio.CancelScope(shield=True):
+        await process.wait()
+
+
+def request(prompt: str, tokens: int = 20) -> Request:
+    message = Message("m", "c", "user", (TextPart(prompt),), datetime.now(UTC))
+    return Request("anything", (message,), Settings(temperature=0, max_tokens=tokens))
+
+
+async def test_a_real_model_answers_stops_and_refuses() -> None:
+    async with model_server() as url:
+        async with aclosing(OpenAIProvider("sk-right-key", url)) as provider:
+            (model,) = await provider.models()
+            assert model.context_tokens >= 2048
+            async with provider.open_response(request("What is the capital of Switzerland?")) as stream:
+                pieces = await drain(stream)
+            check_order(pieces)
+            assert "Bern" in text_of_pieces(pieces)
+            assert FinishPiece("stop") in pieces
+            assert isinstance(pieces[-1], UsagePiece)
+            assert pieces[-1].usage.output_tokens == 8
+            with trio.move_on_after(0.3) as scope:
+                async with provider.open_response(request("Tell me a very long story.", 2000)) as stream:
+                    await drain(stream)
+            assert scope.cancelled_caught
+            with pytest.raises(ProviderError, match=r"400: .*exceeds the available context size") as caught:
+                await _open(provider, request("word " * 5000))
+            assert caught.value.kind == "refused"
+        async with aclosing(OpenAIProvider("sk-wrong-key", url)) as stranger:
+            with pytest.raises(ProviderError, match=r"401: .*[Kk]ey") as caught:
+                await _open(stranger, request("Hi"))
+            assert "wrong" not in str(caught.value)
+
+
+async def _open(provider: OpenAIProvider, asked: Request) -> None:
+    async with provider.open_response(asked):
+        raise AssertionError("it opened")
