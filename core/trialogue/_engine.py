@@ -246,7 +246,7 @@ async def open_engine(
     catalog = Catalog(providers, default_model)
     parts = Node(node or ids(), store, catalog, limits, flusher, Pacer(limits.window), shards, now, ids)
     engine = Engine(parts)
-    housekeeping = Housekeeping(engine, parts)
+    housekeeping = Housekeeping(parts, engine.wake, engine.rest)
     specs = [
         ChildSpec("flusher", flusher.run),
         ChildSpec("pacer", parts.pacer.run),

@@ -8,16 +8,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 import trio
 
 from trialogue._child import Child
 from trialogue._errors import TrialogueError
 from trialogue._node import Node
-
-if TYPE_CHECKING:
-    from trialogue._engine import Engine
 
 #: Conversations taken up at a time after a crash: enough to be quick, few enough to leave room for clients.
 TAKE_UP = 16
@@ -31,11 +27,12 @@ _log = logging.getLogger("trialogue.housekeeping")
 
 
 class Housekeeping:
-    """The service that tidies one node."""
+    """The service that tidies one node: ``wake`` activates a conversation, ``rest`` drops those idle for so many seconds."""
 
-    def __init__(self, engine: Engine, node: Node) -> None:
-        self._engine = engine
+    def __init__(self, node: Node, wake: Callable[[str], None], rest: Callable[[float], int]) -> None:
         self._node = node
+        self._activate = wake
+        self._rest = rest
         #: What earlier processes left, until it is ours or finished.
         self._left: set[str] = set()
 
@@ -47,7 +44,7 @@ class Housekeeping:
             await trio.sleep(AGAIN)
         while True:
             await trio.sleep(max(self._node.limits.idle / 4, 1.0))
-            self._engine.rest(self._node.limits.idle)
+            self._rest(self._node.limits.idle)
             await self._done(self._look_after)
             await self._done(self._prune)
 
@@ -87,6 +84,6 @@ class Housekeeping:
     def _wake(self, conversations: Sequence[str]) -> None:
         for conversation in conversations:
             try:
-                self._engine.wake(conversation)
+                self._activate(conversation)
             except TrialogueError as error:
                 _log.warning("cannot take up conversation %s: %s", conversation, error)
