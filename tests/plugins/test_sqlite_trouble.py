@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import pytest
 import trio
@@ -18,7 +19,9 @@ from trialogue import ClosedError, ConflictError, StorageError
 from trialogue.testing._kit_accounts import someone
 from trialogue.testing._kit_making import Talk, begin, next_seq, numbers
 from trialogue_sqlite import _readers
-from trialogue_sqlite._driver import Connection
+from trialogue_sqlite import _sql as sql
+from trialogue_sqlite._driver import Bindings, Connection, Rows, connect
+from trialogue_sqlite._reads import read_view
 from trialogue_sqlite._store import SQLiteStore
 
 
@@ -97,10 +100,14 @@ async def test_one_failing_job_takes_none_with_it(store: SQLiteStore) -> None:
         token.run_sync_soon(busy.set)
         time.sleep(0.2)  # In the writer's thread: the others gather behind it.
 
+    def write_and_fail(connection: Connection) -> None:
+        connection.execute("DELETE FROM account")
+        connection.execute("INSERT INTO nothing VALUES (1)")
+
     async def job(number: int) -> None:
         try:
             if number == 7:
-                await store.writer.run(lambda connection: connection.execute("INSERT INTO nothing VALUES (1)"))
+                await store.writer.run(write_and_fail)
             elif number == 9:
                 await store.add_user(someone(user.email), "hash")
             else:
@@ -116,8 +123,36 @@ async def test_one_failing_job_takes_none_with_it(store: SQLiteStore) -> None:
             nursery.start_soon(job, number)
     assert sorted(map(str, heard)) == sorted(map(str, [StorageError, ConflictError]))
     assert store.statistics().commits - before == 1
+    assert await store.user(user.id) == user
     for number in set(range(20)) - {7, 9}:
         assert await store.user_secret(f"{number}@example.org") is not None
+
+
+async def test_view_is_of_one_moment(store: SQLiteStore, tmp_path: Path) -> None:
+    """A write that commits between two of a view's statements is in none of them."""
+    talk = await begin(store)
+    first = await talk.say("first")
+    reader, writer = (connect(tmp_path / "data/trialogue.db", write=write) for write in (False, True))
+
+    class Interrupted:
+        """The reader, with a message that is removed behind its back after the first statement that reads."""
+
+        @property
+        def in_transaction(self) -> bool:
+            return reader.in_transaction
+
+        def execute(self, statement: str, values: Bindings = ()) -> Rows:
+            rows = reader.execute(statement, values)
+            if statement == sql.VIEW:
+                writer.execute("UPDATE message SET removed = 1")
+            return rows
+
+    view = read_view(cast("Connection", Interrupted()), talk.id, 10)
+    assert view is not None
+    assert view.messages == (first,)
+    assert await store.message(first.id) is None
+    reader.close()
+    writer.close()
 
 
 async def test_queued_write_is_not_cancelled(store: SQLiteStore) -> None:

@@ -17,7 +17,7 @@ check = checks_in(LIST_CHECKS)
 ODD_TEXTS = (
     "", " ", '"', '""', "'", "AND", "owl AND", "NOT", "OR OR", "NEAR(owl, 2)", "*", "owl*", "* owl", "(", "owl)", "text:owl",
     "-owl", "^owl", "{owl}", "%", "_", "\\", "owl\x00", "\x00", "🦉", "👩‍👩‍👧", "\ud800", "a" * 5_000, "owl " * 500,
-    "--", ";", "é" * 100, "\x02\x03", "owl & | ! <-> :*",
+    "--", ";", "é" * 100, "\x02\x03", "owl & | ! <-> :*", 'o"wl', 'say "owl', "o'wl",
 )  # fmt: skip
 
 

@@ -68,10 +68,12 @@ class Append:
 
     def __call__(self, connection: Connection) -> list[Verdict]:
         """Append within a transaction; one verdict per flush, in their order."""
-        plain = iter(self._through_the_door(connection))
-        rich = (self._append_rich(connection, flush) for flush in self._rich)
-        wealth = set(map(id, self._rich))
-        return [next(rich) if id(flush) in wealth else next(plain) for flush in self._flushes]
+        found: dict[str, Verdict] = {}
+        for flush, verdict in zip(self._plain, self._through_the_door(connection), strict=True):
+            found[flush.conversation] = verdict
+        for flush in self._rich:
+            found[flush.conversation] = self._append_rich(connection, flush)
+        return [found[flush.conversation] for flush in self._flushes]
 
     def _through_the_door(self, connection: Connection) -> list[Verdict]:
         if not self._plain:
