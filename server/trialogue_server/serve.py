@@ -14,11 +14,10 @@ import os
 import signal
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import NamedTuple
 
 import trio
-from hypercorn.config import Config as ServerConfig
-from hypercorn.config import Sockets
 
 from trialogue import Engine, Limits, Plugins, Provider, load_plugins, open_engine
 from trialogue_server._call import Application
@@ -108,29 +107,15 @@ async def _serve(config: Config) -> None:
     settings.errorlog.setLevel(logging.WARNING)
     sockets = open_sockets(settings)
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGUSR1) as signals:
-        async with open_all(config) as opened, trio.open_nursery() as nursery:
+        async with open_all(config) as opened, trio.open_nursery() as listening:
             stopped = trio.Event()
-            nursery.start_soon(_obey, signals, opened, config.shutdown_grace_seconds, stopped)
-            addresses: list[str] = await nursery.start(_connections, opened, settings, sockets, stopped)
-            _welcome(addresses, opened.engine)
-            await stopped.wait()
-
-
-async def _connections(
-    opened: Opened,
-    settings: ServerConfig,
-    sockets: Sockets,
-    stopped: trio.Event,
-    *,
-    task_status: trio.TaskStatus[list[str]],
-) -> None:
-    await serve_guarded(
-        opened.app,
-        settings,
-        shutdown_trigger=stopped.wait,
-        sockets=sockets,
-        task_status=task_status,
-    )
+            listening.start_soon(_obey, signals, opened, config.shutdown_grace_seconds, stopped)
+            async with trio.open_nursery() as serving:
+                addresses: list[str] = await serving.start(
+                    partial(serve_guarded, opened.app, settings, shutdown_trigger=stopped.wait, sockets=sockets)
+                )
+                _welcome(addresses, opened.engine)
+            listening.cancel_scope.cancel()
 
 
 async def _obey(signals: AsyncIterator[int], opened: Opened, grace: float, stopped: trio.Event) -> None:
@@ -140,11 +125,10 @@ async def _obey(signals: AsyncIterator[int], opened: Opened, grace: float, stopp
             if number == signal.SIGUSR1:
                 log.info("what is alive:\n%s", opened.engine.tree())
             elif opened.engine.draining:
-                break
+                stopped.set()
             else:
                 log.info("stopping: running answers have %g s", grace)
                 nursery.start_soon(_drain_then_stop, opened, grace, stopped)
-    stopped.set()
 
 
 async def _drain_then_stop(opened: Opened, grace: float, stopped: trio.Event) -> None:

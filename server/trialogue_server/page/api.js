@@ -94,5 +94,5 @@ export const api = {
   edit: (id, values) => persistently(() => call("PATCH", message(id), values)),
   regenerate: (id, values) => call("POST", `${message(id)}/regenerate`, values),
   continue: (id) => call("POST", `${message(id)}/continue`, {}),
-  withdraw: (id) => call("DELETE", message(id)),
+  withdraw: (conversation, id) => call("DELETE", `${message(id)}${query({ conversation })}`),
 };

@@ -122,7 +122,7 @@ export class OpenConversation {
     this.attempt(() => api.edit(message.id, { id: newId(), text, model: model ?? undefined }));
   regenerate = (message, model) => this.attempt(() => api.regenerate(message.id, { model: model ?? undefined }));
   goOn = (message) => this.attempt(() => api.continue(message.id));
-  withdraw = (message) => this.attempt(() => api.withdraw(message.id));
+  withdraw = (message) => this.attempt(() => api.withdraw(this.id, message.id));
   change = (values) => this.attempt(() => api.change(this.id, values));
 
   async older() {
