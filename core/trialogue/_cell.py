@@ -203,9 +203,11 @@ class Cell:
         """Let the running task be the one the state calls for: end one that is over, start one that is due."""
         activation = self.activation
         live = activation.state.run if activation is not None and activation.gone is None else None
-        if self.run is not None and (live is None or live.run != self.run.id):
+        if self.run is not None and self.run.writes(activation, live):
+            return
+        if self.run is not None:
             self.run.scope.cancel()
-        if activation is not None and live is not None and (self.run is None or live.run != self.run.id):
+        if activation is not None and live is not None:
             self.run = Run(self._node, activation, live)
             self._node.shards.spawn(self.id, self._execute, self.run)
 

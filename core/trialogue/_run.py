@@ -53,6 +53,12 @@ class Run:
         run = self._activation.state.run
         return run if run is not None and run.run == self.id and not self._activation.gone else None
 
+    def writes(self, activation: Activation | None, live: LiveRun | None) -> bool:
+        """Whether it is the task behind ``live``. One of an earlier activation is not, though it may have the same id: what
+        waits has its run's id already, and may have been taken in a flush that was then fenced off.
+        """
+        return live is not None and live.run == self.id and activation is self._activation
+
     async def execute(self) -> None:
         """Write the answer. Never raises but ``Cancelled``."""
         try:

@@ -21,7 +21,7 @@ from trialogue import (
     new_id,
     open_engine,
 )
-from trialogue.testing import Fault, MemoryStore, Pause, ScriptedProvider
+from trialogue.testing import Fail, Fault, MemoryStore, Pause, ScriptedProvider
 
 QUICK = Limits(idle=2.0, last_flush=2.0)
 
@@ -120,6 +120,20 @@ async def test_late_claim_of_our_own_leaves_no_run_to_nobody(autojump_clock: tri
         receipt = await talk.post("hi")
         with trio.fail_after(60):
             assert fold(await talk.settled()).text(receipt.answer or "") == "somemore"
+
+
+async def test_message_taken_in_vain_is_answered_when_it_is_taken_again(autojump_clock: trio.testing.MockClock) -> None:
+    store = MemoryStore()
+    provider = ScriptedProvider([Pause(1), Fail("broken")], ["lost"], ["second"], ["third"])
+    async with open_engine(store, [provider], QUICK) as engine:
+        talk = await open_talk(engine)
+        await talk.post("one")
+        second = await talk.post("two")
+        await store.claim(talk.id, "another node")  # The end of the first run, with the second's start, is fenced off.
+        await trio.sleep(2)
+        await talk.post("three")
+        with trio.fail_after(60):
+            assert fold(await talk.settled()).ends[second.run or ""] == ["RunCompleted"]
 
 
 def _ids() -> tuple[str, str, str]:
