@@ -36,7 +36,7 @@ def statements() -> Iterator[tuple[str, str]]:
         if name.isupper() and not name.startswith(("LIST", "DOOR")):
             for place, statement in enumerate([value] if isinstance(value, str) else value):
                 yield f"{name}{place or ''}", statement
-    names = ("archived", "pinned", "unpinned", "folder", "match", "cursor")
+    names = ("archived", "archived too", "pinned", "unpinned", "folder", "match", "cursor")
     for count in range(4):
         for wanted in itertools.combinations(names, count):
             yield f"LIST {' '.join(wanted)}", list_statement(wanted)
@@ -67,14 +67,24 @@ async def test_no_statement_scans_what_grows(store: SQLiteStore) -> None:
         assert scans <= ALLOWED.get(name, set()), (name, plan)
 
 
-async def test_lists_touch_no_messages_and_sort_nothing(store: SQLiteStore) -> None:
-    def plans(connection: Connection) -> list[list[str]]:
-        wanted = ("", "archived", "pinned", "folder", "archived cursor", "archived pinned cursor")
-        return [plan_of(connection, list_statement(names.split())) for names in wanted]
-
-    for plan in await store.writer.run(plans):
-        assert len(plan) == 1, plan
-        assert plan[0].startswith("SEARCH conversation USING INDEX"), plan
+@pytest.mark.parametrize(
+    ("wanted", "index"),
+    [
+        ([], "recent"),
+        (["archived"], "listed"),
+        (["unpinned", "archived"], "listed"),
+        (["archived", "cursor"], "listed"),
+        (["cursor"], "recent"),
+        (["pinned", "archived too"], "pinned"),
+        (["pinned", "archived too", "cursor"], "pinned"),
+        (["folder", "archived too"], "folder"),
+        (["folder", "cursor"], "folder"),
+    ],
+)
+async def test_lists_touch_no_messages_and_sort_nothing(store: SQLiteStore, wanted: list[str], index: str) -> None:
+    plan = await store.writer.run(lambda connection: plan_of(connection, list_statement(wanted)))
+    assert len(plan) == 1
+    assert plan[0].startswith(f"SEARCH conversation USING INDEX conversation_{index} (owner=?"), plan
 
 
 async def test_first_page_of_a_hundred_thousand_comes_at_once(tmp_path: Path) -> None:

@@ -155,9 +155,11 @@ def read_list(
 ) -> ConversationPage:
     """A page of a list. ``filters`` are those of ``Store.conversations``, ``None`` for those that are not wanted."""
     values: dict[str, str | int | bool | None] = {"owner": owner, "limit": max(limit, 0) + 1, **filters}
-    wanted = [name for name in ("archived", "folder") if filters[name] is not None]
+    wanted = [] if filters["folder"] is None else ["folder"]
     if filters["pinned"] is not None:
         wanted.append("pinned" if filters["pinned"] else "unpinned")
+    if filters["archived"] is not None:
+        wanted.append("archived" if wanted in ([], ["unpinned"]) else "archived too")
     if (text := filters["text"]) is not None:
         wanted.append("match")
         values["match"] = match_of(owner, str(text))

@@ -95,6 +95,8 @@ LEFT JOIN snapshot s ON s.conversation = l.n WHERE l.id = ?
 LIST = "SELECT updated, id, body FROM conversation WHERE trashed = 0 AND owner = :owner"
 LIST_FILTERS = {
     "archived": " AND archived = :archived",
+    #: Beside another filter: the plus keeps SQLite from the index of ``archived``, in which it would skip row after row.
+    "archived too": " AND +archived = :archived",
     "pinned": " AND pinned = 1",
     "unpinned": " AND pinned = 0",
     "folder": " AND folder = :folder",
