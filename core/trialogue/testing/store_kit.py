@@ -20,6 +20,7 @@ be the beginning of one; every call is a checkpoint, and one that finds itself c
 from __future__ import annotations
 
 from trialogue.testing._kit_accounts import ACCOUNT_CHECKS
+from trialogue.testing._kit_fence import FENCE_CHECKS
 from trialogue.testing._kit_lists import LIST_CHECKS
 from trialogue.testing._kit_log import LOG_CHECKS
 from trialogue.testing._kit_making import OpenStore as OpenStore
@@ -28,7 +29,14 @@ from trialogue.testing._kit_tree import TREE_CHECKS
 from trialogue.testing._kit_trouble import TROUBLE_CHECKS
 
 #: All of them, in the order from the simple to the awkward.
-STORE_CHECKS: tuple[StoreCheck, ...] = (*LOG_CHECKS, *TREE_CHECKS, *LIST_CHECKS, *ACCOUNT_CHECKS, *TROUBLE_CHECKS)
+STORE_CHECKS: tuple[StoreCheck, ...] = (
+    *LOG_CHECKS,
+    *FENCE_CHECKS,
+    *TREE_CHECKS,
+    *LIST_CHECKS,
+    *ACCOUNT_CHECKS,
+    *TROUBLE_CHECKS,
+)
 
 
 def check_name(check: StoreCheck) -> str:
