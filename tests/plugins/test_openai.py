@@ -80,11 +80,12 @@ def steps_of(situation: Situation, asked: HttpRequest) -> Sequence[ReplyStep] | 
 
 @asynccontextmanager
 async def asking(*replies: Reply) -> AsyncGenerator[tuple[OpenAIProvider, Upstream]]:
-    async with (
-        open_upstream(*replies) as upstream,
-        aclosing(OpenAIProvider("sk-secret123456", upstream.url)) as provider,
-    ):
-        yield provider, upstream
+    with trio.fail_after(30):
+        async with (
+            open_upstream(*replies) as upstream,
+            aclosing(OpenAIProvider("sk-secret123456", upstream.url)) as provider,
+        ):
+            yield provider, upstream
 
 
 async def answer(provider: OpenAIProvider, asked: Request | None = None) -> list[Piece]:
@@ -211,6 +212,22 @@ async def test_other_ways_to_frame_a_body(reply: list[ReplyStep]) -> None:
     async with asking(reply) as (provider, _):
         for _ in range(2):
             assert text_of_pieces(await answer(provider)) == "hi"
+
+
+async def test_a_body_in_no_chunks_may_be_left_early() -> None:
+    head = PLAIN_HEAD + b"Content-Length: 9999\r\n\r\n"
+    async with asking([head + b'data: {"choices":[{"delta":{"content":"hi"}}]}\n', SILENCE]) as (provider, upstream):
+        async with provider.open_response(request()) as stream:
+            assert await stream.receive() == [TextPiece("hi")]
+        await upstream.wait_idle()
+        async with provider.open_response(request()) as stream:
+            await stream.receive()
+            with trio.move_on_after(0.02) as scope:
+                await stream.receive()
+        assert scope.cancelled_caught
+        async with provider.open_response(request()):
+            pass
+        await upstream.wait_idle()
 
 
 async def test_the_fast_way_is_in_use() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import httpx2
 import trio
@@ -78,12 +79,19 @@ class PlainBody(Body):
     async def read(self) -> bytes:
         return await anext(self._reads, b"")
 
+    async def aclose(self) -> None:
+        await super().aclose()
+        # The client nests generators and closes only the outermost; a read from the closed connection ends them all.
+        with suppress(httpx2.TransportError, httpx2.StreamError):
+            async for _ in self._reads:
+                pass
+
 
 def body_of(response: httpx2.Response) -> Body:
     """The quickest way to this response's body."""
     stream = response.extensions.get("network_stream")
     chunked = response.headers.get("transfer-encoding", "").lower() == "chunked"
     plain = response.headers.get("content-encoding", "identity").lower() == "identity"
-    if isinstance(stream, Tap) and chunked and plain:
+    if isinstance(stream, Tap) and stream.untouched and chunked and plain:
         return TappedBody(response, stream)
     return PlainBody(response)

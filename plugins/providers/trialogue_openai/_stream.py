@@ -19,6 +19,8 @@ class ChatStream(ResponseStream):
     def __init__(self, body: Body) -> None:
         self._body = body
         self._decoder = ChatDecoder()
+        #: What follows a complete answer has been waited for.
+        self._drained = False
 
     async def receive(self) -> Sequence[Piece]:
         decoder = self._decoder
@@ -42,6 +44,10 @@ class ChatStream(ResponseStream):
             return b""  # an end, in good time or not, which the decoder judges
 
     async def _drain(self) -> None:
+        if self._drained:
+            await trio.lowlevel.checkpoint()
+            return
+        self._drained = True
         try:
             await self._body.drain()
         except (*_TRANSPORT_ERRORS, httpcore2.TimeoutException, ProviderError):

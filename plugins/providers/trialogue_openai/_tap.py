@@ -33,6 +33,8 @@ class Tap(httpcore2.AsyncNetworkStream):
         self._awaiting_head = False
         #: What was read beyond the head.
         self._held = b""
+        #: The head was passed on and nothing of the body was: who takes the body from here gets all of it.
+        self.untouched = False
         #: The socket, when no TLS stands between it and the body.
         self._socket: trio.socket.SocketType | None = None
         if inner.get_extra_info("ssl_object") is None:
@@ -58,10 +60,11 @@ class Tap(httpcore2.AsyncNetworkStream):
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         if self._awaiting_head:
             return await self._read_head(max_bytes, timeout)
+        self.untouched = False
         return self._take_held() if self._held else await self._inner.read(max_bytes, timeout)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._awaiting_head = True
+        self._awaiting_head, self.untouched = True, False
         await self._inner.write(buffer, timeout)
 
     async def aclose(self) -> None:
@@ -86,6 +89,7 @@ class Tap(httpcore2.AsyncNetworkStream):
         head, self._held = data[: end.end()], data[end.end() :]
         # An informational response is followed by the one that counts.
         self._awaiting_head = re.match(rb"HTTP/1\.\d 1\d\d", head) is not None
+        self.untouched = not self._awaiting_head
         return head
 
     def _take_held(self) -> bytes:
