@@ -115,7 +115,7 @@ FLAT_STREAMS = 16
 
 def flat_out(process: Process, stream: Callable[[str], Stream], quick: bool) -> Flat:
     """Tokens a second when the upstream sends as fast as it is read."""
-    tokens = 2000 if quick else 10_000
+    tokens = 5_000 if quick else 20_000
     streams: Sequence[Stream] = [stream(prompt(tokens, 0)) for _ in range(FLAT_STREAMS)]
     spent = process.cpu_seconds()
     with open_load(streams, tokens, ramp=0.05) as load:
