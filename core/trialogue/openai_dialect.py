@@ -113,7 +113,7 @@ class ChatDecoder:
 
     def __init__(self) -> None:
         #: The response ended as it should have; further bytes are ignored.
-        self.over = False
+        self.over: bool = False
         #: What is wrong with the response; further bytes are ignored.
         self.failure: ProviderError | None = None
         #: The beginning of a line whose end has not arrived.

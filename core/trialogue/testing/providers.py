@@ -66,9 +66,9 @@ class ScriptedProvider(Provider):
         forever: bool = False,
         continues: bool = False,
     ) -> None:
-        self.name = name
-        self.forever = forever
-        self.continues = continues
+        self.name: str = name
+        self.forever: bool = forever
+        self.continues: bool = continues
         #: Every request that was made, refused ones included, in order.
         self.requests: list[Request] = []
         #: Responses that are being opened or are open now; 0 means that nothing leaks.

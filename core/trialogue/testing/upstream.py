@@ -50,11 +50,12 @@ class Upstream:
     """The n-th reply answers the n-th request, and the last one all that follow."""
 
     def __init__(self, port: int, replies: Sequence[Reply]) -> None:
-        self.url = f"http://127.0.0.1:{port}/v1"
-        self.replies = list(replies)
+        self.url: str = f"http://127.0.0.1:{port}/v1"
+        self.replies: list[Reply] = list(replies)
         self.requests: list[HttpRequest] = []
         #: Connections accepted so far, and requests that are being answered now.
-        self.connections = self.busy = 0
+        self.connections: int = 0
+        self.busy: int = 0
         self._changed = trio.Event()
 
     async def wait_idle(self) -> None:
