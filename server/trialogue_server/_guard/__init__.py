@@ -6,7 +6,7 @@
     _reaper       one task for every deadline that is not tied to a running call
     _writer       bytes to the kernel: at once if it takes them, with a deadline if it does not
     _inbox        bytes from the client on their way to the app, bounded
-    _tasks        one app call: contained, its last send brought to its end
+    _tasks        one app call: contained, and never left half open
     _websocket, _protocol, _connection      what Hypercorn does for one connection, made safe
     _install      puts the above in place of Hypercorn's own
     _serve        one guarded server

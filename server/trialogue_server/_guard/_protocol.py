@@ -125,9 +125,6 @@ class GuardedProtocol(H11Protocol):
 
     async def _create_stream(self, request: h11.Request) -> None:
         if _is_websocket(request):
-            if cast("h11.Connection", self.connection).trailing_data[0]:
-                await self._refuse(400)  # Frames ahead of the handshake: the byte that kills Hypercorn's process.
-                return
             self.connection = H11WSConnection(cast("h11.Connection", self.connection))
             stream: HTTPStream | GuardedWSStream = GuardedWSStream(self._link, *self._stream_arguments())
         else:

@@ -1,8 +1,8 @@
-"""One app call: what it raises stays here, and its last send comes to its end.
+"""One app call: what it raises stays here, and it never leaves an answer half open.
 
 Hypercorn recycles a connection inside the app's last ``send``, and Quart-Trio cancels that send on the disconnect which
-the very same send has just announced: the connection then neither times out nor closes. Shielding the last send, which
-is bounded by the writer's deadline, gives every connection its end.
+the very same send has just announced: the connection then neither times out nor closes. Under the guard nothing between
+the last byte and the connection's next state waits, so there is nothing to cancel; keep it so.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class AppTasks:
         """Start the app for one request; returns where its messages go."""
         scope["extensions"][EXTENSION] = self.connection
         inbox = Inbox(config.max_app_queue_size)
-        self._nursery.start_soon(self._run_app, app, scope, inbox, self._to_the_end(send))
+        self._nursery.start_soon(self._run_app, app, scope, inbox, send)
         return inbox.put
 
     # The signature is Hypercorn's: it starts WebSocket pings with it.
@@ -59,15 +59,3 @@ class AppTasks:
         finally:
             inbox.close()
             await send(None)  # Ends what the app did not end.
-
-    def _to_the_end(self, send: _Send) -> _Send:
-        bound = self.connection.limits.send_deadline + 5
-
-        async def guarded(message: Message | None) -> None:
-            if message is not None and (message["type"] != "http.response.body" or message.get("more_body", False)):
-                await send(message)
-                return
-            with trio.CancelScope(shield=True, deadline=trio.current_time() + bound):
-                await send(message)
-
-        return guarded

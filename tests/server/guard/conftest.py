@@ -183,6 +183,17 @@ def start(tmp_path: Path, usual: Victim) -> Iterator[Start]:
 
 
 @pytest.fixture
+def certificate(tmp_path: Path) -> str:
+    """A key and its self-signed certificate, in one file."""
+    path = tmp_path / "pem"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    command += ["-subj", "/CN=localhost", "-days", "1", "-keyout", str(path), "-out", str(tmp_path / "crt")]
+    subprocess.run(command, check=True, capture_output=True)
+    path.write_text(path.read_text() + (tmp_path / "crt").read_text())
+    return str(path)
+
+
+@pytest.fixture
 def tools() -> Any:
     """The functions of this file: with importlib's import mode a test cannot import its neighbour."""
     return sys.modules[__name__]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ssl
 import time
 from typing import Any
 
@@ -28,6 +29,17 @@ def test_closes_after_its_answer(start: Any, request_head: bytes) -> None:
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert answer.endswith(b'{"ok":true}\n')
     assert b"server:" not in answer.lower()
+
+
+def test_closes_after_its_answer_over_tls(start: Any, tools: Any, certificate: str) -> None:
+    """There every write waits, and so there is always something for the disconnect to cancel."""
+    victim = start("guard", certfile=certificate, keyfile=certificate)
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    with context.wrap_socket(victim.connect(timeout=3)) as sock:
+        sock.sendall(CLOSE)
+        assert tools.read_to_end(sock).endswith(b'{"ok":true}\n')
 
 
 def seconds_idle(victim: Any, tools: Any, *, timeout: float) -> float:

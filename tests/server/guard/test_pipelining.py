@@ -52,6 +52,17 @@ def test_more_ahead_than_is_kept_does_not_outlive_the_connection(start: Any, too
     assert victim.seconds_to_end(within=3) is not None
 
 
+def test_waiting_reader_does_not_outlive_a_connection_that_was_broken_off(start: Any, tools: Any) -> None:
+    """Nobody would see it but the shutdown, which would wait for it."""
+    victim = start("guard", graceful_timeout=30, limits={"pipelined": 1000, "send_deadline": 0.3})
+    before = victim.descriptors()
+    with victim.connect(receive_buffer=4096) as sock:
+        sock.sendall(b"GET /firehose HTTP/1.1\r\nHost: x\r\n\r\n" + KEEP * 200)
+        assert victim.descriptors_fall_to(before + 1)
+        assert victim.descriptors_fall_to(before)
+    assert victim.seconds_to_end(within=10) is not None
+
+
 def test_more_ahead_than_is_kept_is_still_answered(start: Any, tools: Any) -> None:
     """Beyond the bound the client waits in its socket, and is served when its turn comes."""
     victim = start("guard", limits={"pipelined": 1000})
