@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -144,12 +145,16 @@ class Cell:
         if done is not None:
             if done.digest != digest:
                 raise ConflictError(f"the id {letter.command.id!r} was used for another command: choose a new one")
+            self._stops(letter)  # a stop said twice is answered twice when the run is gone
             activation.reply_when_committed(letter.reply, done.receipt)
             return
         known = await self._known(activation, letter.command)
+        self._stops(letter)
+        self._take(activation, letter, known, digest)
+
+    def _stops(self, letter: Letter) -> None:
         if isinstance(letter.command, Stop):
             letter.ended = self.run
-        self._take(activation, letter, known, digest)
 
     def _take(self, activation: Activation, letter: Letter, known: Known, digest: bytes) -> None:
         assert letter.command is not None
@@ -208,13 +213,23 @@ class Cell:
         if self.run is not None:
             self.run.scope.cancel()
         if activation is not None and live is not None:
-            self.run = Run(self._node, activation, live)
-            self._node.shards.spawn(self.id, self._execute, self.run)
+            run = Run(self._node, activation, live)
+            # Refused while stopping: the run stays unfinished in the log, and the next process goes on with it.
+            with suppress(ClosedError):
+                self._node.shards.spawn(self.id, self._execute, run)
+                self.run = run
 
     async def _execute(self, run: Run) -> None:
         await run.execute()
         self.used_at = trio.current_time()
         self.follow()
+
+    async def quiet(self) -> None:
+        """Wait until no run is live, those of waiting messages included, and all that was appended is committed."""
+        while self.run is not None and not self.run.ended.is_set():
+            await self.run.ended.wait()
+        if self.activation is not None and self.activation.gone is None:
+            await self.activation.wait_settled()
 
     async def close(self, error: TrialogueError) -> None:
         """End everything here for ``error``: what waits, the activation, the run. Returns when the run is gone."""

@@ -176,15 +176,14 @@ class Engine:
     # --- its life ------------------------------------------------------------------------------------------------
 
     async def drain(self, grace: float) -> None:
-        """Take no new work, and wait up to ``grace`` seconds for the runs that are live.
+        """Take no new work, and wait up to ``grace`` seconds until the live runs have ended and all is committed.
 
         What is still running then stays unfinished in the log and is gone on with after the next start.
         """
         self.draining = True
         with trio.move_on_after(grace):
             for cell in tuple(self._cells.values()):
-                while cell.run is not None and not cell.run.ended.is_set():
-                    await cell.run.ended.wait()
+                await cell.quiet()
 
     def rest(self, idle: float) -> int:
         """Drop the cells that have had nothing to do for ``idle`` seconds; returns how many."""

@@ -125,6 +125,7 @@ async def _obey(signals: AsyncIterator[int], opened: Opened, grace: float, stopp
             if number == signal.SIGUSR1:
                 log.info("what is alive:\n%s", opened.engine.tree())
             elif opened.engine.draining:
+                opened.hub.drain()
                 stopped.set()
             else:
                 log.info("stopping: running answers have %g s", grace)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 import httpx2
-from browser.served import Server
+from served import Server
 from playwright.sync_api import BrowserContext, Page, expect
 
 #: Makes browser contexts at a server: ``visit(server)``, or ``visit(server, "name")`` signed in as somebody new.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from browser.chat import Chat, Visit, sign_up
-from browser.served import Server
+from served import Server
 from browser.watched import Watched
 from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 

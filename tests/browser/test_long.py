@@ -6,7 +6,7 @@ import re
 
 import httpx2
 from browser.chat import Chat, Visit
-from browser.served import Server
+from served import Server
 from playwright.sync_api import expect
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from browser.chat import Chat, Visit, counted
-from browser.served import Server
+from served import Server
 from browser.watched import Watched
 from playwright.sync_api import expect
 

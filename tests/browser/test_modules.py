@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 from browser.chat import PASSWORD, Visit
-from browser.served import Server
+from served import Server
 from playwright.sync_api import Page
 
 Event = dict[str, Any]  # Any: an event's JSON.

@@ -6,7 +6,7 @@ import re
 
 import pytest
 from browser.chat import PASSWORD, Chat, Visit, counted
-from browser.served import Server
+from served import Server
 from browser.watched import Watched
 from playwright.sync_api import Page, expect
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 from browser.chat import Visit
-from browser.served import Server
+from served import Server
 from browser.watched import Watched
 from playwright.sync_api import Page, Route
 

@@ -121,6 +121,7 @@ class Hub:
         if stream.ending is not Ending.BROKEN and not stream.busy:
             with contextlib.suppress(trio.BrokenResourceError):
                 if stream.ending is Ending.DRAINED:
+                    await _catch_up(stream)
                     await stream.sink.write_last(_goodbye())
                 await send(_END)
                 return
@@ -162,6 +163,15 @@ class Hub:
 async def _left(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+async def _catch_up(stream: Stream) -> None:
+    """What was published and not written yet: the end of an answer, most of all. One that is far behind resumes."""
+    found = stream.source.read(stream.seq)
+    while found is not None and found[0]:
+        data, stream.seq = found
+        await stream.sink.write_last(Chunk(data, 0))
+        found = stream.source.read(stream.seq)
 
 
 def _goodbye() -> Chunk:
