@@ -63,8 +63,11 @@ class Server:
     def wait(self, seconds: float) -> int:
         """Its exit code, once it has ended, which it must within ``seconds``."""
         assert self.process is not None
-        with self.process:
-            return self.process.wait(seconds)
+        assert self.process.stdout is not None
+        code = self.process.wait(seconds)
+        self.process.stdout.close()
+        self.process = None
+        return code
 
     def kill(self) -> None:
         """End it in the middle of whatever it does."""
