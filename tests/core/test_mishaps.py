@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import pytest
 import trio
 import trio.testing
@@ -15,6 +18,9 @@ from trialogue import (
     MessageRevised,
     Receipt,
     RemoveMessage,
+    Request,
+    ResponseStream,
+    Stop,
     StorageError,
     TextPart,
     TrialogueError,
@@ -134,6 +140,48 @@ async def test_message_taken_in_vain_is_answered_when_it_is_taken_again(autojump
         await talk.post("three")
         with trio.fail_after(60):
             assert fold(await talk.settled()).ends[second.run or ""] == ["RunCompleted"]
+
+
+async def test_stop_said_twice_is_answered_twice_when_the_run_is_gone(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    provider = _Reluctant([("a", "b"), Pause(1000)])
+    async with open_engine(MemoryStore(), [provider], QUICK) as engine:
+        talk = await open_talk(engine)
+        await talk.post("hi")
+        await talk.until("part.delta")
+
+        async def stop() -> None:
+            await engine.submit(talk.id, Stop("s", NOW))
+            assert provider.open_streams == 0
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stop)
+            nursery.start_soon(stop)
+
+
+async def test_run_that_ends_while_stopping_starts_no_other(
+    autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with open_engine(MemoryStore(), [_Reluctant(["a"], ["b"])], QUICK) as engine:
+        talk = await open_talk(engine)
+        await talk.post("one")
+        await talk.post("two")
+        await trio.sleep(0.15)  # The first answer is complete, and its provider is letting go.
+    assert not [record for record in caplog.records if "crash" in record.getMessage()]
+
+
+class _Reluctant(ScriptedProvider):
+    """Takes its time to let go of the upstream."""
+
+    @asynccontextmanager
+    async def open_response(self, request: Request) -> AsyncIterator[ResponseStream]:
+        async with super().open_response(request) as stream:
+            try:
+                yield stream
+            finally:
+                with trio.move_on_after(1, shield=True):
+                    await trio.sleep(0.2)
 
 
 def _ids() -> tuple[str, str, str]:
