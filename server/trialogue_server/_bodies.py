@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterable
 
 import trio
+from werkzeug.exceptions import RequestEntityTooLarge
 
+from trialogue import LimitError
 from trialogue_server._call import BodyReader, Call, Receive
 from trialogue_server._errors import SlowBodyError
 from trialogue_server._guard import read_body
@@ -21,9 +23,15 @@ def body_reader(call: Call, source: Receive | AsyncIterable[bytes], limit: int) 
     """
 
     async def read() -> bytes:
-        declared = call.header("content-length")
+        length = call.header("content-length")
+        declared = int(length) if length.isdecimal() else None
         with trio.move_on_after(SECONDS):
-            return await read_body(source, limit, declared=int(declared) if declared.isdigit() else None)
+            try:
+                return await read_body(source, limit, declared=declared)
+            except (LimitError, RequestEntityTooLarge) as error:
+                # Quart counts what it buffers, and may be the first to find out.
+                detail = f"the body is larger than {limit} bytes (max_body_bytes): send less at a time"
+                raise LimitError(detail) from error
         raise SlowBodyError(f"the body did not arrive within {SECONDS:g} seconds: send it again")
 
     return read

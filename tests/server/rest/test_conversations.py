@@ -218,9 +218,25 @@ async def test_update_of_another_version_is_refused(ada: httpx2.AsyncClient) -> 
     assert await rename("second", f"W/{tag}") == 412
     assert await rename("second", '"999", "1000"') == 412
     current = (await ada.get(url)).headers["etag"]
+    assert await rename("third", f"W/{current}") == 412
     assert await rename("third", f"{tag}, {current}") == 200
     assert await rename("fourth", "*") == 200
     assert (await ada.get(url)).json()["conversation"]["title"] == "fourth"
+
+
+async def test_one_of_two_updates_of_a_version_comes_through(ada: httpx2.AsyncClient) -> None:
+    made = await make(ada)
+    statuses: list[int] = []
+
+    async def rename(title: str) -> None:
+        headers = {"If-Match": '"0"'}
+        answer = await ada.patch(f"/api/conversations/{made['id']}", json={"title": title}, headers=headers)
+        statuses.append(answer.status_code)
+
+    async with trio.open_nursery() as nursery:
+        for title in ("one", "two", "three"):
+            nursery.start_soon(rename, title)
+    assert sorted(statuses) == [200, 412, 412]
 
 
 # --- trash -------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import h11
 import httpx2
 import pytest
 import trio
@@ -179,6 +180,21 @@ async def test_purge_ends_the_conversations_streams(ada: httpx2.AsyncClient) -> 
         await ada.delete(f"{url}?purge=true")
         while await stream.event() is not None:
             pass
+
+
+async def test_stream_that_fails_never_ends_cleanly(
+    server: Server, ada: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(scope: Any, receive: Any, send: Any, *_: Any, **__: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b": ok\n\n", "more_body": True})
+        raise ValueError("in the middle")
+
+    monkeypatch.setattr(server.hub, "stream", fail)
+    url = await make(ada)
+    async with open_stream(ada, f"{url}/events") as stream:
+        with pytest.raises(h11.RemoteProtocolError, match="without sending complete message body"):
+            await stream.body()
 
 
 async def test_head_of_a_stream_opens_none(server: Server, ada: httpx2.AsyncClient) -> None:

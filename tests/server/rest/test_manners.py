@@ -89,7 +89,7 @@ async def test_body_over_the_limit_is_refused(declared: bool) -> None:
     async with serve(max_body_bytes=2048) as server, server.user() as ada:
         content: Any = b" " * 4096 if declared else pieces()
         problem = is_problem(await ada.post("/api/conversations", content=content, headers=JSON), 413, "limit")
-        assert "2048" in problem["detail"]
+        assert "2048 bytes (max_body_bytes)" in problem["detail"]
         exact = b'{"title":"' + b"x" * 100 + b'"}'
         assert (await ada.post("/api/conversations", content=exact.ljust(2048), headers=JSON)).status_code == 201
 

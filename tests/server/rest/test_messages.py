@@ -379,10 +379,11 @@ async def test_older_messages_are_paged_upwards(ada: httpx2.AsyncClient) -> None
     snapshot = (await ada.get(f"{url}?limit=2")).json()
     assert (texts(snapshot["messages"]), snapshot["has_more"]) == (["3", "4"], True)
     seen, page = snapshot["messages"], snapshot
-    while page["has_more"]:
+    for _ in range(2):
+        assert page["has_more"]
         page = (await ada.get(f"{url}/messages", params={"before": seen[0]["id"], "limit": 2})).json()
         seen = page["messages"] + seen
-    assert texts(seen) == said
+    assert (texts(seen), page["has_more"]) == (said, False)
     assert all(message["siblings"] == [message["id"]] for message in seen)
     assert (await ada.get(f"{url}/messages", params={"before": seen[0]["id"]})).json() == {
         "messages": [],
