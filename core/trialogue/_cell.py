@@ -229,7 +229,8 @@ class Cell:
         while self.run is not None and not self.run.ended.is_set():
             await self.run.ended.wait()
         if self.activation is not None and self.activation.gone is None:
-            await self.activation.wait_settled()
+            with suppress(TrialogueError):  # fenced meanwhile: then nothing of it is left to wait for
+                await self.activation.wait_settled()
 
     async def close(self, error: TrialogueError) -> None:
         """End everything here for ``error``: what waits, the activation, the run. Returns when the run is gone."""

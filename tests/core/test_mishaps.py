@@ -171,6 +171,17 @@ async def test_run_that_ends_while_stopping_starts_no_other(
     assert not [record for record in caplog.records if "crash" in record.getMessage()]
 
 
+async def test_owner_fenced_while_draining_drains_all_the_same(autojump_clock: trio.testing.MockClock) -> None:
+    store = MemoryStore()
+    async with open_engine(store, [ScriptedProvider(["a"])], QUICK) as engine:
+        talk = await open_talk(engine)
+        await talk.post("hi")
+        await store.claim(talk.id, "another node")
+        store.faults.next("append", Fault(delay=1.0))
+        await engine.drain(10)
+        assert trio.current_time() < 10
+
+
 class _Reluctant(ScriptedProvider):
     """Takes its time to let go of the upstream."""
 
