@@ -33,7 +33,7 @@ KINDS = {
     "post": 10,
     "edit": 2,
     "regenerate": 2,
-    "continue": 3,
+    "continue": 6,
     "remove": 2,
     "stop": 3,
     "head": 2,
@@ -75,10 +75,9 @@ class Composer:
 
     def look(self, messages: list[Json]) -> None:
         """Remember messages of a snapshot."""
-        known = {message["id"] for message in self.seen}
-        self.seen += [message for message in messages if message["id"] not in known]
-        latest = {message["id"]: message for message in messages}
-        self.seen = [latest.get(message["id"], message) for message in self.seen]
+        shown = {message["id"] for message in messages}
+        # The active branch comes last, because its end is what one goes on with.
+        self.seen = [message for message in self.seen if message["id"] not in shown] + messages
 
     def compose(self) -> Command | None:
         """A new command; ``None`` when what was drawn makes no sense yet."""
@@ -102,7 +101,9 @@ class Composer:
     def _target(self, kind: str) -> Json | None:
         wanted = self.seen
         if kind == "continue":
-            wanted = [m for m in wanted if m["role"] == "assistant" and m["status"] not in ("completed", "in_progress")]
+            unfinished = ("incomplete", "failed", "cancelled")
+            wanted = [m for m in wanted[-4:] if m["role"] == "assistant" and m["status"] in unfinished]
+            return wanted[-1] if wanted else None
         return self._source.choice(wanted[-4:]) if wanted else None
 
     def _post(self, mark: str, target: Json | None) -> Command:

@@ -69,6 +69,8 @@ class SimNode:
             if not (world.plan.bugs and world.in_trouble):
                 world.auditor.find(f"{self.name} fell over: {error!r} from {error.__cause__!r}")
             self.kill()
+        except Exception as error:
+            world.auditor.find(f"{self.name} raised out of its block: {error!r}")
         finally:
             self.engine = None
             self.ended.set()

@@ -50,10 +50,10 @@ def open_providers(source: random.Random, *, calm: bool) -> list[ScriptedProvide
     scripts = _Scripts(source, calm)
     lap: list[Step] = [token(0), Pause(0.2), (token(1), token(2)), Pause(0.1)]
     return [
-        ScriptedProvider(scripts.play, name="steady", continues=True),
+        SlowToClose(scripts.play, name="steady", continues=True),
         ScriptedProvider(scripts.play, name="plain"),
         AbruptProvider(source, scripts),
-        ScriptedProvider([token(0)] if calm else lap, name="endless", forever=not calm, continues=True),
+        SlowToClose([token(0)] if calm else lap, name="endless", forever=not calm, continues=True),
     ]
 
 
@@ -91,6 +91,19 @@ class _Scripts:
                 return [Pause(self._source.uniform(0, 4)), FinishPiece("stop")]
             case _:
                 return [FinishPiece("stop")]
+
+
+class SlowToClose(ScriptedProvider):
+    """Takes its time to let go of the upstream, as long as a provider may."""
+
+    @asynccontextmanager
+    async def open_response(self, request: Request) -> AsyncGenerator[ResponseStream]:
+        async with super().open_response(request) as stream:
+            try:
+                yield stream
+            finally:
+                with trio.move_on_after(1, shield=True):
+                    await trio.sleep(0.2)
 
 
 class AbruptProvider(ScriptedProvider):

@@ -198,9 +198,13 @@ class World:
         for sent in self.ledger:
             told = expected(sent)
             if told is not None and node.engine is not None:
-                receipt = await node.engine.submit(sent.conversation, sent.attempts[0])
-                if receipt != told:
-                    self.auditor.find(f"{sent} was acknowledged once more with {receipt}")
+                again: object = None
+                try:
+                    again = await node.engine.submit(sent.conversation, sent.attempts[0])
+                except TrialogueError as error:
+                    again = error
+                if again != told:
+                    self.auditor.find(f"{sent} was answered once more with {again!r}")
 
     # --- judgement -----------------------------------------------------------------------------------------------
 
