@@ -130,10 +130,14 @@ async def _let_it_end(world: World, outcome: Outcome) -> None:
 
 
 async def _judge(world: World, talk: Talk) -> list[str]:
-    log = await world.full_log(talk)
+    try:
+        log, rows = await world.full_log(talk), await world.rows(talk)
+    except (OSError, trio.BrokenResourceError) as error:
+        process = world.server.process
+        return [*talk.problems, f"it cannot be read any more ({error}): {process.said() if process else ''}"]
     problems = [*talk.problems]
     problems += check_order(talk.seen, talk.first) + check_order(log, 1)
     problems += check_seen(log, talk.seen) + check_runs(log)
     problems += check_messages(log, talk.acknowledged, talk.posted)
-    problems += check_texts(log, await world.rows(talk), ANSWER)
+    problems += check_texts(log, rows, ANSWER)
     return problems

@@ -19,6 +19,8 @@ from trialogue import Cursor, new_id
 
 #: Waiting before another attempt while the server is down.
 RETRY = 0.01
+#: Seconds after which what has not come is held to be lost; a restart takes one or two.
+PATIENCE = 20.0
 
 
 @dataclass
@@ -103,8 +105,11 @@ class World:
             if talk.cursor is not None and talk.open_turns < self._source.randint(1, 3):
                 message = new_id()
                 talk.posted.append(message)
-                await self._insist(talk, message)
-                talk.acknowledged.append(message)
+                with trio.move_on_after(PATIENCE) as patience:
+                    await self._insist(talk, message)
+                    talk.acknowledged.append(message)
+                if patience.cancelled_caught:
+                    talk.problems.append(f"the message {message} was not accepted within {PATIENCE:g} s")
             await trio.sleep(self._source.uniform(0.0, 0.05))
 
     async def _insist(self, talk: Talk, message: str) -> None:
@@ -128,19 +133,20 @@ class World:
         return status < 500
 
     async def full_log(self, talk: Talk) -> list[Frame]:
-        """Everything in the log after event 0, by a new reader."""
+        """Everything in the log after event 0, by a new reader; what does not come in time is not there."""
         assert talk.cursor is not None
         generation = int(talk.cursor.partition(".")[0])
         start = str(Cursor(generation, 1, 0))
         last = talk.seen[-1].seq if talk.seen else 0
         log: list[Frame] = []
         path = f"/api/conversations/{talk.conversation}/events"
-        async with open_events(self.server.port, path, self.account.cookie, start) as events:
-            while not log or log[-1].seq < last:
-                frames = await events.receive()
-                if not frames:
-                    break
-                log += frames
+        with trio.move_on_after(PATIENCE):
+            async with open_events(self.server.port, path, self.account.cookie, start) as events:
+                while not log or log[-1].seq < last:
+                    frames = await events.receive()
+                    if not frames:
+                        break
+                    log += frames
         return log
 
     async def rows(self, talk: Talk) -> dict[str, str]:
