@@ -5,7 +5,7 @@ The fold here is written on its own, as a client's author would from the documen
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -38,6 +38,7 @@ from trialogue import (
     TextPart,
     UsageReported,
     decode_event,
+    event_type,
     new_id,
 )
 
@@ -148,7 +149,19 @@ class Talk:
         return await self.engine.submit(self.id, Stop(new_id(), NOW))
 
     async def until(self, *types: str) -> list[Event]:
-        """All events of the log, as soon as the last of them is of one of these types and nothing more is to come."""
+        """All events of the log, as soon as there is one of these types among them."""
+        return await self._when(lambda events: any(event_type(event) in types for event in events))
+
+    async def settled(self) -> list[Event]:
+        """All events of the log once something was answered, no run is live and nothing waits."""
+
+        def over(events: list[Event]) -> bool:
+            reader = fold(events)
+            return bool(reader.ends) and reader.live is None and not reader.waiting
+
+        return await self._when(over)
+
+    async def _when(self, holds: Callable[[list[Event]], bool]) -> list[Event]:
         tail = await self.engine.watch(self.id)
         changed = trio.Event()
 
@@ -157,23 +170,12 @@ class Talk:
 
         detach = tail.attach(wake)
         try:
-            while True:
-                events = await self.events()
-                if events and msgspec.to_builtins(events[-1])["type"] in types:
-                    return events
+            while not holds(events := await self.events()):
                 await changed.wait()
                 changed = trio.Event()
+            return events
         finally:
             detach()
-
-    async def settled(self) -> list[Event]:
-        """All events of the log once no run is live and nothing waits."""
-        ends = ("run.completed", "run.incomplete", "run.failed", "run.cancelled", "run.interrupted")
-        while True:
-            events = await self.until(*ends)
-            reader = fold(events)
-            if reader.live is None and not reader.waiting:
-                return events
 
     async def events(self) -> list[Event]:
         """All events of the log that are committed."""

@@ -73,7 +73,7 @@ class Activation:
         self._in_flight: Flush | None = None
         self._in_flight_bytes = 0
         self._in_flight_since = 0.0
-        # Replies in the order of their sequence numbers; each waits for its number to be committed.
+        # Replies in the order of the flushes whose commit they wait for, by their numbers.
         self._replies: deque[tuple[int, Reply[Receipt], Receipt]] = deque()
         # Receipts not yet in the store, for commands repeated meanwhile.
         self.receipts: dict[str, Done] = {}
@@ -98,15 +98,20 @@ class Activation:
     @property
     def settled(self) -> bool:
         """Whether everything appended is committed."""
-        return self._in_flight is None and not self._entries
+        return self._in_flight is None and not self._pending
+
+    @property
+    def _pending(self) -> bool:
+        # A command that changed nothing leaves a receipt all the same.
+        return bool(self._entries or self._done)
 
     # --- appending -----------------------------------------------------------------------------------------------
 
     def append(self, events: Sequence[Event], done: Done | None = None) -> None:
         """Number, encode and fold ``events``, and leave them for the next flush, together with ``done``."""
-        if not events or self.gone:
+        if not (events or done) or self.gone:
             return
-        if not self._entries:
+        if not self._pending:
             self._since = time.perf_counter()
         for event in events:
             data = encode_event(event)
@@ -154,7 +159,7 @@ class Activation:
         elif self.settled:
             reply.set(receipt)
         else:
-            self._replies.append((self.state.next_seq, reply, receipt))
+            self._replies.append((self._flush + self._pending, reply, receipt))
 
     async def wait_settled(self) -> None:
         """Wait until everything appended before the call is committed. Raises what ``gone`` says."""
@@ -173,7 +178,7 @@ class Activation:
 
     def take_flush(self) -> Flush | None:
         """Everything appended since the last one; ``None`` when there is nothing or one is in flight."""
-        if not self._entries or self._in_flight is not None or self.gone:
+        if not self._pending or self._in_flight is not None or self.gone:
             return None
         self._flush += 1
         self._in_flight = Flush(
@@ -201,13 +206,12 @@ class Activation:
         self.pending_bytes -= self._in_flight_bytes
         for done in flush.done:
             self.receipts.pop(done.command, None)
-        next_seq = flush.entries[-1].seq + 1
         self.tail.publish([frame(self._generation, entry) for entry in flush.entries])
-        while self._replies and self._replies[0][0] <= next_seq:
+        while self._replies and self._replies[0][0] <= flush.number:
             _, reply, receipt = self._replies.popleft()
             reply.set(receipt)
         self._wake()
-        if self._entries:
+        if self._pending:
             self._mark(self)
         return time.perf_counter() - self._in_flight_since
 

@@ -166,11 +166,15 @@ class Known(msgspec.Struct, frozen=True):
 def needs(command: Command) -> tuple[str, ...]:
     """Ids of the messages that deciding ``command`` looks at."""
     match command:
-        case PostMessage(parent=str() as parent):
-            return (parent,)
+        case PostMessage(message=message, parent=str() as parent):
+            return (message, parent)
+        case PostMessage(message=message):
+            return (message,)
         case UpdateConversation(head=str() as head):
             return (head,)
-        case EditMessage() | Regenerate() | ContinueAnswer() | RemoveMessage():
+        case EditMessage(target=target, message=message):
+            return (target, message)
+        case Regenerate() | ContinueAnswer() | RemoveMessage():
             return (command.target,)
         case _:
             return ()

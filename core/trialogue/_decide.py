@@ -151,6 +151,7 @@ def leaves(state: State) -> Sequence[str]:
 def _post(draft: _Draft, command: PostMessage, known: Known) -> Receipt:
     state = draft.state
     _alive(state)
+    _free(state, known, command.message)
     if isinstance(command.parent, str):
         _find(state, known, command.parent, "/parent")
     queued = _queued(state, command)
@@ -253,6 +254,7 @@ def _edit(draft: _Draft, command: EditMessage, known: Known) -> Receipt:
             draft.add(MessageRevised(revised, command.at))
             return draft.receipt(message=target.id)
         case "user":
+            _free(draft.state, known, command.message)
             message = replace(target, id=command.message, parts=command.parts, created_at=command.at, revision=0)
             if command.respond:
                 _cancel(draft, "edit", command.at)
@@ -411,6 +413,12 @@ def _find(state: State, known: Known, message: str, pointer: str) -> Message:
     if found is None or found.conversation != state.header.id:
         raise NotFoundError(f"there is no message {message!r} in this conversation", pointer=pointer)
     return found
+
+
+def _free(state: State, known: Known, message: str) -> None:
+    # Message ids are the client's to choose and unique in the whole store.
+    if message in known.messages or any(queued.message.id == message for queued in state.inbox):
+        raise ConflictError(f"the id {message!r} is taken by another message: choose a new one", pointer="/id")
 
 
 def _settled(state: State, target: Message) -> None:

@@ -26,6 +26,7 @@ from trialogue import (
     RunIncomplete,
     RunStarted,
     Settings,
+    Stop,
     StorageError,
     TextPart,
     UpdateConversation,
@@ -169,6 +170,28 @@ async def test_id_used_for_another_command_is_a_conflict(autojump_clock: trio.te
         await talk.engine.submit(talk.id, command)
         with pytest.raises(ConflictError):
             await talk.engine.submit(talk.id, msgspec.structs.replace(command, parts=(TextPart("other"),)))
+
+
+async def test_command_that_changes_nothing_is_answered_alike_later(autojump_clock: trio.testing.MockClock) -> None:
+    async with talking([Pause(1), "x"]) as (talk, _):
+        command = Stop(new_id(), NOW)
+        first = await talk.engine.submit(talk.id, command)
+        assert first.run is None
+        posted = await talk.post("hi")
+        assert await talk.engine.submit(talk.id, command) == first
+        assert fold(await talk.settled()).ends[posted.run or ""] == ["RunCompleted"]
+
+
+async def test_message_id_that_is_taken_is_a_conflict(autojump_clock: trio.testing.MockClock) -> None:
+    async with talking([Pause(1), "x"]) as (talk, _):
+        first, waiting = await talk.post("hi"), await talk.post("wait")
+        other = await open_talk(talk.engine)
+        for taken, where in [(first.message, talk), (waiting.message, talk), (first.message, other)]:
+            command = msgspec.structs.replace(where.post_command("again", command=new_id()), message=taken or "")
+            with pytest.raises(ConflictError) as caught:
+                await talk.engine.submit(where.id, command)
+            assert caught.value.pointer == "/id"
+        await talk.settled()
 
 
 async def test_creation_repeated_is_answered_alike(autojump_clock: trio.testing.MockClock) -> None:
