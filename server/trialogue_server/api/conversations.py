@@ -117,7 +117,7 @@ async def delete(services: Services, call: Call) -> Reply:
     if header.deleted_at is None:
         await _move(services, header, deleted=True)
     if purge:
-        await services.store.purge(header.id)
+        await services.engine.purge(header.id)
         services.hub.close_where(lambda tag: tag.conversation == header.id)
     return Reply(204)
 

@@ -37,9 +37,6 @@ from trialogue_server._requests import (
 )
 from trialogue_server._services import Route, Services, no_message
 
-#: Events before a receipt's number among which its message is looked for; a post decides on a handful.
-LOOK_BACK = 12
-
 
 class Accepted(msgspec.Struct, frozen=True):
     """What every 202 says: the ids to look for in the stream, and the number of the command's last event."""
@@ -182,13 +179,10 @@ async def stop(services: Services, call: Call) -> Reply:
 
 
 async def cursor_before(services: Services, conversation: str, receipt: Receipt) -> str:
-    """The cursor just before the message that ``receipt`` is about: from there, a stream begins with it."""
-    start = max(0, receipt.seq - LOOK_BACK)
-    entries = await services.store.events(conversation, start, receipt.seq - start + 1)
-    wanted = f'"id":"{receipt.message}"'.encode()
-    before = next((at for at, entry in enumerate(entries) if entry.seq and wanted in entry.data), len(entries))
-    entry = entries[max(before - 1, 0)]
-    return str(Cursor(services.store.generation, entry.epoch, entry.seq))
+    """The cursor just before what the command did: from there, a stream begins with its first event."""
+    # The event before may have been pruned; the cursor is then too old, and its reader is told to start over.
+    entries = await services.store.events(conversation, receipt.first - 1, 1)
+    return str(Cursor(services.store.generation, entries[0].epoch, receipt.first - 1))
 
 
 async def _above(services: Services, header: Conversation, before: str | None) -> str | None:
