@@ -44,7 +44,7 @@ class SimClient:
     async def talk(self, nursery: trio.Nursery) -> None:
         """Say things, for ever; each call is a task of its own in ``nursery``."""
         while True:
-            await trio.sleep(self._source.expovariate(1 / 0.7))
+            await trio.sleep(self._source.expovariate(1 / self._world.plan.pace))
             node = self._world.pick(self._source)
             if node is None:
                 continue
@@ -89,10 +89,17 @@ class SimClient:
             self._answered(engine, sent, await engine.submit(sent.conversation, command))
         except REFUSALS as error:
             sent.refused.append(error)
-            if isinstance(error, ConflictError) and "another command" in str(error):
-                self._world.auditor.find(f"a repeat was taken for another command: {sent}")
+            self._refused(sent, error)
         except TrialogueError:
             pass  # It may have taken effect, or not: only a repeat can tell.
+
+    def _refused(self, sent: Sent, error: Exception) -> None:
+        if isinstance(error, ConflictError) and "another command" in str(error):
+            self._world.auditor.find(f"a repeat was taken for another command: {sent}")
+        # Where there are two nodes, one that has been replaced may refuse what it does not know of.
+        knows = self._world.plan.nodes == 1 and not isinstance(error, ThrottledError | FaultedError)
+        if knows and sent.id in self._world.row(sent.conversation).done:
+            self._world.auditor.find(f"refused with {error!r} though it took effect: {sent}")
 
     def _answered(self, engine: Engine, sent: Sent, receipt: Receipt) -> None:
         try:

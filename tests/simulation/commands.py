@@ -31,7 +31,7 @@ from trialogue import (
 
 KINDS = {
     "post": 10,
-    "edit": 2,
+    "edit": 5,
     "regenerate": 2,
     "continue": 6,
     "remove": 2,
@@ -104,7 +104,8 @@ class Composer:
             unfinished = ("incomplete", "failed", "cancelled")
             wanted = [m for m in wanted[-4:] if m["role"] == "assistant" and m["status"] in unfinished]
             return wanted[-1] if wanted else None
-        return self._source.choice(wanted[-4:]) if wanted else None
+        # Often the very end, where something is being written and other things happen at the same time.
+        return self._source.choice(wanted[-4:] + wanted[-1:] * 4) if wanted else None
 
     def _post(self, mark: str, target: Json | None) -> Command:
         message, run, answer = self._new_id(), self._new_id(), self._new_id()

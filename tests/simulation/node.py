@@ -31,7 +31,9 @@ class SimNode:
         #: The engine, while it serves.
         self.engine: Engine | None = None
         bugs = world.plan.bugs and not calm
-        self.store = NodeStore(world.store, world.auditor, world.plan.source(name, "store"), bugs)
+        self.store = NodeStore(world.store, world.auditor, world.plan.source(name, "store"), world.plan.latency, bugs)
+        #: It serves, or did.
+        self.up = trio.Event()
         #: Nothing of it is left.
         self.ended = trio.Event()
         self.killed = False
@@ -60,6 +62,7 @@ class SimNode:
                 async with open_engine(
                     self.store, self._providers, world.plan.limits, node=self.name, now=now, ids=world.ids
                 ) as self.engine:
+                    self.up.set()
                     await self._stop.wait()
                     await self.engine.drain(self._grace)
                     self.engine = None

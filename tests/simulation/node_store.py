@@ -17,9 +17,6 @@ from trialogue.testing import MemoryStore
 
 T = TypeVar("T")
 
-#: Seconds on the way there, and back.
-LATENCY = (0.0, 0.008)
-
 
 class DriverBug(Exception):
     """What a broken driver raises though the port does not allow it."""
@@ -28,13 +25,16 @@ class DriverBug(Exception):
 class NodeStore(MemoryStore):
     """One node's connections to ``shared``."""
 
-    def __init__(self, shared: MemoryStore, auditor: Auditor, source: random.Random, bugs: bool) -> None:
+    def __init__(
+        self, shared: MemoryStore, auditor: Auditor, source: random.Random, latency: float, bugs: bool
+    ) -> None:
         super().__init__(generation=shared.generation)
         # The same rows, not copies: the effects of calls are closures over these.
         self._rows, self._homes = shared._rows, shared._homes
         self._shared = shared
         self._auditor = auditor
         self._source = source
+        self._latency = latency
         #: Raises ``DriverBug`` now and then.
         self.bugs = bugs
         #: The process is gone: nothing it asks for from now on arrives.
@@ -59,7 +59,7 @@ class NodeStore(MemoryStore):
         return result
 
     async def _travel(self) -> None:
-        await trio.sleep(self._source.uniform(*LATENCY))
+        await trio.sleep(self._source.uniform(0.0, self._latency))
         while not self._passable.is_set():
             await self._passable.wait()
         if self.dead:

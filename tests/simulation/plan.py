@@ -24,6 +24,10 @@ class Plan:
     readers: int
     #: Virtual seconds of trouble.
     seconds: float
+    #: Seconds between two commands of a client, on average.
+    pace: float
+    #: Longest way to the store, and back, in seconds.
+    latency: float
     #: Share of store calls that fail or dawdle.
     share: float
     #: Whether the store now and then raises what no store should.
@@ -45,6 +49,8 @@ def draw(seed: int) -> Plan:
         clients=source.randint(2, 3),
         readers=source.randint(2, 4),
         seconds=source.uniform(8, 20),
+        pace=source.choice((0.25, 0.7)),
+        latency=source.choice((0.008, 0.008, 0.2)),
         share=source.choice((0.0, 0.01, 0.04, 0.1)),
         bugs=source.random() < 0.15,
         limits=Limits(
