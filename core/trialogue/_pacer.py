@@ -1,9 +1,9 @@
 """One timer for all streams: who waits for the same tick is woken together.
 
 Wake-ups, not bytes, are what a token costs. Fifty streams that each sleep for a window make fifty timers; here the ticker's
-is the only one, and while nobody waits there is none. Ticks come several times in a window, so that streams keep the places
-in it at which they began: were all woken at once, the last of a hundred would wait for the work of the others, and so would
-the commit of what the first one read.
+is the only one, and while nobody waits there is none. The more streams there are, the more ticks come in a window: were all
+woken at once, the last of two hundred would wait for the work of the others, and the commit of what the first one read with
+it; were each woken alone, each would have a timer and a commit of its own again.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from typing import NamedTuple
 import trio
 from trio.lowlevel import ParkingLot
 
-#: Ticks in a window. At a hundred streams a dozen are woken by each, whose work takes a millisecond or two; more ticks
-#: would make commits smaller and more frequent for no latency that anyone can see.
+#: Most ticks in a window; a power of two.
 PHASES = 8
+#: Streams that one tick wakes before there are more ticks: their work together takes one or two milliseconds.
+TOGETHER = 25
 
 
 class PacerStatistics(NamedTuple):
@@ -34,8 +35,11 @@ class Pacer:
     def __init__(self, window: float = 0.05) -> None:
         self.window = window
         self._grid = window / PHASES
-        # Who waits for which tick, by its place on the grid. Time only grows, so the order of insertion is theirs.
+        # Who waits for which tick, by its place on the grid.
         self._waiting: dict[int, ParkingLot] = {}
+        self._count = 0
+        # How many waited when the last tick came: about as many as there are streams.
+        self._level = 0
         # Where the ticker rests while nobody waits.
         self._resting = ParkingLot()
         self._ticks = 0
@@ -44,15 +48,31 @@ class Pacer:
         return f"<Pacer {self.window:g} s {self.statistics()}>"
 
     async def wait(self) -> None:
-        """Return a window from now, or up to an eighth of one earlier; at once, after a checkpoint, without a window."""
+        """Return at a tick at most a window from now; without a window at once, after a checkpoint.
+
+        Who waits again soon after each tick is woken once in a window.
+        """
         if self.window <= 0:
             await trio.lowlevel.checkpoint()
             return
         place = int(trio.current_time() / self._grid) + PHASES
-        if place not in self._waiting:
-            self._waiting[place] = ParkingLot()
+        place -= place % self._step()
+        lot = self._waiting.get(place)
+        if lot is None:
+            lot = self._waiting[place] = ParkingLot()
             self._resting.unpark()
-        await self._waiting[place].park()
+        self._count += 1
+        try:
+            await lot.park()
+        finally:
+            self._count -= 1
+
+    def _step(self) -> int:
+        """Places of the grid between two ticks, a power of two: fewer, the more wait."""
+        step = PHASES
+        while step > 1 and self._level * step >= TOGETHER * PHASES:
+            step //= 2
+        return step
 
     async def run(self, task_status: trio.TaskStatus[None]) -> None:
         """Tick for ever."""
@@ -60,11 +80,12 @@ class Pacer:
         while True:
             while not self._waiting:
                 await self._resting.park()
-            place = next(iter(self._waiting))
+            place = min(self._waiting)
             await trio.sleep_until(place * self._grid)
             self._ticks += 1
+            self._level = self._count
             self._waiting.pop(place).unpark_all()
 
     def statistics(self) -> PacerStatistics:
         """Counts for the operator."""
-        return PacerStatistics(sum(map(len, self._waiting.values())), self._ticks)
+        return PacerStatistics(self._count, self._ticks)

@@ -8,9 +8,11 @@ asks the client for the body instead gets it from the client as ever.
 
 from __future__ import annotations
 
+import os
 import re
 import ssl
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, cast
 
 import httpcore2
@@ -48,9 +50,11 @@ class Tap(httpcore2.AsyncNetworkStream):
         if self._held:
             return self._take_held()
         if self._socket is not None:
-            return await self._socket.recv(
-                _READ_SIZE
-            )  # a fifth less CPU than by way of the stream, its scopes and maps
+            # Straight from the socket: by way of the stream, its scopes and maps, it costs a fifth more. What is there
+            # already is taken without a trip through the scheduler: who reads paces itself.
+            with suppress(BlockingIOError):
+                return os.read(self._socket.fileno(), _READ_SIZE)
+            return await self._socket.recv(_READ_SIZE)
         return await self._inner.read(_READ_SIZE)
 
     def give_back(self, data: bytes) -> None:
