@@ -117,8 +117,8 @@ class SimClient:
             snapshot = await engine.snapshot(conversation, 1000)
         except TrialogueError:
             return
-        except Exception:
+        except Exception as error:
             if not self._world.plan.bugs:
-                raise
+                self._world.auditor.find(f"no snapshot of {conversation}: {error!r}")
             return
         self._composers[conversation].look([msgspec.json.decode(message) for message in snapshot.messages])

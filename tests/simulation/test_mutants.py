@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from simulation.mutants import MUTANTS
 from simulation.world import simulate
 
+#: Where the rare ones were last found. A hint: it saves time while it holds, and costs nothing when it does not.
+HINTS = {"stale_reads": 104, "recovery_forgets_the_inbox": 45}
 #: Seeds within which each mutant has to be found. Most are found by the first.
 SEEDS = 300
 
@@ -13,7 +17,8 @@ SEEDS = 300
 @pytest.mark.parametrize("name", MUTANTS)
 def test_mutant_is_found(name: str) -> None:
     with MUTANTS[name]():
-        assert any(simulate(seed).found for seed in range(SEEDS)), f"nothing noticed {name}"
+        seeds = itertools.chain([HINTS.get(name, 0)], range(SEEDS))
+        assert any(simulate(seed).found for seed in seeds), f"nothing noticed {name}"
 
 
 def test_there_are_enough_of_them() -> None:
