@@ -55,7 +55,8 @@ class Pacer:
         if self.window <= 0:
             await trio.lowlevel.checkpoint()
             return
-        place = int(trio.current_time() / self._grid) + PHASES
+        # A hair more, so that who is woken by a tick does not count itself before it and is not woken by it again.
+        place = int(trio.current_time() / self._grid + 1e-6) + PHASES
         place -= place % self._step()
         lot = self._waiting.get(place)
         if lot is None:

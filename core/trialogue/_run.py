@@ -115,11 +115,15 @@ class Run:
             if self._too_long(batch):
                 return self._cut("max_characters")
             if activation.pending_bytes > limits.pending_bytes:
-                watch.deadline = last
+                watch.deadline = last  # The store's slowness is not the provider's.
                 await activation.wait_room(limits.pending_bytes)
+                watch.deadline = min(trio.current_time() + limits.stall, last)
             if reason is None:
                 await self._node.pacer.wait()
-            watch.deadline = min(trio.current_time() + limits.stall, last)
+            # Moving a deadline costs as much as a token: it is moved when a quarter of it is used up.
+            now = trio.current_time()
+            if watch.deadline - now < limits.stall * 0.75:
+                watch.deadline = min(now + limits.stall, last)
         if reason is None:
             raise ProviderError("the response ended without saying why", kind="broken")
         return reason
