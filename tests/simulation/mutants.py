@@ -218,6 +218,18 @@ def repeat_known_only_once_committed() -> AbstractContextManager[object]:
 
 
 @_mutant
+def no_receipt_for_nothing() -> AbstractContextManager[object]:
+    """A command that changed nothing is forgotten: its repeat may find something to do."""
+
+    def append(activation: Activation, events: Sequence[Event], done: Done | None = None) -> None:
+        if events:
+            original(activation, events, done)
+
+    original = Activation.append
+    return patch.object(Activation, "append", append)
+
+
+@_mutant
 def stop_without_a_terminal_event() -> AbstractContextManager[object]:
     """A stop ends the run in memory, and the log is not told."""
 
