@@ -161,6 +161,19 @@ class Activation:
         else:
             self._replies.append((self._flush + self._pending, reply, receipt))
 
+    def ahead(self, message: str) -> list[Message]:
+        """``message`` and what is above it, newest first, as far as the store does not have them yet."""
+        found: list[Message] = []
+        wanted: str | None = message
+        while wanted is not None and (row := self._uncommitted(wanted)) is not None:
+            found.append(row)
+            wanted = row.parent
+        return found
+
+    def _uncommitted(self, message: str) -> Message | None:
+        in_flight = self._in_flight.messages if self._in_flight is not None else ()
+        return self._rows.get(message) or next((row for row in in_flight if row.id == message), None)
+
     async def wait_settled(self) -> None:
         """Wait until everything appended before the call is committed. Raises what ``gone`` says."""
         target = self.state.next_seq

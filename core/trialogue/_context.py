@@ -27,14 +27,18 @@ def estimate_tokens(text: str) -> int:
     return len(text) // CODE_POINTS_PER_TOKEN + OVERHEAD
 
 
-async def build_request(store: Store, conversation: Conversation, run: LiveRun, model: str, budget: int) -> Request:
-    """The request whose response is the answer ``run`` is to write. Everything up to it must be committed.
+async def build_request(
+    store: Store, conversation: Conversation, run: LiveRun, model: str, budget: int, ahead: Sequence[Message] = ()
+) -> Request:
+    """The request whose response is the answer ``run`` is to write.
 
-    ``model`` is the name inside the provider, ``budget`` what history and system prompt may take, in tokens.
+    ``model`` is the name inside the provider, ``budget`` what history and system prompt may take, in tokens. ``ahead`` is
+    the end of the branch that is not in the store yet, newest first, the answer included; the rest is read.
 
     Raises ``NotFoundError`` when the answer was removed meanwhile, ``StorageError``.
     """
-    branch = await _branch(store, conversation.id, run.message, budget - estimate_tokens(conversation.system or ""))
+    budget -= estimate_tokens(conversation.system or "")
+    branch = await _branch(store, conversation.id, run.message, budget, ahead)
     if not branch:
         raise NotFoundError(f"the answer {run.message!r} is not there any more")
     *history, answer = branch
@@ -47,18 +51,22 @@ async def build_request(store: Store, conversation: Conversation, run: LiveRun, 
     )
 
 
-async def _branch(store: Store, conversation: str, leaf: str, budget: int) -> Sequence[Message]:
+async def _branch(
+    store: Store, conversation: str, leaf: str, budget: int, ahead: Sequence[Message]
+) -> Sequence[Message]:
     kept: list[Message] = []  # newest first
-    wanted: str | None = leaf
-    while wanted is not None:
-        page = await store.path(conversation, wanted, PAGE)
-        for message in reversed(page):
+    page, wanted = ahead, ahead[-1].parent if ahead else leaf
+    while page or wanted is not None:
+        for message in page:
             budget -= estimate_tokens(text_of(message.parts))
             # The answer and what it answers are always shown, however long: the provider then says it is too long.
             if budget < 0 and len(kept) >= 2:
                 return kept[::-1]
             kept.append(message)
-        wanted = page[0].parent if page else None
+        if wanted is None:
+            break
+        page = (await store.path(conversation, wanted, PAGE))[::-1]
+        wanted = page[-1].parent if page else None
     return kept[::-1]
 
 

@@ -83,14 +83,18 @@ class Run:
 
     async def _generate(self) -> Outcome:
         node, limits = self._node, self._node.limits
-        await self._activation.wait_settled()
+        # The provider is asked while the question is being committed: nothing it says is shown before that, and a crash
+        # in these milliseconds costs one request nobody was told of. A store in trouble is waited for.
+        if node.flusher.failing is not None:
+            await self._activation.wait_settled()
         live = self.live
         if live is None:
             return "stop"
         provider, name = node.catalog.provider(self._model)
         budget = int(node.catalog.describe(self._model).context_tokens * limits.context_share)
         header = self._activation.state.header
-        request = await build_request(node.store, header, live, name, budget)
+        ahead = self._activation.ahead(self._message)
+        request = await build_request(node.store, header, live, name, budget, ahead)
         last = trio.current_time() + limits.run_seconds
         with trio.CancelScope(deadline=min(trio.current_time() + limits.stall, last)) as watch:
             async with provider.open_response(request) as stream:

@@ -331,6 +331,36 @@ async def test_lost_acknowledgement_of_a_flush_is_harmless(autojump_clock: trio.
         assert len([row for row in reader.messages.values() if row["role"] == "user"]) == 3
 
 
+async def test_provider_is_asked_while_the_question_is_committed_and_shows_nothing_before(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    store = MemoryStore()
+    async with talking(["at once"], store=store) as (talk, provider):
+        store.faults.next("append", Fault(delay=3))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(talk.post, "hi")
+            await trio.sleep(2)
+            assert len(provider.requests) == 1
+            assert [text_of(message.parts) for message in provider.requests[0].messages] == ["hi"]
+            assert len(await talk.events()) == 1
+        await talk.settled()
+
+
+async def test_provider_is_not_asked_while_the_store_refuses(autojump_clock: trio.testing.MockClock) -> None:
+    store = MemoryStore()
+    async with talking(["one"], ["two"], store=store) as (talk, provider):
+        await talk.post("hi")
+        await talk.settled()
+        store.faults.full = True
+        with pytest.raises(StorageError):
+            await talk.post("again")
+        await trio.sleep(5)
+        assert len(provider.requests) <= 2
+        store.faults.full = False
+        await trio.sleep(5)
+        assert fold(await talk.settled()).live is None
+
+
 async def test_full_disk_is_told_and_nothing_is_lost(autojump_clock: trio.testing.MockClock) -> None:
     store = MemoryStore()
     async with talking(["a", Pause(1), "b", Pause(1), "c"], ["later"], store=store) as (talk, _):
