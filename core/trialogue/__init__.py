@@ -3,7 +3,7 @@
 Layers, each importing only from those above it:
 
     _errors, _ids, _values                    what there is
-    _events, _commands, _state, _decide       the pure core: a log, its fold, and what a command does to it
+    _events, _commands, _state, _decide, ...  the pure core: a log, its fold, and what a command does to it
     _provider, _store, _auth, hookspecs       ports: what plugins implement
     _supervisor, _tail, _flusher, _cell, ...  the runtime: one actor per conversation
     testing                                   fakes and conformance kits

@@ -20,8 +20,9 @@ import trio
 from trialogue._activate import activate
 from trialogue._activation import Activation
 from trialogue._budget import Budget, RestartBudget
+from trialogue._changing import leaves
 from trialogue._commands import Command, Known, Receipt, Recover, RemoveMessage, Stop, needs
-from trialogue._decide import decide, leaves
+from trialogue._decide import decide
 from trialogue._errors import (
     BrokenError,
     ClosedError,

@@ -14,6 +14,7 @@
     │   └── StorageError    ... the store; nothing unacknowledged was shown
     ├── FencedError         someone newer owns the conversation
     ├── FaultedError        this conversation failed too often and is parked
+    ├── SupervisionError    a service failed more often than its budget allows (``_supervisor``)
     └── ConfigurationError  the operator mends it; raised before anything serves
 
 How an error looks on a wire is the server's business (``trialogue_server``); ``code`` is stable and safe to show.

@@ -7,7 +7,7 @@ An event is encoded once, when it is appended; those bytes are stored, and the s
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -218,6 +218,7 @@ Event: TypeAlias = (
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
+_TYPES: dict[type[Event], str] = {kind: str(kind.__struct_config__.tag) for kind in get_args(Event)}
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -231,9 +232,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 def event_type(event: Event) -> str:
     """The event's tag, for instance ``part.delta``."""
-    tag = type(event).__struct_config__.tag
-    assert isinstance(tag, str)
-    return tag
+    return _TYPES[type(event)]
 
 
 def encode_event(event: Event) -> bytes:

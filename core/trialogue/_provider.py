@@ -64,7 +64,8 @@ class ResponseStream(ABC):
     async def receive(self) -> Sequence[Piece]:
         """Everything that has arrived, in order; waits until there is something.
 
-        An empty batch means the response is over, and every later call returns one too. A batch takes all that is
+        An empty batch means the response is over, and every later call returns one too; who reads up to it lets the
+        connection be used again, who leaves before it closes it. A batch takes all that is
         there: the caller paces itself, and pieces it does not fetch wait in the socket. Cancellation closes the socket
         to the upstream within 250 ms.
 
@@ -91,8 +92,12 @@ class Provider(ABC):
     def open_response(self, request: Request) -> AbstractAsyncContextManager[ResponseStream]:
         """Make the request; leaving the block ends it and frees everything it held, however it is left.
 
-        Entering raises ``ProviderError``: refused, throttled, unavailable.
+        Entering raises ``ProviderError``: refused, throttled, unavailable. A request that turns out to be too long once
+        it is read may also be refused by ``receive``.
         """
+
+    async def warm(self) -> None:  # noqa: B027 - most providers have nothing to prepare
+        """Prepare what the first request would otherwise wait for. Called once, beside the traffic; may do nothing."""
 
     async def aclose(self) -> None:  # noqa: B027 - most providers have nothing to close
         """Close clients and child processes. Called once, when nothing uses the provider any more."""

@@ -15,12 +15,12 @@ import trio
 
 from trialogue._activation import Activation
 from trialogue._context import build_request
-from trialogue._decide import advance
 from trialogue._errors import ProviderError, TrialogueError
 from trialogue._events import Event, RunIncomplete
 from trialogue._node import Node
 from trialogue._provider import FinishPiece, Piece, ReasoningPiece, ResponseStream, TextPiece
 from trialogue._running import close, fail, finish, write
+from trialogue._saying import advance
 from trialogue._state import LiveRun
 from trialogue._values import Failure, FinishReason
 

@@ -147,7 +147,7 @@ class Store(ABC):
 
     @abstractmethod
     async def unfinished(self, node: str) -> Sequence[str]:
-        """Conversations with a live run or a waiting message that ``node`` does not own."""
+        """Conversations with a live run or a waiting message that ``node`` does not own; all of them for ``""``."""
 
     @abstractmethod
     async def prune(self, before: datetime, limit: int) -> int:
@@ -209,7 +209,7 @@ class Store(ABC):
 
     @abstractmethod
     async def search(self, owner: str, text: str, limit: int) -> Sequence[Hit]:
-        """Messages of ``owner`` that match all words of ``text``, best first. No text is an error."""
+        """Messages of ``owner`` that match all words of ``text``, best first; any text is accepted."""
 
     # --- accounts ------------------------------------------------------------------------------------------------
 
@@ -234,7 +234,7 @@ class Store(ABC):
 
     @abstractmethod
     async def set_secret(self, user: str, secret_hash: str) -> None:
-        """Replace the hash of an account's secret."""
+        """Replace the hash of an account's secret; nothing happens when there is no such account."""
 
     @abstractmethod
     async def add_session(self, session: Session) -> None:

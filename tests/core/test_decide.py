@@ -34,7 +34,9 @@ from trialogue import (
     event_type,
     evolve,
 )
-from trialogue._decide import MAX_WAITING, create, leaves
+from trialogue._changing import leaves
+from trialogue._decide import create
+from trialogue._saying import MAX_WAITING
 
 HELLO = (TextPart("hello"),)
 USER = Message("u1", "c", "user", HELLO, NOW)

@@ -45,8 +45,9 @@ from trialogue import (
     fold_answer,
     needs,
 )
-from trialogue._decide import advance, create
+from trialogue._decide import create
 from trialogue._running import finish, write
+from trialogue._saying import advance
 from trialogue._state import decode_state, encode_state
 
 POLICIES = st.sampled_from(["queue", "steer", "interrupt", "latest", "reject"])

@@ -1,0 +1,100 @@
+"""Saying something: a message is answered at once, or waits in the inbox until its turn comes. Pure, part of ``decide``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from trialogue._commands import EditMessage, Known, PostMessage, Receipt
+from trialogue._draft import Draft, cancel, must_be_alive, must_be_free, must_find, start_answer
+from trialogue._errors import ConflictError, LimitError
+from trialogue._events import ConversationUpdated, Event, InboxAdded, InboxRemoved, MessageAdded, Queued
+from trialogue._state import State
+from trialogue._values import Message, text_of
+
+#: Messages that may wait in one conversation's inbox: far more than a person types ahead, few enough for a snapshot.
+MAX_WAITING = 100
+#: Length of the title taken from a first message, in code points: a line of a sidebar.
+TITLE_LENGTH = 60
+
+
+def post(draft: Draft, command: PostMessage, known: Known) -> Receipt:
+    state = draft.state
+    must_be_alive(state)
+    must_be_free(state, known, command.message)
+    if isinstance(command.parent, str):
+        must_find(state, known, command.parent, "/parent")
+    queued = _queued(state, command)
+    if state.run is None:
+        say(draft, queued, command.at)
+        return said(draft, command)
+    match command.policy:
+        case "reject":
+            raise ConflictError("an answer is being written: stop it, or post with another policy", pointer="/policy")
+        case "interrupt":
+            cancel(draft, "interrupt", command.at)
+            say(draft, queued, command.at)
+            return said(draft, command)
+        case "latest":
+            draft.add(*(InboxRemoved(waiting.message.id, "superseded") for waiting in state.inbox))
+        case "queue" | "steer":
+            if len(state.inbox) >= MAX_WAITING:
+                raise LimitError(f"{MAX_WAITING} messages are waiting already: wait for an answer, or take some back")
+    # A steering message goes first: it is read at the next boundary between generations.
+    draft.add(InboxAdded(queued, front=command.policy == "steer"))
+    return draft.receipt(message=command.message, run=command.run, answer=command.answer, queued=True)
+
+
+def said(draft: Draft, command: PostMessage | EditMessage) -> Receipt:
+    if not command.respond:
+        return draft.receipt(message=command.message)
+    return draft.receipt(message=command.message, run=command.run, answer=command.answer)
+
+
+def _queued(state: State, command: PostMessage) -> Queued:
+    message = Message(
+        id=command.message,
+        conversation=state.header.id,
+        role="user",
+        parts=command.parts,
+        created_at=command.at,
+        parent=None if command.parent is UNSET else command.parent,
+        metadata=command.metadata,
+    )
+    return Queued(
+        message,
+        command.run,
+        command.answer,
+        command.model,
+        command.settings,
+        command.policy,
+        command.respond,
+        placed=command.parent is not UNSET,
+    )
+
+
+def advance(state: State, at: datetime) -> Sequence[Event]:
+    """What follows by itself: while no run is live, waiting messages are taken, up to the first that is to be answered."""
+    draft = Draft(state)
+    while draft.state.run is None and draft.state.inbox:
+        queued = draft.state.inbox[0]
+        draft.add(InboxRemoved(queued.message.id, "taken"))
+        say(draft, queued, at)
+    return draft.events
+
+
+def say(draft: Draft, queued: Queued, at: datetime) -> None:
+    message = queued.message if queued.placed else replace(queued.message, parent=draft.state.header.head)
+    draft.add(MessageAdded(message))
+    if draft.state.header.title is None and (title := _title(message)):
+        draft.add(ConversationUpdated(at, title=title))
+    if queued.respond:
+        start_answer(draft, message.id, queued.run, queued.answer, queued.model, queued.settings, "post", at)
+
+
+def _title(message: Message) -> str:
+    line = " ".join(text_of(message.parts).split())
+    return line if len(line) <= TITLE_LENGTH else line[: TITLE_LENGTH - 1].rstrip() + "…"
