@@ -96,8 +96,5 @@ class Provider(ABC):
         it is read may also be refused by ``receive``.
         """
 
-    async def warm(self) -> None:  # noqa: B027 - most providers have nothing to prepare
-        """Prepare what the first request would otherwise wait for. Called once, beside the traffic; may do nothing."""
-
     async def aclose(self) -> None:  # noqa: B027 - most providers have nothing to close
         """Close clients and child processes. Called once, when nothing uses the provider any more."""
