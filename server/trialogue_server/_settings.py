@@ -19,6 +19,8 @@ from trialogue_server.config import SETTINGS, Config, Setting
 
 DEFAULT_FILE = "trialogue.toml"
 FILE_VARIABLE = "TRIALOGUE_CONFIG"
+#: Variables that are nobody's setting: where the file is, and the tests' switch (``trialogue.model_calls``).
+NO_SETTINGS = frozenset({FILE_VARIABLE, "TRIALOGUE_FORBID_MODEL_CALLS"})
 
 
 class Loaded(NamedTuple):
@@ -85,7 +87,7 @@ def _from_environment(environment: Mapping[str, str], plugins: Collection[str]) 
         if variable in variables:
             if value:
                 given[variables[variable]] = _Given(variable, value, True)
-        elif variable.startswith("TRIALOGUE_") and variable != FILE_VARIABLE and not variable.startswith(others):
+        elif variable.startswith("TRIALOGUE_") and variable not in NO_SETTINGS and not variable.startswith(others):
             raise _wrong(f"{variable} is no setting{_meant(variable, variables)}")
     return given
 
