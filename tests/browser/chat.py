@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 import httpx2
-from served import Server
 from playwright.sync_api import BrowserContext, Page, expect
+from served import Server
 
 #: Makes browser contexts at a server: ``visit(server)``, or ``visit(server, "name")`` signed in as somebody new.
 Visit: TypeAlias = Callable[..., BrowserContext]

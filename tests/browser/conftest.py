@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 from browser.chat import Chat, Visit, sign_up
-from served import Server
 from browser.watched import Watched
 from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
+from served import Server
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 ARGUMENTS = (

@@ -6,8 +6,8 @@ import re
 
 import httpx2
 from browser.chat import Chat, Visit
-from served import Server
 from playwright.sync_api import expect
+from served import Server
 
 
 def test_older_messages_come_in_above_what_is_read(server: Server, visit: Visit) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from browser.chat import Chat, Visit, counted
-from served import Server
 from browser.watched import Watched
 from playwright.sync_api import expect
+from served import Server
 
 
 def test_an_answer_goes_on_when_the_server_is_back(mortal_server: Server, visit: Visit, watched: Watched) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import httpx2
 import pytest
 from browser.chat import PASSWORD, Visit
-from served import Server
 from playwright.sync_api import Page
+from served import Server
 
 Event = dict[str, Any]  # Any: an event's JSON.
 

@@ -6,9 +6,9 @@ import re
 
 import pytest
 from browser.chat import PASSWORD, Chat, Visit, counted
-from served import Server
 from browser.watched import Watched
 from playwright.sync_api import Page, expect
+from served import Server
 
 
 def test_from_the_first_visit_to_an_answer_and_out_again(server: Server, visit: Visit) -> None:

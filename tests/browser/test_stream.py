@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 from browser.chat import Visit
-from served import Server
 from browser.watched import Watched
 from playwright.sync_api import Page, Route
+from served import Server
 
 FOLLOW = """async () => {
   const { Stream } = await import("/page/stream.js");
