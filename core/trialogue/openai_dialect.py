@@ -26,14 +26,15 @@ LONGEST_LINE: Final = 1 << 20
 LONGEST_MESSAGE: Final = 300
 
 
-class _Delta(msgspec.Struct):
+# One of each of the next three is made for every token. They cannot refer to themselves, so the collector need not look.
+class _Delta(msgspec.Struct, gc=False):
     content: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
     refusal: str | None = None
 
 
-class _Choice(msgspec.Struct):
+class _Choice(msgspec.Struct, gc=False):
     delta: _Delta | None = None
     finish_reason: str | None = None
 
@@ -60,7 +61,7 @@ class _Error(msgspec.Struct):
     code: str | int | None = None
 
 
-class _Chunk(msgspec.Struct):
+class _Chunk(msgspec.Struct, gc=False):
     choices: list[_Choice] | None = None
     usage: _Usage | None = None
     error: _Error | str | None = None
@@ -134,9 +135,10 @@ class ChatDecoder:
         for line in data[:cut].split(b"\n"):
             if line.startswith(b"data:"):
                 self._take(line[5:].strip(), pieces)
-            elif not _ignorable(line):
+                if self.over or self.failure:
+                    break
+            elif line and not _ignorable(line):
                 self._fail("malformed", f"the upstream sent no event stream but {_excerpt(line)}")
-            if self.over or self.failure:
                 break
         if len(self._rest) > LONGEST_LINE:
             self._fail("malformed", f"the upstream sent a line of more than {LONGEST_LINE} bytes")
@@ -172,19 +174,17 @@ class ChatDecoder:
     def _take_choice(self, choice: _Choice, pieces: list[Piece]) -> None:
         delta = choice.delta
         if delta is not None:
-            if text := delta.content or delta.refusal:
-                self._add(TextPiece(text), pieces)
-            if thought := delta.reasoning_content or delta.reasoning:
-                self._add(ReasoningPiece(thought), pieces)
+            text, thought = delta.content or delta.refusal, delta.reasoning_content or delta.reasoning
+            if (text or thought) and self._finished:
+                self._fail("malformed", "the upstream went on after it had finished")
+                return
+            if text:
+                pieces.append(TextPiece(text))
+            if thought:
+                pieces.append(ReasoningPiece(thought))
         if choice.finish_reason and not self._finished:
             self._finished = True
             pieces.append(FinishPiece(_REASONS.get(choice.finish_reason, "stop")))
-
-    def _add(self, piece: Piece, pieces: list[Piece]) -> None:
-        if self._finished:
-            self._fail("malformed", "the upstream went on after it had finished")
-        else:
-            pieces.append(piece)
 
     def _fail(self, kind: str, detail: str) -> None:
         self.failure = ProviderError(detail, kind=kind)
@@ -233,8 +233,8 @@ def _usage(usage: _Usage) -> Usage:
 
 
 def _ignorable(line: bytes) -> bool:
-    """An empty line, a comment, or a field that means nothing here."""
-    return not line or line == b"\r" or line.startswith((b":", b"event:", b"id:", b"retry:"))
+    """A comment, or a field that means nothing here; a line break's other half stands for an empty line."""
+    return line == b"\r" or line.startswith((b":", b"event:", b"id:", b"retry:"))
 
 
 def _excerpt(data: bytes) -> str:
