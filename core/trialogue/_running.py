@@ -34,8 +34,13 @@ def write(run: LiveRun, pieces: Sequence[Piece], buffer_tokens: int) -> list[Eve
 
     A ``FinishPiece`` makes no event; the caller notes it and ends the run.
     """
-    events: list[Event] = []
     part, kind, offset = run.parts - 1, run.open_kind, run.length
+    # Nearly every batch is this: a few more tokens of the text that is being written.
+    if kind == "text" and 0 < len(pieces) <= buffer_tokens:
+        more = [piece.text for piece in pieces if isinstance(piece, TextPiece)]
+        if len(more) == len(pieces):
+            return [PartDelta(run.run, run.message, part, offset, "".join(more), len(more))]
+    events: list[Event] = []
     texts: list[str] = []
 
     def flush() -> None:
