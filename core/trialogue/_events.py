@@ -122,11 +122,13 @@ class PartStarted(msgspec.Struct, frozen=True, tag="part.started"):
     kind: PartKind
 
 
-class PartDelta(msgspec.Struct, frozen=True, tag="part.delta"):
+class PartDelta(msgspec.Struct, frozen=True, tag="part.delta", gc=False):
     """``text`` to be written at ``offset`` (in Unicode code points) of the part; applying it twice changes nothing.
 
     ``tokens`` counts the pieces of the provider that it joins.
     """
+
+    # Made for every few tokens, of strings and numbers alone: the collector has nothing to find in it.
 
     run: str
     message: str
@@ -221,8 +223,10 @@ _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 _TYPES: dict[type[Event], str] = {kind: str(kind.__struct_config__.tag) for kind in get_args(Event)}
 
 
-class Entry(msgspec.Struct, frozen=True):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """An event in the log: its number, the epoch of the owner that wrote it, its type, and its JSON bytes."""
+
+    # The same: as many as there are events, and nothing in them for the collector.
 
     seq: int
     epoch: int

@@ -82,7 +82,10 @@ def evolve(state: State, event: Event) -> State:
     seq = state.next_seq
     match event:
         case PartDelta():
-            return _running(state, length=event.offset + len(event.text), tokens=_run(state).tokens + event.tokens)
+            # Spelled out, because it happens for every few tokens and the rest once in an answer.
+            run = _run(state)
+            run = replace(run, length=event.offset + len(event.text), tokens=run.tokens + event.tokens)
+            return replace(state, next_seq=seq + 1, run=run)
         case PartStarted():
             return _running(state, parts=event.part + 1, open_kind=event.kind, length=0)
         case PartEnded():
