@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
-import trio
+from trio.lowlevel import ParkingLot
 
 from trialogue._answer import Answer
 from trialogue._commands import Known, Receipt
@@ -77,7 +77,8 @@ class Activation:
         self._replies: deque[tuple[int, Reply[Receipt], Receipt]] = deque()
         # Receipts not yet in the store, for commands repeated meanwhile.
         self.receipts: dict[str, Done] = {}
-        self._committed = trio.Event()
+        # Who waits for a commit. Not an event, since every commit would have to make a new one for nobody.
+        self._committed = ParkingLot()
 
     def __repr__(self) -> str:
         return f"<Activation {self.state.header.id} epoch={self.epoch} next={self.state.next_seq} gone={self.gone}>"
@@ -115,9 +116,10 @@ class Activation:
             self._since = time.perf_counter()
         for event in events:
             data = encode_event(event)
-            self._entries.append(Entry(self.state.next_seq, self.epoch, event_type(event), data))
+            state = self.state
+            self._entries.append(Entry(state.next_seq, self.epoch, event_type(event), data))
             self.pending_bytes += len(data)
-            self.state = evolve(self.state, event)
+            self.state = evolve(state, event)
             self._project(event)
         if self.state.run is None:
             self.answer = None
@@ -178,14 +180,14 @@ class Activation:
         """Wait until everything appended before the call is committed. Raises what ``gone`` says."""
         target = self.state.next_seq
         while self.gone is None and self.tail.next_seq < target:
-            await self._committed.wait()
+            await self._committed.park()
         if self.gone:
             raise self.gone
 
     async def wait_room(self, limit: int) -> None:
         """Wait until no more than ``limit`` bytes wait for the store."""
         while self.pending_bytes > limit and not self.gone:
-            await self._committed.wait()
+            await self._committed.park()
 
     # --- for the flusher -----------------------------------------------------------------------------------------
 
@@ -194,12 +196,26 @@ class Activation:
         if not self._pending or self._in_flight is not None or self.gone:
             return None
         self._flush += 1
-        self._in_flight = Flush(
+        self._in_flight_bytes = self.pending_bytes
+        self._in_flight_since = self._since
+        entries = tuple(self._entries)
+        if self._changed or self._done:
+            flush = self._flush_with_rows(entries)
+            self._clear()
+        else:
+            # Only deltas, as nearly always: there are no rows to hand over, and none to clear.
+            flush = Flush(self.state.header.id, self.node, self.epoch, self._flush, entries)
+            self._entries.clear()
+        self._in_flight = flush
+        return flush
+
+    def _flush_with_rows(self, entries: tuple[Entry, ...]) -> Flush:
+        return Flush(
             conversation=self.id,
             node=self.node,
             epoch=self.epoch,
             number=self._flush,
-            entries=tuple(self._entries),
+            entries=entries,
             header=self.state.header if self._changed else None,
             snapshot=encode_state(self.state) if self._changed else None,
             unfinished=self.state.unfinished if self._changed else None,
@@ -207,10 +223,6 @@ class Activation:
             removed=tuple(self._removed),
             done=tuple(self._done),
         )
-        self._in_flight_bytes = self.pending_bytes
-        self._in_flight_since = self._since
-        self._clear()
-        return self._in_flight
 
     def committed(self) -> float:
         """The flush in flight is durable: show it, answer for it. Returns how long its first entry waited."""
@@ -242,5 +254,5 @@ class Activation:
             self.on_gone()
 
     def _wake(self) -> None:
-        self._committed.set()
-        self._committed = trio.Event()
+        if self._committed:
+            self._committed.unpark_all()
