@@ -42,10 +42,13 @@ def is_plain(flush: Flush) -> bool:
 
 def is_contiguous(flush: Flush) -> bool:
     """Whether the entries are numbered without a hole, all of the flush's epoch."""
-    if not flush.entries:
-        return True
-    first, epoch = flush.entries[0].seq, flush.epoch
-    return all(entry.seq == first + place and entry.epoch == epoch for place, entry in enumerate(flush.entries))
+    entries, epoch = flush.entries, flush.epoch
+    seq = entries[0].seq if entries else 0
+    for entry in entries:
+        if entry.seq != seq or entry.epoch != epoch:
+            return False
+        seq += 1
+    return True
 
 
 class Append:
@@ -109,23 +112,13 @@ def door_rows(flushes: Sequence[Flush]) -> str:
     """The flushes as rows of the door: JSON, which crosses into SQLite in one piece."""
     rows: list[tuple[str, str, int, int, int, int, int, str, str]] = []
     for flush in flushes:
-        number, last = flush.number, flush.entries[-1].seq
+        conversation, node, epoch, number = flush.conversation, flush.node, flush.epoch, flush.number
+        last = flush.entries[-1].seq
         low, high = 0, number - 1
         for entry in flush.entries:
-            mark = number if entry.seq == last else -number
-            rows.append(
-                (
-                    flush.conversation,
-                    flush.node,
-                    flush.epoch,
-                    low,
-                    high,
-                    mark,
-                    entry.seq,
-                    entry.type,
-                    entry.data.decode(),
-                )
-            )
+            seq = entry.seq
+            mark = number if seq == last else -number
+            rows.append((conversation, node, epoch, low, high, mark, seq, entry.type, entry.data.decode()))
             low = high = -number
     return _encode(rows).decode()
 
