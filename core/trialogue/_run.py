@@ -18,7 +18,7 @@ from trialogue._context import build_request
 from trialogue._errors import ProviderError, TrialogueError
 from trialogue._events import Event, RunIncomplete
 from trialogue._node import Node
-from trialogue._provider import FinishPiece, Piece, ReasoningPiece, ResponseStream, TextPiece
+from trialogue._provider import FinishPiece, Piece, ReasoningPiece, ResponseStream, TextPiece, UsagePiece
 from trialogue._running import close, fail, finish, write
 from trialogue._saying import advance
 from trialogue._state import LiveRun
@@ -115,8 +115,8 @@ class Run:
             if live is None:
                 return "stop"
             activation.append(write(live, batch, limits.buffer_tokens))
-            reason = _reason(batch) or reason
-            if self._too_long(batch):
+            reason = self._look_through(batch) or reason
+            if self._characters > limits.run_characters:
                 return self._cut("max_characters")
             if activation.pending_bytes > limits.pending_bytes:
                 watch.deadline = last  # The store's slowness is not the provider's.
@@ -132,9 +132,18 @@ class Run:
             raise ProviderError("the response ended without saying why", kind="broken")
         return reason
 
-    def _too_long(self, batch: Sequence[Piece]) -> bool:
-        self._characters += sum(len(p.text) for p in batch if isinstance(p, TextPiece | ReasoningPiece))
-        return self._characters > self._node.limits.run_characters
+    def _look_through(self, batch: Sequence[Piece]) -> FinishReason | None:
+        """Why the model ended, if it did; counts the characters on the way."""
+        reason: FinishReason | None = None
+        for piece in batch:
+            match piece:
+                case TextPiece() | ReasoningPiece():
+                    self._characters += len(piece.text)
+                case FinishPiece():
+                    reason = reason or piece.reason
+                case UsagePiece():
+                    pass
+        return reason
 
     def _cut(self, reason: str) -> RunIncomplete:
         return RunIncomplete(self.id, self._message, reason, self._node.now())
@@ -155,13 +164,6 @@ def _closing(live: LiveRun, outcome: Outcome, node: Node) -> list[Event]:
             return close(live, outcome)
         case _:
             return finish(live, outcome, node.now())
-
-
-def _reason(batch: Sequence[Piece]) -> FinishReason | None:
-    for piece in batch:
-        if isinstance(piece, FinishPiece):
-            return piece.reason
-    return None
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
