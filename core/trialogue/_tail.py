@@ -96,12 +96,14 @@ class Tail:
         """
         if seq < self.base:
             return None
-        start = seq - self.base
+        start, frames = seq - self.base, self._frames
+        if start == len(frames) - 1:
+            return frames[start], seq + 1  # The newest alone: what a reader that keeps up comes for, each time.
         count, size = start, 0
-        while count < len(self._frames) and (count == start or size + len(self._frames[count]) <= limit):
-            size += len(self._frames[count])
+        while count < len(frames) and (count == start or size + len(frames[count]) <= limit):
+            size += len(frames[count])
             count += 1
-        return b"".join(self._frames[start:count]), self.base + count
+        return b"".join(frames[start:count]), self.base + count
 
     async def read_log(self, seq: int, limit: int = 500) -> tuple[bytes, int]:
         """Like ``read``, from the store, at most ``limit`` frames. Raises ``StorageError``."""

@@ -104,7 +104,9 @@ class Rounds:
     def _serve(self, stream: Stream, chunks: dict[tuple[int, int], Chunk | None], now: float) -> None:
         key = (id(stream.source), stream.seq)
         try:
-            chunk = chunks[key] if key in chunks else chunks.setdefault(key, _read(stream))
+            if key not in chunks:
+                chunks[key] = _read(stream)
+            chunk = chunks[key]
             if chunk is None:
                 self._carry(stream, None, 0)
             elif chunk.data:
