@@ -112,13 +112,23 @@ def door_rows(flushes: Sequence[Flush]) -> str:
     """The flushes as rows of the door: JSON, which crosses into SQLite in one piece."""
     rows: list[tuple[str, str, int, int, int, int, int, str, str]] = []
     for flush in flushes:
-        conversation, node, epoch, number = flush.conversation, flush.node, flush.epoch, flush.number
-        last = flush.entries[-1].seq
+        number, last = flush.number, flush.entries[-1].seq
         low, high = 0, number - 1
         for entry in flush.entries:
-            seq = entry.seq
-            mark = number if seq == last else -number
-            rows.append((conversation, node, epoch, low, high, mark, seq, entry.type, entry.data.decode()))
+            mark = number if entry.seq == last else -number
+            rows.append(
+                (
+                    flush.conversation,
+                    flush.node,
+                    flush.epoch,
+                    low,
+                    high,
+                    mark,
+                    entry.seq,
+                    entry.type,
+                    entry.data.decode(),
+                )
+            )
             low = high = -number
     return _encode(rows).decode()
 

@@ -104,9 +104,7 @@ class Rounds:
     def _serve(self, stream: Stream, chunks: dict[tuple[int, int], Chunk | None], now: float) -> None:
         key = (id(stream.source), stream.seq)
         try:
-            if key not in chunks:
-                chunks[key] = _read(stream)
-            chunk = chunks[key]
+            chunk = chunks[key] if key in chunks else chunks.setdefault(key, _read(stream))
             if chunk is None:
                 self._carry(stream, None, 0)
             elif chunk.data:
