@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from statistics import median
 from tempfile import TemporaryFile
 
 from bench.load import open_load, open_stub, report, run_load
@@ -25,14 +26,17 @@ PROBE = prompt(3, 50)
 
 def run(quick: bool = False) -> list[Row]:
     """Probe an idle and a busy server, one turn after the other."""
-    turns = 40 if quick else 200
+    # Turns in one conversation: its history grows with them, and what reading it costs is ``long``'s business.
+    turns, talks = (10, 4) if quick else (20, 10)
     with open_stub() as stub:
-        raw = run_load([_raw(stub.port, turns)], 3)["added_ttft_ms"]
+        raw = run_load([_raw(stub.port, turns * talks)], 3)["added_ttft_ms"]
         with open_trialogue(stub) as server:
             account = server.client().register()
-            probes = server.client().create_conversations(account, 12)
-            idle = run_load([server.stream(account, probes[0], *[PROBE] * turns)], 3)["added_ttft_ms"]
-            probing = [server.stream(account, one, *[PROBE] * (turns // 10)) for one in probes[2:]]
+            probes = server.client().create_conversations(account, talks + 10)
+            idle = [
+                run_load([server.stream(account, one, *[PROBE] * turns)], 3)["added_ttft_ms"] for one in probes[10:]
+            ]
+            probing = [server.stream(account, one, *[PROBE] * turns) for one in probes[:10]]
             conversations = server.client().create_conversations(account, 100)
             seconds = 8 if quick else 20
             words = prompt(50 * seconds, 50)
@@ -40,8 +44,8 @@ def run(quick: bool = False) -> list[Row]:
     return [
         Row(NAME, "without a server, p50", raw["p50"], "ms"),
         Row(NAME, "one sync of this disk, p50", sync_seconds() * 1000, "ms"),
-        Row(NAME, "idle, added p50", idle["p50"] - raw["p50"], "ms", "<= 2"),
-        Row(NAME, "idle, added p99", idle["p99"] - raw["p50"], "ms"),
+        Row(NAME, "idle, added p50", median(one["p50"] for one in idle) - raw["p50"], "ms", "<= 2"),
+        Row(NAME, "idle, added p99, worst conversation", max(one["p99"] for one in idle) - raw["p50"], "ms"),
         Row(NAME, "100 streams, added p50", busy["p50"] - raw["p50"], "ms"),
         Row(NAME, "100 streams, added p99", busy["p99"] - raw["p50"], "ms", "<= 100"),
     ]
