@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from served import Server
 
+from trialogue_server.api import BLUEPRINTS
+
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -53,6 +55,13 @@ def test_targets_of_the_readme_exist() -> None:
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     for target in re.findall(r"^    make (\w+)", (ROOT / "README.md").read_text(), re.MULTILINE):
         assert target in targets
+
+
+def test_every_route_is_described() -> None:
+    text = (ROOT / "docs/api.md").read_text()
+    for routes in BLUEPRINTS.values():
+        for route in routes:
+            assert f"`{route.method} {route.path.replace('<', '{').replace('>', '}')}" in text, route
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the README's commands are curl's, and there is none")
