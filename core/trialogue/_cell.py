@@ -34,8 +34,11 @@ from trialogue._errors import (
 from trialogue._node import Node
 from trialogue._reply import Reply
 from trialogue._run import Run
-from trialogue._state import State
+from trialogue._state import LiveRun, State
 from trialogue._store import Done
+
+#: Runs that may write one answer before a crash ends it: more than a rolling restart takes, fewer than a bill notices.
+ATTEMPTS = 10
 
 _encoder = msgspec.json.Encoder()
 _log = logging.getLogger("trialogue.cell")
@@ -199,11 +202,16 @@ class Cell:
         run = activation.state.run
         if run is None and not activation.state.inbox:
             return
-        model = self._node.catalog.describe(run.model) if run else None
-        resume = model is not None and self._node.limits.recovery == "continue" and "continues" in model.capabilities
+        resume = run is not None and self._may_go_on(run)
         command = Recover(self._node.new_id(), self._node.now(), self._node.new_id(), resume)
         activation.append(decide(activation.state, command, Known()).events)
         self.follow()
+
+    def _may_go_on(self, run: LiveRun) -> bool:
+        # An answer that takes the process with it each time must not do so for ever.
+        if self._node.limits.recovery == "end" or run.attempt >= ATTEMPTS:
+            return False
+        return "continues" in self._node.catalog.describe(run.model).capabilities
 
     def follow(self) -> None:
         """Let the running task be the one the state calls for: end one that is over, start one that is due."""

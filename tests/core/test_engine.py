@@ -304,6 +304,24 @@ async def test_run_of_a_dead_process_is_closed_when_the_model_cannot_go_on(
         assert await answer_of(later, waiting.answer) == "well"
 
 
+async def test_answer_that_is_interrupted_again_and_again_is_not_gone_on_with_for_ever(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    store = MemoryStore()
+    script: Script = ["endless", Pause(1000)]
+    async with talking(script, store=store, continues=True) as (talk, _):
+        receipt = await talk.post("hi")
+        await talk.until("part.delta")
+    for _ in range(12):
+        async with open_engine(store, [ScriptedProvider(script, continues=True)]):
+            await trio.sleep(1)
+    events = await Talk(talk.engine, talk.id, talk.model).events()
+    assert [e.attempt for e in events if isinstance(e, RunStarted)] == list(range(1, 11))
+    row = await store.message(receipt.answer or "")
+    assert row is not None
+    assert (row.status, text_of(row.parts)) == ("incomplete", "endless")
+
+
 async def test_older_owner_is_fenced_and_can_show_nothing(autojump_clock: trio.testing.MockClock) -> None:
     store = MemoryStore()
     async with talking(["old", Pause(5), "er"], store=store, continues=True) as (talk, provider):
