@@ -32,7 +32,7 @@ class Tail:
         self.conversation: str = conversation
         self.base: int = next_seq
         self.next_seq: int = next_seq
-        #: Bytes kept; a quarter of a megabyte holds more than a minute of a fast stream.
+        #: Bytes kept; twenty events a second of 300 bytes fill a quarter of a megabyte in forty seconds.
         self.limit: int = limit
         self._store = store
         self._frames: list[bytes] = []

@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from datetime import UTC, datetime
+from typing import ClassVar
 
 import pytest
 import trio
@@ -100,6 +101,8 @@ async def collect(provider: OpenAIProvider, pieces: list[Piece]) -> None:
 
 
 class TestKit(ProviderKit):
+    not_applicable: ClassVar[dict[Situation, str]] = {"prefix": "Chat Completions cannot be made to go on from a text"}
+
     @asynccontextmanager
     async def open_case(self, situation: Situation) -> AsyncGenerator[Case]:
         async with asking(lambda asked: LIST if asked.method == "GET" else steps_of(situation, asked)) as (
@@ -354,7 +357,7 @@ async def test_importing_the_sdk_does_not_hold_up_the_loop() -> None:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(beat, worst)
                 started = time.perf_counter()
-                await provider.warm()
+                await provider._lanes.first()
                 took = time.perf_counter() - started
                 nursery.cancel_scope.cancel()
             await provider.aclose()

@@ -38,11 +38,19 @@ from trialogue._provider import (
 )
 
 #: What the upstream does. ``answer``: a complete answer of at least three tokens. ``endless``: tokens for ever.
-#: ``deaf``: takes the request and says nothing. ``stalled``, ``truncated``, ``malformed``: some tokens, then silence, an
-#: end without a finish, something unreadable. The others turn the request down.
+#: ``prefix`` is never opened: it stands for going on from one, which some model must be able to unless it is named as not
+#: applicable. ``deaf``: takes the request and says nothing. ``stalled``, ``truncated``, ``malformed``: some tokens, then
+#: silence, an end without a finish, something unreadable. The others turn the request down.
 Situation: TypeAlias = Literal[
-    "answer", "endless", "deaf", "stalled", "truncated", "malformed", "refused", "throttled", "unavailable"
+    "answer", "prefix", "endless", "deaf", "stalled", "truncated", "malformed", "refused", "throttled", "unavailable"
 ]
+#: What the tests that are not parametrized with a situation need besides an answer.
+_NEEDED: dict[str, Situation] = {
+    "test_a_prefix_is_continued": "prefix",
+    "test_cancelled_while_opening_lets_go": "deaf",
+    "test_leaving_early_lets_go": "endless",
+    "test_nothing_leaks": "endless",
+}
 
 #: What the tests' time runs on: Trio's own clock, or a virtual one.
 Clock: TypeAlias = trio.testing.MockClock | None
@@ -91,6 +99,15 @@ class ProviderKit:
     def kit_clock(self) -> Clock:
         """Real time; override it with an autojumping ``MockClock`` where no real I/O takes part."""
         return None
+
+    @pytest.fixture(autouse=True)
+    def _applicable(self, request: pytest.FixtureRequest) -> None:
+        # Before Trio runs: pytest-trio forgets the reason of a test that is skipped out of a nursery.
+        name = getattr(request.node, "originalname", "")
+        situation = getattr(request.node, "callspec", None) and request.node.callspec.params.get("situation")
+        reason = self.not_applicable.get(situation or _NEEDED.get(name, "answer"))
+        if reason is not None:
+            pytest.skip(reason)
 
     def open_case(self, situation: Situation) -> AbstractAsyncContextManager[Case]:
         """A provider whose upstream behaves as ``situation`` says; leaving the block closes the provider."""
@@ -153,8 +170,9 @@ class ProviderKit:
     async def test_a_prefix_is_continued(self, kit_clock: Clock) -> None:
         async with self._case("answer") as case:
             capabilities = [model.capabilities for model in await case.provider.models()]
-            if not any("continues" in named for named in capabilities):
-                pytest.skip("no model of this provider continues from a prefix")
+            assert any("continues" in named for named in capabilities), (
+                "no model goes on from a prefix: not_applicable?"
+            )
             whole = text_of_pieces(await self._answer(case))
             for cut in {1, len(whole) // 2, len(whole) - 1}:
                 request = msgspec.structs.replace(case.request, prefix=whole[:cut])
@@ -247,8 +265,6 @@ class ProviderKit:
 
     @asynccontextmanager
     async def _case(self, situation: Situation, patience: float | None = None) -> AsyncGenerator[Case]:
-        if situation in self.not_applicable:
-            pytest.skip(self.not_applicable[situation])
         with trio.fail_after(patience or self.patience):
             async with self.open_case(situation) as case:
                 yield case

@@ -43,10 +43,6 @@ class OpenAIProvider(Provider):
     def accepts(self, model: str) -> bool:
         return bool(self._base_url and model)
 
-    async def warm(self) -> None:
-        """Import the SDK and build its client now rather than with the first request."""
-        await self._lanes.first()
-
     async def models(self) -> Sequence[Model]:
         if trio.current_time() < self._models_good_until:
             await trio.lowlevel.checkpoint()
