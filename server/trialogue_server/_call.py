@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import parse_qsl
 
 import msgspec
 
 from trialogue import InvalidError, new_id
+
+if TYPE_CHECKING:
+    from trialogue_server._routes import Route
 
 # ASGI's own types: what a scope or a message holds depends on its "type".
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -48,7 +51,7 @@ def json_reply(value: object, status: int = 200, headers: tuple[tuple[str, str],
 class Call:
     """One HTTP request."""
 
-    __slots__ = ("_headers", "_query", "arguments", "method", "path", "read_body", "request_id", "scope")
+    __slots__ = ("_headers", "_query", "arguments", "method", "path", "read_body", "request_id", "route", "scope")
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
@@ -58,6 +61,8 @@ class Call:
         self._query: dict[str, str] | None = None
         #: Named pieces of the path, as the route spells them.
         self.arguments: Mapping[str, str] = {}
+        #: The route that answers it, once it is known.
+        self.route: Route | None = None
         #: Set by whoever can reach the body: Quart's view or the raw handler.
         self.read_body: BodyReader = _no_body
         given = self.header("x-request-id")

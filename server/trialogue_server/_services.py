@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple, TypeAlias
+from collections.abc import Sequence
 
 import trio
 
@@ -18,7 +17,7 @@ from trialogue import (
     UnauthenticatedError,
     is_id,
 )
-from trialogue_server._call import Call, Reply
+from trialogue_server._call import Call
 from trialogue_server._hub import Hub
 from trialogue_server._peer import Peers
 from trialogue_server._sessions import Sessions
@@ -109,16 +108,3 @@ def no_conversation(conversation: str) -> NotFoundError:
 def no_message(message: str) -> NotFoundError:
     """As ``no_conversation``."""
     return NotFoundError(f"there is no message {message[:64]!r}")
-
-
-Handler: TypeAlias = Callable[[Services, Call], Awaitable[Reply]]
-
-
-class Route(NamedTuple):
-    """One method on one path, with Quart's ``<name>`` for what ``call.arguments`` holds."""
-
-    method: str
-    path: str
-    handler: Handler
-    #: Asked so often that Quart's share of the cost matters: answered beside it, by the same handler.
-    direct: bool = False

@@ -25,8 +25,9 @@ from trialogue_server._guard import prepare_app
 from trialogue_server._hub import Hub
 from trialogue_server._page import add_page
 from trialogue_server._problems import problem_reply
+from trialogue_server._routes import Route
 from trialogue_server._security import security_headers
-from trialogue_server._services import Handler, Route, Services
+from trialogue_server._services import Services
 from trialogue_server.api import BLUEPRINTS, DIRECT, events
 from trialogue_server.config import Config
 
@@ -43,7 +44,7 @@ class Surface:
     def __init__(self, services: Services, quart: QuartTrio) -> None:
         self.services = services
         self.quart = quart
-        self._direct = [(route.method, _pattern(route.path), route.handler) for route in DIRECT]
+        self._direct = [(_pattern(route.path), route) for route in DIRECT]
 
     def __repr__(self) -> str:
         return f"<Surface streams={self.services.streams!r}>"
@@ -58,17 +59,17 @@ class Surface:
         send = self._dressed(call, send)
         if events.is_stream(call):
             await self._stream(call, receive, send)
-        elif (handler := self._handler(call)) is not None:
+        elif (route := self._route(call)) is not None:
             call.read_body = body_reader(call, receive, self.services.config.max_body_bytes)
-            await send_reply(await answer(self.services, call, handler), send)
+            await send_reply(await answer(self.services, call, route), send)
         else:
             await self.quart(scope, receive, send)  # type: ignore[arg-type]  # as above
 
-    def _handler(self, call: Call) -> Handler | None:
-        for method, pattern, handler in self._direct:
-            if method == call.method and (found := pattern.fullmatch(call.path)):
+    def _route(self, call: Call) -> Route | None:
+        for pattern, route in self._direct:
+            if route.method == call.method and (found := pattern.fullmatch(call.path)):
                 call.arguments = found.groupdict()
-                return handler
+                return route
         return None
 
     async def _stream(self, call: Call, receive: Receive, send: Send) -> None:
@@ -103,10 +104,11 @@ class Surface:
         return dressed
 
 
-async def answer(services: Services, call: Call, handler: Handler) -> Reply:
-    """What the handler says, or the problem it ran into."""
+async def answer(services: Services, call: Call, route: Route) -> Reply:
+    """What the route's handler says, or the problem it ran into."""
+    call.route = route
     try:
-        return await handler(services, call)
+        return await route.handler(services, call)
     except Exception as error:
         return problem_reply(error, call.request_id)
 
@@ -146,16 +148,16 @@ def _blueprint(name: str, routes: Sequence[Route], services: Services) -> Bluepr
     blueprint = Blueprint(name, __name__)
     for route in routes:
         endpoint = f"{route.method.lower()}_{route.handler.__name__}"
-        blueprint.add_url_rule(route.path, endpoint, _view(route.handler, services), methods=[route.method])
+        blueprint.add_url_rule(route.path, endpoint, _view(route, services), methods=[route.method])
     return blueprint
 
 
-def _view(handler: Handler, services: Services) -> Callable[..., Awaitable[Response]]:
+def _view(route: Route, services: Services) -> Callable[..., Awaitable[Response]]:
     async def view(**arguments: str) -> Response:
         call = _current_call()
         call.arguments = arguments
         call.read_body = body_reader(call, request.body, services.config.max_body_bytes)
-        return _response(await answer(services, call, handler))
+        return _response(await answer(services, call, route))
 
     return view
 

@@ -19,7 +19,8 @@ from trialogue import (
 )
 from trialogue_server._call import Call, Reply, json_reply
 from trialogue_server._requests import LoginBody, RegisterBody, read_struct
-from trialogue_server._services import Route, Services
+from trialogue_server._routes import Route
+from trialogue_server._services import Services
 
 
 async def register(services: Services, call: Call) -> Reply:
@@ -100,8 +101,8 @@ async def _end_session(services: Services, call: Call) -> None:
 
 
 ROUTES = (
-    Route("POST", "/api/auth/register", register),
-    Route("POST", "/api/auth/login", login),
-    Route("POST", "/api/auth/logout", logout),
-    Route("GET", "/api/auth/me", me),
+    Route("POST", "/api/auth/register", register, access="public", body=RegisterBody, reply=User, status=201),
+    Route("POST", "/api/auth/login", login, access="public", body=LoginBody, reply=User),
+    Route("POST", "/api/auth/logout", logout, access="public", status=204),
+    Route("GET", "/api/auth/me", me, reply=User),
 )

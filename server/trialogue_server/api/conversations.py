@@ -16,6 +16,7 @@ from trialogue import (
     InvalidError,
     Principal,
     Settings,
+    Snapshot,
     UpdateConversation,
     is_id,
     new_id,
@@ -26,7 +27,8 @@ from trialogue_server._etags import etag_of, expected_version
 from trialogue_server._idempotency import command_id, told
 from trialogue_server._merge import merge_patch
 from trialogue_server._requests import CreateBody, UpdateBody, checked_id, read_struct
-from trialogue_server._services import Route, Services, no_conversation
+from trialogue_server._routes import Route
+from trialogue_server._services import Services, no_conversation
 
 #: Tries of a merge with what others change at the same time; each round of them, one comes through.
 MERGES = 10
@@ -192,9 +194,9 @@ def _link(call: Call, cursor: str | None) -> tuple[tuple[str, str], ...]:
 
 ROUTES = (
     Route("GET", "/api/conversations", list_conversations),
-    Route("POST", "/api/conversations", create),
-    Route("GET", "/api/conversations/<id>", show, direct=True),
-    Route("PATCH", "/api/conversations/<id>", update),
-    Route("DELETE", "/api/conversations/<id>", delete),
-    Route("POST", "/api/conversations/<id>/restore", restore),
+    Route("POST", "/api/conversations", create, body=CreateBody, reply=Conversation, status=201),
+    Route("GET", "/api/conversations/<id>", show, direct=True, reply=Snapshot),
+    Route("PATCH", "/api/conversations/<id>", update, body=UpdateBody, reply=Conversation),
+    Route("DELETE", "/api/conversations/<id>", delete, status=204),
+    Route("POST", "/api/conversations/<id>/restore", restore, reply=Conversation),
 )

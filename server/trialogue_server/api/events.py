@@ -13,7 +13,8 @@ import re
 from trialogue import InvalidError, Principal, parse_cursor
 from trialogue_server._call import Call, Receive, Reply, Send
 from trialogue_server._hub import Tag
-from trialogue_server._services import Route, Services
+from trialogue_server._routes import Route
+from trialogue_server._services import Services
 from trialogue_server.api.messages import say
 
 _PATH = re.compile(r"/api/conversations/([^/]+)/(events|messages)")
@@ -83,4 +84,4 @@ async def head(services: Services, call: Call) -> Reply:
     return Reply(200, media_type="text/event-stream")
 
 
-ROUTES = (Route("GET", "/api/conversations/<id>/events", head),)
+ROUTES = (Route("GET", "/api/conversations/<id>/events", head, media_type="text/event-stream"),)

@@ -7,7 +7,8 @@ import trio
 
 from trialogue import TrialogueError
 from trialogue_server._call import Call, Reply, json_reply
-from trialogue_server._services import Route, Services
+from trialogue_server._routes import Route
+from trialogue_server._services import Services
 
 #: Longer than a healthy store ever takes, shorter than a balancer's patience.
 PATIENCE = 5.0
@@ -53,4 +54,7 @@ async def _storage(services: Services) -> Check:
 
 _ALIVE = json_reply({"status": "ok"})
 
-ROUTES = (Route("GET", "/healthz", healthz, direct=True), Route("GET", "/readyz", readyz))
+ROUTES = (
+    Route("GET", "/healthz", healthz, direct=True, access="public"),
+    Route("GET", "/readyz", readyz, access="public"),
+)

@@ -35,7 +35,8 @@ from trialogue_server._requests import (
     read_struct,
     said_parts,
 )
-from trialogue_server._services import Route, Services, no_message
+from trialogue_server._routes import Route
+from trialogue_server._services import Services, no_message
 
 
 class Accepted(msgspec.Struct, frozen=True):
@@ -216,10 +217,20 @@ def _settings(header: Conversation, asked: Settings | None) -> Settings:
 
 ROUTES = (
     Route("GET", "/api/conversations/<id>/messages", list_messages),
-    Route("POST", "/api/conversations/<id>/messages", post, direct=True),
-    Route("PATCH", "/api/messages/<id>", edit),
-    Route("POST", "/api/messages/<id>/regenerate", regenerate),
-    Route("POST", "/api/messages/<id>/continue", go_on),
-    Route("DELETE", "/api/messages/<id>", remove),
-    Route("POST", "/api/conversations/<id>/stop", stop),
+    Route("POST", "/api/conversations/<id>/messages", post, direct=True, body=PostBody, reply=Accepted, status=202),
+    Route("PATCH", "/api/messages/<id>", edit, body=EditBody, reply=Accepted, status=202),
+    Route(
+        "POST",
+        "/api/messages/<id>/regenerate",
+        regenerate,
+        body=AttemptBody,
+        body_optional=True,
+        reply=Accepted,
+        status=202,
+    ),
+    Route(
+        "POST", "/api/messages/<id>/continue", go_on, body=AttemptBody, body_optional=True, reply=Accepted, status=202
+    ),
+    Route("DELETE", "/api/messages/<id>", remove, status=204),
+    Route("POST", "/api/conversations/<id>/stop", stop, body=StopBody, body_optional=True),
 )

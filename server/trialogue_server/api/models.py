@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from trialogue_server._call import Call, Reply, json_reply
-from trialogue_server._services import Route, Services
+from trialogue_server._routes import Route
+from trialogue_server._services import Services
 
 
 async def list_models(services: Services, call: Call) -> Reply:
