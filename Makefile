@@ -19,7 +19,7 @@ help:  ## this list
 run: .venv/run.stamp  ## serve on http://127.0.0.1:4512; ARGS="--port 8080" goes to `trialogue serve`
 	$(BIN)/trialogue serve $(ARGS)
 
-test: .venv/dev.stamp  ## run the tests; ARGS goes to pytest
+test: .venv/dev.stamp .venv/node.stamp  ## run the tests; ARGS goes to pytest
 	$(BIN)/python -m pytest $(ARGS)
 
 check: lint format-check mypy pyright public-types  ## lint, formatting and types; `make -k check` goes on after a failure
@@ -63,3 +63,8 @@ $(BIN)/pip:
 	$(PIP) install --quiet --no-build-isolation --no-deps --editable .
 	@touch $@
 	@if [ $* = dev ]; then touch .venv/run.stamp; fi  # dev.txt holds all of run.txt
+
+# What only the tests need, from another registry: pinned with hashes as well.
+.venv/node.stamp: tests/node/package-lock.json .venv/dev.stamp
+	tests/node/npm ci
+	@touch $@
