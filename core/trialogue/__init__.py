@@ -16,6 +16,7 @@ from trialogue._answer import fold_answer as fold_answer
 from trialogue._auth import Authenticator as Authenticator
 from trialogue._auth import Credentials as Credentials
 from trialogue._auth import Principal as Principal
+from trialogue._auth import Scope as Scope
 from trialogue._auth import Session as Session
 from trialogue._auth import User as User
 from trialogue._auth import normal_email as normal_email
@@ -213,6 +214,7 @@ __all__ = [
     "RunInterrupted",
     "RunStarted",
     "RunView",
+    "Scope",
     "Session",
     "Settings",
     "Snapshot",

@@ -10,6 +10,8 @@ from typing import Literal, TypeAlias
 import msgspec
 
 UserRole: TypeAlias = Literal["user", "admin"]
+#: What an API key may do; none of them includes another.
+Scope: TypeAlias = Literal["read", "write", "admin"]
 
 
 class User(msgspec.Struct, frozen=True):
@@ -36,10 +38,18 @@ class Session(msgspec.Struct, frozen=True):
 
 
 class Principal(msgspec.Struct, frozen=True):
-    """The caller, as an authenticator says. ``session`` is set when it came by a session."""
+    """The caller: an account, and the session or the API key by which it came."""
 
     user: User
     session: str | None = None
+    key: str | None = None
+    #: What the key may do; a session may do all that its account may.
+    scopes: tuple[Scope, ...] = ()
+
+    @property
+    def credential(self) -> str:
+        """The id of the session or the key; what ends with it carries this."""
+        return self.session or self.key or ""
 
 
 class Credentials(msgspec.Struct, frozen=True):

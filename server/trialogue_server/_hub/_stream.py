@@ -16,6 +16,7 @@ class Tag(NamedTuple):
     """Whose stream it is, and of what: for the limit per user, and for ending streams with a session or a conversation."""
 
     user: str = ""
+    #: The session, or the API key, by which its reader came (``Principal.credential``).
     session: str = ""
     conversation: str = ""
 

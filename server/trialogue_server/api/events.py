@@ -64,7 +64,7 @@ async def _follow(
         seq,
         preface=preface,
         headers=headers,
-        tag=Tag(principal.user.id, principal.session or "", conversation),
+        tag=Tag(principal.user.id, principal.credential, conversation),
     )
 
 
