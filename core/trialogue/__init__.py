@@ -80,6 +80,10 @@ from trialogue._events import UsageReported as UsageReported
 from trialogue._events import decode_event as decode_event
 from trialogue._events import encode_event as encode_event
 from trialogue._events import event_type as event_type
+from trialogue._identity import Departure as Departure
+from trialogue._identity import HeaderLogin as HeaderLogin
+from trialogue._identity import Identity as Identity
+from trialogue._identity import RedirectLogin as RedirectLogin
 from trialogue._ids import is_id as is_id
 from trialogue._ids import new_id as new_id
 from trialogue._ids import seeded_ids as seeded_ids
@@ -109,9 +113,11 @@ from trialogue._store import Claim as Claim
 from trialogue._store import ConversationPage as ConversationPage
 from trialogue._store import Done as Done
 from trialogue._store import Flush as Flush
+from trialogue._store import History as History
 from trialogue._store import Hit as Hit
 from trialogue._store import Store as Store
 from trialogue._store import StoreStatistics as StoreStatistics
+from trialogue._store import TreeView as TreeView
 from trialogue._store import Verdict as Verdict
 from trialogue._store import View as View
 from trialogue._tail import Tail as Tail
@@ -121,6 +127,7 @@ from trialogue._values import DataPart as DataPart
 from trialogue._values import Failure as Failure
 from trialogue._values import FilePart as FilePart
 from trialogue._values import FinishReason as FinishReason
+from trialogue._values import ForkedFrom as ForkedFrom
 from trialogue._values import Message as Message
 from trialogue._values import Model as Model
 from trialogue._values import Part as Part
@@ -156,6 +163,7 @@ __all__ = [
     "Cursor",
     "DataPart",
     "Decision",
+    "Departure",
     "Done",
     "EditMessage",
     "Engine",
@@ -169,8 +177,12 @@ __all__ = [
     "FinishReason",
     "Flush",
     "ForbiddenError",
+    "ForkedFrom",
     "HeadMoved",
+    "History",
+    "HeaderLogin",
     "Hit",
+    "Identity",
     "InboxAdded",
     "InboxRemoved",
     "InvalidError",
@@ -201,6 +213,7 @@ __all__ = [
     "ReasoningPiece",
     "Receipt",
     "Recover",
+    "RedirectLogin",
     "Regenerate",
     "RemoveMessage",
     "Request",
@@ -230,6 +243,7 @@ __all__ = [
     "ThrottledError",
     "ToolCallPart",
     "ToolResultPart",
+    "TreeView",
     "TrialogueError",
     "UnauthenticatedError",
     "UpdateConversation",

@@ -25,6 +25,7 @@ import pluggy
 from trialogue import hookspecs
 from trialogue._auth import Authenticator
 from trialogue._errors import ConfigurationError, TrialogueError
+from trialogue._identity import HeaderLogin, RedirectLogin
 from trialogue._provider import Provider
 from trialogue._store import Store
 
@@ -69,7 +70,7 @@ class Plugins:
         """Every provider that is offered. A plugin that offers a name already taken is set aside, with all it offers."""
         offered: dict[str, Provider] = {}
         for plugin, found in self._declared("trialogue_providers", Provider, environment=environment):
-            problem = _unusable_name([getattr(provider, "name", None) for provider in found], offered)
+            problem = _unusable_name([getattr(provider, "name", None) for provider in found], offered, "provider")
             if problem:
                 self._put_aside(plugin, problem)
             else:
@@ -80,6 +81,27 @@ class Plugins:
         """Every authenticator that is offered for the accounts in ``store``."""
         found = self._declared("trialogue_authenticators", Authenticator, store=store)
         return [authenticator for _, some in found for authenticator in some]
+
+    def redirect_logins(self, environment: Mapping[str, str]) -> list[RedirectLogin]:
+        """Every place that people can be sent to for logging in. A plugin that takes a name already taken is set aside.
+
+        Raises ``ConfigurationError`` when a plugin was given settings that cannot be meant.
+        """
+        offered: dict[str, RedirectLogin] = {}
+        for plugin, found in self._declared(
+            "trialogue_redirect_logins", RedirectLogin, is_asked_for=True, environment=environment
+        ):
+            problem = _unusable_name([getattr(login, "name", None) for login in found], offered, "login")
+            if problem:
+                self._put_aside(plugin, problem)
+            else:
+                offered.update((login.name, login) for login in found)
+        return list(offered.values())
+
+    def header_logins(self, environment: Mapping[str, str]) -> list[HeaderLogin]:
+        """Everything that reads a person from a proxy's headers. Raises ``ConfigurationError``, as above."""
+        found = self._declared("trialogue_header_logins", HeaderLogin, is_asked_for=True, environment=environment)
+        return [login for _, some in found for login in some]
 
     def open_store(self, url: str, data_dir: Path) -> AbstractAsyncContextManager[Store]:
         """The store for ``url``; nothing is opened until the block is entered.
@@ -102,11 +124,17 @@ class Plugins:
 
     # --- asking --------------------------------------------------------------------------------------------------
 
-    def _declared(self, hook: str, kind: type[T], **arguments: object) -> Iterator[tuple[str, list[T]]]:
+    def _declared(
+        self, hook: str, kind: type[T], *, is_asked_for: bool = False, **arguments: object
+    ) -> Iterator[tuple[str, list[T]]]:
         for name in self._implementers(hook):
             try:
                 # Walking through it is the plugin's code too, when it is a generator.
                 found = [_expect(item, kind) for item in cast("Iterable[object]", self._ask(name, hook, **arguments))]
+            except ConfigurationError as error:
+                if is_asked_for:
+                    raise  # Its settings are given: going on without it is not what the operator meant.
+                self._put_aside(name, error)
             except FAULTS as error:
                 self._put_aside(name, error)
             else:
@@ -214,13 +242,13 @@ def _expect(value: object, kind: type[T]) -> T:
     return value
 
 
-def _unusable_name(names: Sequence[object], taken: Collection[str]) -> str | None:
-    """What is wrong with the first name that cannot be a model id's prefix."""
+def _unusable_name(names: Sequence[object], taken: Collection[str], kind: str) -> str | None:
+    """What is wrong with the first name that cannot be part of a model's id or of an address."""
     for name in names:
         if not isinstance(name, str) or not re.fullmatch("[a-z0-9-]+", name):
-            return f"offers a provider called {name!r}: lower case letters, digits and hyphens make a name"
+            return f"offers a {kind} called {name!r}: lower case letters, digits and hyphens make a name"
         if name in taken or names.count(name) > 1:
-            return f"offers provider {name!r}, which is offered already"
+            return f"offers {kind} {name!r}, which is offered already"
     return None
 
 

@@ -20,6 +20,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from trialogue._auth import Authenticator
+    from trialogue._identity import HeaderLogin, RedirectLogin
     from trialogue._provider import Provider
     from trialogue._store import Store
 
@@ -47,3 +48,16 @@ def trialogue_store(url: str, data_dir: Path) -> AbstractAsyncContextManager[Sto
 @hookspec
 def trialogue_authenticators(store: Store) -> Sequence[Authenticator]:  # type: ignore[empty-body]
     """The authenticators this plugin adds, for accounts in ``store``."""
+
+
+@hookspec
+def trialogue_redirect_logins(environment: Mapping[str, str]) -> Sequence[RedirectLogin]:  # type: ignore[empty-body]
+    """The places this plugin sends people to for logging in, each with a name of its own; none without its settings.
+
+    ``environment`` is the process's environment. Nothing is asked of the other side before someone logs in.
+    """
+
+
+@hookspec
+def trialogue_header_logins(environment: Mapping[str, str]) -> Sequence[HeaderLogin]:  # type: ignore[empty-body]
+    """What reads a person from the headers of a trusted proxy; none without its settings."""
