@@ -13,35 +13,20 @@ from trialogue._cursor import frame
 from trialogue._store import Store
 
 
-class Tail:
-    """Committed frames ``base`` to ``next_seq - 1``. The flusher publishes; subscribers read and attach."""
+class Frames:
+    """Frames ``base`` to ``next_seq - 1``, kept in memory, and who wants to hear of the next ones."""
 
-    __slots__: tuple[str, ...] = (
-        "__weakref__",
-        "_frames",
-        "_size",
-        "_store",
-        "_wakers",
-        "base",
-        "conversation",
-        "limit",
-        "next_seq",
-    )
+    __slots__: tuple[str, ...] = ("__weakref__", "_frames", "_size", "_wakers", "base", "limit", "next_seq")
 
-    def __init__(self, store: Store, conversation: str, next_seq: int, limit: int = 262_144) -> None:
-        self.conversation: str = conversation
+    def __init__(self, next_seq: int, limit: int) -> None:
         self.base: int = next_seq
         self.next_seq: int = next_seq
-        #: Bytes kept; twenty events a second of 300 bytes fill a quarter of a megabyte in forty seconds.
+        #: Bytes kept.
         self.limit: int = limit
-        self._store = store
         self._frames: list[bytes] = []
         self._size = 0
         # A dict for its order: subscribers are woken in the order in which they came.
         self._wakers: dict[Callable[[], None], None] = {}
-
-    def __repr__(self) -> str:
-        return f"<Tail {self.conversation} {self.base}..{self.next_seq} readers={len(self._wakers)}>"
 
     @property
     def watched(self) -> bool:
@@ -49,7 +34,7 @@ class Tail:
         return bool(self._wakers)
 
     def publish(self, frames: Sequence[bytes]) -> None:
-        """Add committed frames, numbered from ``next_seq`` on, and wake every subscriber."""
+        """Add frames, numbered from ``next_seq`` on, and wake every subscriber."""
         self._frames.extend(frames)
         self._size += sum(map(len, frames))
         self.next_seq += len(frames)
@@ -92,7 +77,7 @@ class Tail:
         """Frames from number ``seq`` on, joined, and the number after them.
 
         At least one frame if there is one, then up to ``limit`` bytes; ``(b"", seq)`` when there is nothing new;
-        ``None`` when ``seq`` lies before the tail and is to be read from the log.
+        ``None`` when ``seq`` lies before them.
         """
         if seq < self.base:
             return None
@@ -104,6 +89,24 @@ class Tail:
             size += len(frames[count])
             count += 1
         return b"".join(frames[start:count]), self.base + count
+
+
+class Tail(Frames):
+    """Committed frames of one conversation. The flusher publishes; subscribers read and attach.
+
+    ``read`` says ``None`` to who is to read from the log.
+    """
+
+    __slots__: tuple[str, ...] = ("_store", "conversation")
+
+    def __init__(self, store: Store, conversation: str, next_seq: int, limit: int = 262_144) -> None:
+        # Twenty events a second of 300 bytes fill a quarter of a megabyte in forty seconds.
+        super().__init__(next_seq, limit)
+        self.conversation: str = conversation
+        self._store = store
+
+    def __repr__(self) -> str:
+        return f"<Tail {self.conversation} {self.base}..{self.next_seq} readers={len(self._wakers)}>"
 
     async def read_log(self, seq: int, limit: int = 500) -> tuple[bytes, int]:
         """Like ``read``, from the store, at most ``limit`` frames. Raises ``StorageError``."""
