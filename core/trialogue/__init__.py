@@ -80,14 +80,29 @@ from trialogue._events import UsageReported as UsageReported
 from trialogue._events import decode_event as decode_event
 from trialogue._events import encode_event as encode_event
 from trialogue._events import event_type as event_type
+from trialogue._feed import Feed as Feed
+from trialogue._feed import Feeds as Feeds
+from trialogue._files import File as File
+from trialogue._files import FilePage as FilePage
+from trialogue._files import Files as Files
+from trialogue._files import FileText as FileText
+from trialogue._files import Space as Space
+from trialogue._files import TextState as TextState
+from trialogue._files import Variant as Variant
+from trialogue._files import VariantKind as VariantKind
 from trialogue._identity import Departure as Departure
 from trialogue._identity import HeaderLogin as HeaderLogin
-from trialogue._identity import Identity as Identity
+from trialogue._identity import Person as Person
 from trialogue._identity import RedirectLogin as RedirectLogin
 from trialogue._ids import is_id as is_id
 from trialogue._ids import new_id as new_id
 from trialogue._ids import seeded_ids as seeded_ids
 from trialogue._limits import Limits as Limits
+from trialogue._listed import ConversationChanged as ConversationChanged
+from trialogue._listed import ConversationPurged as ConversationPurged
+from trialogue._listed import Listed as Listed
+from trialogue._listed import ListedRun as ListedRun
+from trialogue._listed import ListSnapshot as ListSnapshot
 from trialogue._plugins import PluginInfo as PluginInfo
 from trialogue._plugins import Plugins as Plugins
 from trialogue._plugins import load_plugins as load_plugins
@@ -155,8 +170,10 @@ __all__ = [
     "ConflictError",
     "ContinueAnswer",
     "Conversation",
+    "ConversationChanged",
     "ConversationCreated",
     "ConversationPage",
+    "ConversationPurged",
     "ConversationUpdated",
     "CreateConversation",
     "Credentials",
@@ -171,8 +188,14 @@ __all__ = [
     "Event",
     "Failure",
     "FaultedError",
+    "Feed",
+    "Feeds",
     "FencedError",
+    "File",
+    "FilePage",
     "FilePart",
+    "FileText",
+    "Files",
     "FinishPiece",
     "FinishReason",
     "Flush",
@@ -189,6 +212,9 @@ __all__ = [
     "Known",
     "LimitError",
     "Limits",
+    "ListSnapshot",
+    "Listed",
+    "ListedRun",
     "LiveRun",
     "Message",
     "MessageAdded",

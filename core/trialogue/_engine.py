@@ -17,12 +17,15 @@ import trio
 from trialogue._catalog import Catalog
 from trialogue._cell import Cell, Letter
 from trialogue._child import ChildSpec
-from trialogue._commands import Command, CreateConversation, Receipt
+from trialogue._commands import Command, CreateConversation, ForkConversation, Receipt
 from trialogue._cursor import Cursor, parse_cursor
 from trialogue._decide import create
-from trialogue._errors import ClosedError, ConflictError, NotFoundError
+from trialogue._errors import ClosedError, ConflictError, LimitError, NotFoundError
 from trialogue._events import Entry, encode_event, event_type
+from trialogue._feed import Feeds
 from trialogue._flusher import Flusher
+from trialogue._forking import fork
+from trialogue._history import Beginning, prepare_far
 from trialogue._housekeeping import Housekeeping
 from trialogue._ids import new_id
 from trialogue._limits import Limits
@@ -42,8 +45,10 @@ _encoder = msgspec.json.Encoder()
 class Engine:
     """Conversations of one node. Made by ``open_engine``."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, feeds: Feeds) -> None:
         self.store: Store = node.store
+        #: Users' lists as they change; whatever changes one past this engine is to be told there.
+        self.feeds: Feeds = feeds
         #: Set while stopping: nothing new is begun.
         self.draining: bool = False
         self._node = node
@@ -63,13 +68,47 @@ class Engine:
         """
         self._open_for_work()
         event = create(command)
-        digest = sha256(_encoder.encode((command.owner, command.title, command.model, command.system))).digest()
-        done = Done(command.id, digest, Receipt(0))
         entry = Entry(0, 1, event_type(event), encode_event(event))
-        first = await self.store.create(event.conversation, self._node.id, entry, done)
-        if first.digest != digest:
-            raise ConflictError(f"the id {command.id!r} was used for another conversation: choose a new one")
-        return first.receipt
+        asked = (command.owner, command.title, command.model, command.system)
+        return await self._create(event.conversation, entry, asked)
+
+    async def fork(self, command: ForkConversation) -> Receipt:
+        """Begin a conversation with a branch of another; a repeat is answered as the first time.
+
+        Raises ``NotFoundError`` (conversation or message), ``InvalidError`` (where it is to be cut), ``LimitError`` (a
+        longer branch than ``Limits.history``), ``ConflictError`` (in the trash, or the id was used for another),
+        ``ClosedError`` (stopping), ``StorageError``.
+        """
+        asked = ("fork", command.owner, command.source, command.message, command.cut, command.title)
+        done = await self.store.receipt(command.id, command.id)
+        if done is not None:
+            # The branch may have grown, or be gone, since the first time.
+            return _same(command.id, done, _digest(asked))
+        beginning = await fork(self.store, command, self._node.new_id, self._node.limits.history)
+        return await self.begin(beginning, asked)
+
+    async def begin(self, beginning: Beginning, asked: object) -> Receipt:
+        """Begin a conversation with what was said before. A repeat is known by its id and by what was ``asked`` for.
+
+        Raises ``InvalidError`` (no tree), ``LimitError`` (more messages than ``Limits.history``), ``ConflictError`` (the
+        id was used for another conversation, or a message's id for another message), ``ClosedError``, ``StorageError``.
+        """
+        self._open_for_work()
+        most = self._node.limits.history
+        if len(beginning.messages) > most:
+            raise LimitError(f"a conversation may begin with {most} messages at most (history_messages)")
+        made = await prepare_far(beginning)
+        return await self._create(made.header, made.entry, asked, made.history)
+
+    async def _create(
+        self, header: Conversation, entry: Entry, asked: object, history: History | None = None
+    ) -> Receipt:
+        digest = _digest(asked)
+        done = Done(header.id, digest, Receipt(header.version))
+        with self.feeds.unsure(header.owner):
+            first = await self.store.create(header, self._node.id, entry, done, history)
+        await self.feeds.advanced(header.owner, header.id, (entry.type,))
+        return _same(header.id, first, digest)
 
     async def submit(self, conversation: str, command: Command) -> Receipt:
         """Have ``command`` take effect, once; returns when it is committed, and for a ``Stop`` when the run is gone.
@@ -94,7 +133,12 @@ class Engine:
         cell = self._cells.pop(conversation, None)
         if cell is not None:
             await cell.close(NotFoundError("the conversation was removed for good"))
-        await self.store.purge(conversation)
+        header = await self.store.header(conversation)
+        if header is None:
+            return
+        with self.feeds.unsure(header.owner):
+            await self.store.purge(conversation)
+        self.feeds.purged(header.owner, conversation)
 
     def _open_for_work(self) -> None:
         if self.draining:
@@ -187,6 +231,7 @@ class Engine:
 
     def rest(self, idle: float) -> int:
         """Drop the cells that have had nothing to do for ``idle`` seconds; returns how many."""
+        self.feeds.sweep()
         horizon = trio.current_time() - idle
         quiet = [cell for cell in self._cells.values() if cell.used_at <= horizon and cell.may_rest()]
         for cell in quiet:
@@ -210,6 +255,7 @@ class Engine:
             "cells": phases,
             "mailboxes": sum(cell.waiting for cell in self._cells.values()),
             "tails": len(node.tails),
+            "feeds": self.feeds.statistics(),
             "flusher": msgspec.to_builtins(node.flusher.statistics()),
             "store": msgspec.to_builtins(node.store.statistics()),
             "pacer": node.pacer.statistics()._asdict(),
@@ -240,12 +286,13 @@ async def open_engine(
     live runs: call ``drain`` first.
     """
     engine: Engine
-    flusher = Flusher(store, limits.last_flush)
+    feeds = Feeds(store)
+    flusher = Flusher(store, limits.last_flush, feeds.committed)
     shards = Shards(lambda key, error: engine.crashed(key, error))
     catalog = Catalog(providers, default_model)
     parts = Node(node or ids(), store, catalog, limits, flusher, Pacer(limits.window), shards, now, ids)
-    engine = Engine(parts)
-    housekeeping = Housekeeping(parts, engine.wake, engine.rest)
+    engine = Engine(parts, feeds)
+    housekeeping = Housekeeping(parts, engine.wake, engine.rest, engine.purge_trash)
     specs = [
         ChildSpec("flusher", flusher.run),
         ChildSpec("pacer", parts.pacer.run),

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import msgspec
 import trio
@@ -22,6 +23,9 @@ from trialogue._store import Flush, Store, Verdict
 RETRY = (0.05, 1.0)
 #: Conversations in one commit; more wait for the next, so that one commit stays short.
 MOST = 512
+
+#: Told of each committed flush that holds more than the text of an answer, and whether its activation still stands.
+Changed: TypeAlias = Callable[[Flush, bool], None]
 
 _log = logging.getLogger("trialogue.flusher")
 
@@ -43,9 +47,10 @@ class FlusherStatistics(msgspec.Struct, frozen=True):
 class Flusher:
     """Commits what activations append. ``mark`` may be called from anywhere in the loop and never waits."""
 
-    def __init__(self, store: Store, last_flush: float = 5.0) -> None:
+    def __init__(self, store: Store, last_flush: float = 5.0, changed: Changed | None = None) -> None:
         self._store = store
         self._last_flush = last_flush
+        self._changed = changed
         # A dict for its order: who was marked first is flushed first.
         self._dirty: dict[Activation, None] = {}
         # What is being appended. Kept when that is cancelled: it is then finished with the last flush, or told.
@@ -133,6 +138,8 @@ class Flusher:
     def _settle(self, batch: Sequence[tuple[Activation, Flush]], verdicts: Sequence[Verdict]) -> None:
         self._commits += 1
         for (activation, flush), verdict in zip(batch, verdicts, strict=True):
+            if flush.snapshot is not None and self._changed is not None and verdict == "committed":
+                self._changed(flush, activation.gone is None)
             if activation.gone is not None:
                 continue
             if verdict == "fenced":

@@ -188,6 +188,13 @@ class Store(ABC):
         """
 
     @abstractmethod
+    async def unfinished_of(self, owner: str, limit: int) -> Sequence[bytes]:
+        """The stored states (``Flush.snapshot``) of ``owner``'s conversations with a live run or a waiting message.
+
+        In no order that means anything, at most ``limit``.
+        """
+
+    @abstractmethod
     async def message(self, message: str) -> Message | None:
         """One message that is not removed, whatever its conversation."""
 

@@ -129,6 +129,21 @@ async def unfinished_are_those_of_other_nodes(store: Store) -> None:
 
 
 @check
+async def unfinished_of_an_owner_are_told_with_their_states(store: Store) -> None:
+    live, quiet, theirs = await begin(store), await begin(store), await begin(store, owner="another")
+    await live.write("run.started", unfinished=True, snapshot=b"one")
+    await quiet.write("run.completed", unfinished=False, snapshot=b"two")
+    await theirs.write("run.started", unfinished=True, snapshot=b"three")
+    assert list(await store.unfinished_of("owner", 10)) == [b"one"]
+    await live.write("inbox.added", unfinished=True, snapshot=b"four")
+    assert list(await store.unfinished_of("owner", 10)) == [b"four"]
+    assert list(await store.unfinished_of("owner", 0)) == []
+    await live.write("run.completed", unfinished=False, snapshot=b"five")
+    assert list(await store.unfinished_of("owner", 10)) == []
+    assert list(await store.unfinished_of("nobody", 10)) == []
+
+
+@check
 async def prune_removes_parts_of_what_is_finished_and_old(store: Store) -> None:
     old, live, young = await begin(store), await begin(store), await begin(store, updated_at=minutes(60))
     for talk in (old, live, young):

@@ -156,6 +156,13 @@ class MemoryStore(Store):
             "unfinished", lambda: [name for name, row in self._rows.items() if row.unfinished and row.node != node]
         )
 
+    async def unfinished_of(self, owner: str, limit: int) -> Sequence[bytes]:
+        def effect() -> Sequence[bytes]:
+            rows = (row for row in self._rows.values() if row.unfinished and row.header.owner == owner)
+            return [row.snapshot for row in rows if row.snapshot is not None][:limit]
+
+        return await self._call("unfinished_of", effect)
+
     async def prune(self, before: datetime, limit: int) -> int:
         def effect() -> int:
             ripe = [row for row in self._rows.values() if row.prunable(before)][: max(limit, 0)]

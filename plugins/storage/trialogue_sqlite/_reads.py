@@ -55,6 +55,11 @@ def read_unfinished(connection: Connection, node: str) -> list[str]:
     return [name for (name,) in connection.execute(sql.UNFINISHED, (node,))]
 
 
+def read_unfinished_of(connection: Connection, owner: str, limit: int) -> list[bytes]:
+    """States of one owner's conversations with something left to do."""
+    return [state for (state,) in connection.execute(sql.UNFINISHED_OF, (owner, max(limit, 0)))]
+
+
 def read_ripe(connection: Connection, before: int, limit: int) -> list[str]:
     """Conversations that may be pruned."""
     return [name for (name,) in connection.execute(sql.RIPE, (before, max(limit, 0)))]

@@ -54,6 +54,10 @@ WHERE conversation = (SELECT n FROM log WHERE id = ?) AND seq >= ? ORDER BY seq 
 """
 POSITION = "SELECT floor, next_seq FROM log WHERE id = ?"
 UNFINISHED = "SELECT id FROM log WHERE unfinished = 1 AND node <> ? ORDER BY n"
+UNFINISHED_OF = """
+SELECT s.state FROM log l JOIN conversation c ON c.n = l.n JOIN snapshot s ON s.conversation = l.n
+WHERE l.unfinished = 1 AND c.owner = ? LIMIT ?
+"""
 SNAPSHOT = "SELECT state, seq FROM snapshot WHERE conversation = ?"
 PUT_SNAPSHOT = "INSERT OR REPLACE INTO snapshot VALUES (?, ?, ?)"
 RECEIPT = (

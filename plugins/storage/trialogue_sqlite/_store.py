@@ -111,6 +111,9 @@ class SQLiteStore(Store):
     async def unfinished(self, node: str) -> Sequence[str]:
         return await self._readers.far(partial(reads.read_unfinished, node=node))
 
+    async def unfinished_of(self, owner: str, limit: int) -> Sequence[bytes]:
+        return await self._readers.near(partial(reads.read_unfinished_of, owner=owner, limit=limit))
+
     async def prune(self, before: datetime, limit: int) -> int:
         pruned = 0
         # Found by a scan that holds nobody up, then done one by one, so that no commit waits for all of them.
