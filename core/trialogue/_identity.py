@@ -1,8 +1,8 @@
 """Logging in without a secret of ours: ports to those who vouch for a person, and what they say.
 
 A ``RedirectLogin`` sends the browser away and reads what it brings back (OpenID Connect). A ``HeaderLogin`` reads what a
-proxy in front of us wrote into each request. Neither makes accounts: the server finds or makes the account of an
-``Identity``, and keeps the two together.
+proxy in front of us wrote into each request. Neither makes accounts: the server finds or makes the account of a ``Person``, and
+keeps the two together.
 """
 
 from __future__ import annotations
@@ -12,16 +12,17 @@ from collections.abc import Mapping
 
 import msgspec
 
+from trialogue._accounts import Identity
 
-class Identity(msgspec.Struct, frozen=True):
-    """Someone, as another system vouches for them. ``issuer`` and ``subject`` together never mean another person.
+
+class Person(msgspec.Struct, frozen=True):
+    """Someone, as another system vouches for them. Only ``identity`` lasts.
 
     ``email`` may change and may belong to someone else tomorrow: it is what the account is made with, and proves nothing
     unless ``email_verified``.
     """
 
-    issuer: str
-    subject: str
+    identity: Identity
     email: str | None = None
     email_verified: bool = False
     name: str = ""
@@ -45,8 +46,10 @@ class RedirectLogin(ABC):
     name: str
     #: On the button.
     title: str
-    #: Whether an account whose address is the identity's verified one may be taken over by it.
+    #: Whether the account that has the person's verified address may be logged in to.
     links_verified_email: bool = False
+    #: Whether it may make accounts even where people cannot register by themselves.
+    registers: bool = False
 
     @abstractmethod
     async def depart(self, callback: str) -> Departure:
@@ -56,13 +59,13 @@ class RedirectLogin(ABC):
         """
 
     @abstractmethod
-    async def arrive(self, callback: str, kept: str, query: Mapping[str, str]) -> Identity:
+    async def arrive(self, callback: str, kept: str, query: Mapping[str, str]) -> Person:
         """Who came back. ``kept`` is what ``depart`` gave, ``query`` what the browser was sent back with.
 
         Raises ``UnauthenticatedError`` (refused, forged, expired, used before) and ``BrokenError``, as ``depart`` does.
         """
 
-    async def aclose(self) -> None:
+    async def aclose(self) -> None:  # noqa: B027 - who holds nothing has nothing to let go
         """Let connections go. It is not used afterwards."""
 
 
@@ -70,9 +73,11 @@ class HeaderLogin(ABC):
     """Reads the person from headers that a trusted proxy sets; asked for its requests only."""
 
     name: str
+    #: As with ``RedirectLogin``.
+    registers: bool = False
 
     @abstractmethod
-    def identify(self, headers: Mapping[str, str]) -> Identity | None:
+    def identify(self, headers: Mapping[str, str]) -> Person | None:
         """Who is calling, by header names in lower case; ``None`` when the proxy names nobody. Cheap: asked per request.
 
         Raises ``UnauthenticatedError`` when the headers are there and make no sense.

@@ -14,7 +14,7 @@ import httpx2
 import msgspec
 import trio
 
-from trialogue import BrokenError, Departure, Identity, RedirectLogin, UnauthenticatedError
+from trialogue import BrokenError, Departure, Identity, Person, RedirectLogin, UnauthenticatedError
 from trialogue_oidc._http import ask
 from trialogue_oidc._metadata import Metadata, Publication
 from trialogue_oidc._settings import OidcSettings
@@ -36,6 +36,7 @@ class OidcLogin(RedirectLogin):
         self.name = settings.name
         self.title = settings.title
         self.links_verified_email = settings.links_verified_email
+        self.registers = settings.registers
         self._settings = settings
         self._client: httpx2.AsyncClient | None = None
         self._publication: Publication | None = None
@@ -62,7 +63,7 @@ class OidcLogin(RedirectLogin):
         url = f"{address}{'&' if '?' in address else '?'}{urlencode(question)}"
         return Departure(url, base64.urlsafe_b64encode(msgspec.json.encode(kept)).rstrip(b"=").decode())
 
-    async def arrive(self, callback: str, kept: str, query: Mapping[str, str]) -> Identity:
+    async def arrive(self, callback: str, kept: str, query: Mapping[str, str]) -> Person:
         ours = _read_kept(kept)
         if not hmac.compare_digest(query.get("state", "").encode(), ours.state.encode()):
             raise UnauthenticatedError("this answer belongs to another attempt: log in again")
@@ -86,7 +87,7 @@ class OidcLogin(RedirectLogin):
         )
         if "email" not in claims:
             claims = await self._user_info(metadata, said.get("access_token"), claims)
-        return _identity(self._settings.issuer, claims)
+        return _person(self._settings.issuer, claims)
 
     async def aclose(self) -> None:
         if self._client is not None:
@@ -152,11 +153,10 @@ def _read_kept(kept: str) -> Kept:
         raise UnauthenticatedError("the browser did not keep what it was given: log in again") from error
 
 
-def _identity(issuer: str, claims: Mapping[str, Any]) -> Identity:
+def _person(issuer: str, claims: Mapping[str, Any]) -> Person:
     email, name = claims.get("email"), claims.get("name") or claims.get("preferred_username")
-    return Identity(
-        issuer=issuer,
-        subject=claims["sub"],
+    return Person(
+        Identity(issuer, claims["sub"]),
         email=email if isinstance(email, str) else None,
         email_verified=claims.get("email_verified") is True,
         name=name if isinstance(name, str) else "",

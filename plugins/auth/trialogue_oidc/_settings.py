@@ -12,7 +12,7 @@ import msgspec
 from trialogue import ConfigurationError
 
 PREFIX = "TRIALOGUE_OIDC_"
-_KNOWN = ("ISSUER", "CLIENT_ID", "CLIENT_SECRET", "TITLE", "SCOPES", "LINK")
+_KNOWN = ("ISSUER", "CLIENT_ID", "CLIENT_SECRET", "TITLE", "SCOPES", "LINK", "REGISTRATION")
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
 
 
@@ -26,6 +26,7 @@ class OidcSettings(msgspec.Struct, frozen=True):
     client_secret: str | None
     scopes: str
     links_verified_email: bool
+    registers: bool
 
     def __repr__(self) -> str:
         return f"OidcSettings({self.name!r}, issuer={self.issuer!r})"
@@ -63,8 +64,9 @@ def _read(name: str, environment: Mapping[str, str]) -> OidcSettings:
     issuer = given("ISSUER")
     if urlsplit(issuer).scheme != "https" and not (issuer.startswith("http://") and is_private_address(issuer)):
         raise ConfigurationError(f"{_variable(name, 'ISSUER')}={issuer!r} must be an https address")
-    if given("LINK") not in ("", "verified-email"):
-        raise ConfigurationError(f"{_variable(name, 'LINK')}={given('LINK')!r} must be verified-email, or absent")
+    for key, word in (("LINK", "verified-email"), ("REGISTRATION", "open")):
+        if given(key) not in ("", word):
+            raise ConfigurationError(f"{_variable(name, key)}={given(key)!r} must be {word}, or absent")
     scopes = given("SCOPES") or "openid email profile"
     if "openid" not in scopes.split():
         raise ConfigurationError(f"{_variable(name, 'SCOPES')}={scopes!r} must hold openid")
@@ -75,7 +77,8 @@ def _read(name: str, environment: Mapping[str, str]) -> OidcSettings:
         client_id=given("CLIENT_ID"),
         client_secret=given("CLIENT_SECRET") or None,
         scopes=scopes,
-        links_verified_email=given("LINK") == "verified-email",
+        links_verified_email=bool(given("LINK")),
+        registers=bool(given("REGISTRATION")),
     )
 
 

@@ -19,7 +19,7 @@ def key_name(token: str) -> str | None:
     """Which key a token says it was signed with; not yet believed. Raises ``UnauthenticatedError``."""
     try:
         header = jwt.get_unverified_header(token)
-    except jwt.PyJWTError as error:
+    except (jwt.PyJWTError, UnicodeError) as error:
         raise _bad("cannot be read") from error
     if header.get("alg") not in ALGORITHMS:
         raise _bad("is signed in a way that proves nothing")

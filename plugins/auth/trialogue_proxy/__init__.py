@@ -3,6 +3,7 @@
     TRIALOGUE_PROXY_USER_HEADER=Remote-User     names the person; the plugin does nothing without it
     TRIALOGUE_PROXY_EMAIL_HEADER=Remote-Email   absent, the user header holds the address
     TRIALOGUE_PROXY_NAME_HEADER=Remote-Name
+    TRIALOGUE_PROXY_REGISTRATION=open           let it make accounts though registration is not open
 
 Only requests of addresses in ``trusted_proxies`` are looked at. The proxy must remove these headers from what it is sent:
 whoever can set them is whoever they like.

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from trialogue import ConfigurationError, HeaderLogin, Identity, UnauthenticatedError
+from trialogue import ConfigurationError, HeaderLogin, Identity, Person, UnauthenticatedError
 
 PREFIX = "TRIALOGUE_PROXY_"
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
@@ -20,6 +20,7 @@ class ProxySettings(msgspec.Struct, frozen=True):
     user: str
     email: str | None
     name: str | None
+    registers: bool = False
 
 
 def read_settings(environment: Mapping[str, str]) -> ProxySettings | None:
@@ -29,6 +30,9 @@ def read_settings(environment: Mapping[str, str]) -> ProxySettings | None:
         if not variable.startswith(PREFIX) or not value:
             continue
         key = variable.removeprefix(PREFIX)
+        if key == "REGISTRATION" and value == "open":
+            given[key] = value
+            continue
         if key not in ("USER_HEADER", "EMAIL_HEADER", "NAME_HEADER"):
             raise ConfigurationError(f"{variable} is no setting: see the documentation of logging in by a proxy")
         if not _TOKEN.fullmatch(value):
@@ -38,7 +42,9 @@ def read_settings(environment: Mapping[str, str]) -> ProxySettings | None:
         return None
     if "USER_HEADER" not in given:
         raise ConfigurationError(f"{PREFIX}USER_HEADER is not set, and names the person")
-    return ProxySettings(given["USER_HEADER"], given.get("EMAIL_HEADER"), given.get("NAME_HEADER"))
+    return ProxySettings(
+        given["USER_HEADER"], given.get("EMAIL_HEADER"), given.get("NAME_HEADER"), "REGISTRATION" in given
+    )
 
 
 class ProxyLogin(HeaderLogin):
@@ -48,18 +54,19 @@ class ProxyLogin(HeaderLogin):
 
     def __init__(self, settings: ProxySettings) -> None:
         self._settings = settings
+        self.registers = settings.registers
 
     def __repr__(self) -> str:
         return f"<ProxyLogin {self._settings.user!r}>"
 
-    def identify(self, headers: Mapping[str, str]) -> Identity | None:
+    def identify(self, headers: Mapping[str, str]) -> Person | None:
         subject = _value(headers, self._settings.user)
         if not subject:
             return None
         email = _value(headers, self._settings.email) if self._settings.email else ""
         if not email and "@" in subject:
             email = subject
-        return Identity("proxy", subject, email or None, bool(email), _value(headers, self._settings.name))
+        return Person(Identity("proxy", subject), email or None, bool(email), _value(headers, self._settings.name))
 
 
 def _value(headers: Mapping[str, str], name: str | None) -> str:
