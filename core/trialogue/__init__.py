@@ -11,19 +11,39 @@ Layers, each importing only from those above it:
 Modules that begin with an underscore are not API; everything public is importable from here.
 """
 
+from trialogue._account_rules import checked_email as checked_email
+from trialogue._account_rules import checked_name as checked_name
+from trialogue._account_rules import normal_email as normal_email
+from trialogue._accounts import Accounts as Accounts
+from trialogue._accounts import Admission as Admission
+from trialogue._accounts import Deletion as Deletion
+from trialogue._accounts import Identity as Identity
+from trialogue._accounts import Invitation as Invitation
+from trialogue._accounts import InvitationPage as InvitationPage
+from trialogue._accounts import Reset as Reset
+from trialogue._accounts import UserChange as UserChange
+from trialogue._accounts import UserPage as UserPage
 from trialogue._answer import Answer as Answer
 from trialogue._answer import fold_answer as fold_answer
+from trialogue._audit import Action as Action
+from trialogue._audit import AuditEntry as AuditEntry
+from trialogue._audit import AuditPage as AuditPage
+from trialogue._audit import Origin as Origin
+from trialogue._auth import ApiKey as ApiKey
 from trialogue._auth import Authenticator as Authenticator
 from trialogue._auth import Credentials as Credentials
 from trialogue._auth import Principal as Principal
 from trialogue._auth import Scope as Scope
+from trialogue._auth import SecretAuthenticator as SecretAuthenticator
 from trialogue._auth import Session as Session
 from trialogue._auth import User as User
-from trialogue._auth import normal_email as normal_email
+from trialogue._auth import UserRole as UserRole
+from trialogue._blobs import Blobs as Blobs
 from trialogue._commands import Command as Command
 from trialogue._commands import ContinueAnswer as ContinueAnswer
 from trialogue._commands import CreateConversation as CreateConversation
 from trialogue._commands import EditMessage as EditMessage
+from trialogue._commands import ForkConversation as ForkConversation
 from trialogue._commands import Known as Known
 from trialogue._commands import PostMessage as PostMessage
 from trialogue._commands import Receipt as Receipt
@@ -51,6 +71,7 @@ from trialogue._errors import InvalidError as InvalidError
 from trialogue._errors import LimitError as LimitError
 from trialogue._errors import NotFoundError as NotFoundError
 from trialogue._errors import ProviderError as ProviderError
+from trialogue._errors import QuotaError as QuotaError
 from trialogue._errors import StorageError as StorageError
 from trialogue._errors import ThrottledError as ThrottledError
 from trialogue._errors import TrialogueError as TrialogueError
@@ -90,6 +111,8 @@ from trialogue._files import Space as Space
 from trialogue._files import TextState as TextState
 from trialogue._files import Variant as Variant
 from trialogue._files import VariantKind as VariantKind
+from trialogue._history import Beginning as Beginning
+from trialogue._history import settled as settled
 from trialogue._identity import Departure as Departure
 from trialogue._identity import HeaderLogin as HeaderLogin
 from trialogue._identity import Person as Person
@@ -97,6 +120,9 @@ from trialogue._identity import RedirectLogin as RedirectLogin
 from trialogue._ids import is_id as is_id
 from trialogue._ids import new_id as new_id
 from trialogue._ids import seeded_ids as seeded_ids
+from trialogue._imports import ImportJob as ImportJob
+from trialogue._imports import Imports as Imports
+from trialogue._imports import Skipped as Skipped
 from trialogue._limits import Limits as Limits
 from trialogue._listed import ConversationChanged as ConversationChanged
 from trialogue._listed import ConversationPurged as ConversationPurged
@@ -114,12 +140,17 @@ from trialogue._provider import Request as Request
 from trialogue._provider import ResponseStream as ResponseStream
 from trialogue._provider import TextPiece as TextPiece
 from trialogue._provider import UsagePiece as UsagePiece
+from trialogue._sharing import Share as Share
+from trialogue._sharing import Shares as Shares
+from trialogue._sharing import lengths_of as lengths_of
 from trialogue._snapshot import RunView as RunView
 from trialogue._snapshot import Snapshot as Snapshot
+from trialogue._snapshot import Tree as Tree
 from trialogue._snapshot import encode_snapshot as encode_snapshot
 from trialogue._snapshot import frame_snapshot as frame_snapshot
 from trialogue._snapshot import take_snapshot as take_snapshot
 from trialogue._snapshot import with_siblings as with_siblings
+from trialogue._snapshot import written as written
 from trialogue._state import LiveRun as LiveRun
 from trialogue._state import State as State
 from trialogue._state import begin as begin
@@ -159,8 +190,16 @@ from trialogue._values import text_of as text_of
 from trialogue.hookspecs import hookimpl as hookimpl
 
 __all__ = [
+    "Accounts",
+    "Action",
+    "Admission",
     "Answer",
+    "ApiKey",
+    "AuditEntry",
+    "AuditPage",
     "Authenticator",
+    "Beginning",
+    "Blobs",
     "BrokenError",
     "CitationPart",
     "Claim",
@@ -180,6 +219,7 @@ __all__ = [
     "Cursor",
     "DataPart",
     "Decision",
+    "Deletion",
     "Departure",
     "Done",
     "EditMessage",
@@ -200,15 +240,20 @@ __all__ = [
     "FinishReason",
     "Flush",
     "ForbiddenError",
+    "ForkConversation",
     "ForkedFrom",
     "HeadMoved",
-    "History",
     "HeaderLogin",
+    "History",
     "Hit",
     "Identity",
+    "ImportJob",
+    "Imports",
     "InboxAdded",
     "InboxRemoved",
     "InvalidError",
+    "Invitation",
+    "InvitationPage",
     "Known",
     "LimitError",
     "Limits",
@@ -222,10 +267,12 @@ __all__ = [
     "MessageRevised",
     "Model",
     "NotFoundError",
+    "Origin",
     "Part",
     "PartDelta",
     "PartEnded",
     "PartStarted",
+    "Person",
     "Piece",
     "PluginInfo",
     "Plugins",
@@ -235,6 +282,7 @@ __all__ = [
     "Provider",
     "ProviderError",
     "Queued",
+    "QuotaError",
     "ReasoningPart",
     "ReasoningPiece",
     "Receipt",
@@ -243,6 +291,7 @@ __all__ = [
     "Regenerate",
     "RemoveMessage",
     "Request",
+    "Reset",
     "ResponseStream",
     "Role",
     "RunCancelled",
@@ -254,9 +303,14 @@ __all__ = [
     "RunStarted",
     "RunView",
     "Scope",
+    "SecretAuthenticator",
     "Session",
     "Settings",
+    "Share",
+    "Shares",
+    "Skipped",
     "Snapshot",
+    "Space",
     "State",
     "Status",
     "Stop",
@@ -266,9 +320,11 @@ __all__ = [
     "Tail",
     "TextPart",
     "TextPiece",
+    "TextState",
     "ThrottledError",
     "ToolCallPart",
     "ToolResultPart",
+    "Tree",
     "TreeView",
     "TrialogueError",
     "UnauthenticatedError",
@@ -277,9 +333,16 @@ __all__ = [
     "UsagePiece",
     "UsageReported",
     "User",
+    "UserChange",
+    "UserPage",
+    "UserRole",
+    "Variant",
+    "VariantKind",
     "Verdict",
     "View",
     "begin",
+    "checked_email",
+    "checked_name",
     "decide",
     "decode_event",
     "encode_event",
@@ -291,6 +354,7 @@ __all__ = [
     "frame_snapshot",
     "hookimpl",
     "is_id",
+    "lengths_of",
     "load_plugins",
     "needs",
     "new_id",
@@ -298,7 +362,9 @@ __all__ = [
     "open_engine",
     "parse_cursor",
     "seeded_ids",
+    "settled",
     "take_snapshot",
     "text_of",
     "with_siblings",
+    "written",
 ]

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from trialogue._values import Message, Part, Policy, Settings
+from trialogue._values import Message, Part, Policy, Settings, Terms
 
 
 class CreateConversation(msgspec.Struct, frozen=True, tag="create"):
@@ -26,6 +26,20 @@ class CreateConversation(msgspec.Struct, frozen=True, tag="create"):
     system: str | None = None
     settings: Settings = Settings()
     metadata: dict[str, Any] | None = None
+
+
+class ForkConversation(msgspec.Struct, frozen=True, tag="fork"):
+    """Begin a conversation with a branch of ``source``: up to ``message`` (its head, for ``None``), of which only the first
+    ``cut`` code points if that is given. The command's id is the new conversation's, so that a retry finds it.
+    """
+
+    id: str
+    owner: str
+    at: datetime
+    source: str
+    message: str | None = None
+    cut: int | None = None
+    title: str | None = None
 
 
 class UpdateConversation(msgspec.Struct, frozen=True, tag="update"):
@@ -64,6 +78,7 @@ class PostMessage(msgspec.Struct, frozen=True, tag="post"):
     policy: Policy = "queue"
     respond: bool = True
     metadata: dict[str, Any] | None = None
+    terms: Terms = Terms()
 
 
 class EditMessage(msgspec.Struct, frozen=True, tag="edit"):
@@ -79,6 +94,7 @@ class EditMessage(msgspec.Struct, frozen=True, tag="edit"):
     model: str
     settings: Settings = Settings()
     respond: bool = True
+    terms: Terms = Terms()
 
 
 class Regenerate(msgspec.Struct, frozen=True, tag="regenerate"):
@@ -91,6 +107,7 @@ class Regenerate(msgspec.Struct, frozen=True, tag="regenerate"):
     answer: str
     model: str
     settings: Settings = Settings()
+    terms: Terms = Terms()
 
 
 class ContinueAnswer(msgspec.Struct, frozen=True, tag="continue"):
@@ -103,6 +120,7 @@ class ContinueAnswer(msgspec.Struct, frozen=True, tag="continue"):
     model: str
     settings: Settings = Settings()
     cause: Literal["continue", "recover"] = "continue"
+    terms: Terms = Terms()
 
 
 class RemoveMessage(msgspec.Struct, frozen=True, tag="remove"):
@@ -161,6 +179,8 @@ class Known(msgspec.Struct, frozen=True):
     messages: dict[str, Message] = {}
     #: For a removal: those of ``leaves`` that are the message to be removed, or hang below it.
     below: frozenset[str] = frozenset()
+    #: How many tokens the live run asked its provider with, by our own count; ``None`` when that is not known.
+    asked: int | None = None
 
 
 def needs(command: Command) -> tuple[str, ...]:

@@ -33,11 +33,11 @@ from trialogue._node import Node, utc_now
 from trialogue._pacer import Pacer
 from trialogue._provider import Provider
 from trialogue._shards import Shards
-from trialogue._snapshot import Snapshot, frame_snapshot, take_snapshot
-from trialogue._store import Done, Store
+from trialogue._snapshot import Snapshot, Tree, frame_snapshot, take_snapshot, take_tree
+from trialogue._store import Done, History, Store
 from trialogue._supervisor import Supervisor, open_supervisor
 from trialogue._tail import Tail
-from trialogue._values import Model
+from trialogue._values import Conversation, Model
 
 _encoder = msgspec.json.Encoder()
 
@@ -128,6 +128,11 @@ class Engine:
             await letter.ended.ended.wait()
         return receipt
 
+    async def purge_trash(self, conversation: str, before: datetime) -> None:
+        """Remove a conversation for good that has been in the trash since ``before``; one that has not is left alone."""
+        if await self.store.purge(conversation, before):
+            await self.purge(conversation)
+
     async def purge(self, conversation: str) -> None:
         """Remove a conversation for good, whatever goes on in it. Raises ``StorageError``; one that is gone is no error."""
         cell = self._cells.pop(conversation, None)
@@ -160,6 +165,10 @@ class Engine:
     async def snapshot(self, conversation: str, limit: int = 50) -> Snapshot:
         """The conversation as committed now, with its last ``limit`` messages. Raises ``NotFoundError``."""
         return await take_snapshot(self.store, conversation, limit)
+
+    async def all_branches(self, conversation: str, limit: int = 100, cursor: str | None = None) -> Tree:
+        """The conversation as committed now, with a page of all its messages. Raises ``NotFoundError``, ``InvalidError``."""
+        return await take_tree(self.store, conversation, limit, cursor)
 
     async def watch(self, conversation: str) -> Tail:
         """The shared tail of a conversation: hold on to it while you read. Raises ``NotFoundError``."""
@@ -267,6 +276,16 @@ class Engine:
         lines = self._supervisor.tree() if self._supervisor else []
         rows = [f"{'  ' * depth}{name} [{state}] restarts={restarts}" for depth, name, state, restarts in lines]
         return "\n".join([*rows, *(f"  {cell!r}" for cell in self._cells.values() if cell.phase != "idle")])
+
+
+def _digest(asked: object) -> bytes:
+    return sha256(_encoder.encode(asked)).digest()
+
+
+def _same(conversation: str, first: Done, digest: bytes) -> Receipt:
+    if first.digest != digest:
+        raise ConflictError(f"the id {conversation!r} was used for another conversation: choose a new one")
+    return first.receipt
 
 
 @asynccontextmanager

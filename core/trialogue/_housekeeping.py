@@ -1,4 +1,5 @@
-"""Housekeeping: lists the models, takes up unfinished work at the start, lets idle cells rest, prunes old deltas.
+"""Housekeeping: lists the models, takes up unfinished work at the start, lets idle cells rest, prunes old deltas, empties
+the trash of what has been in it for too long.
 
 Runs beside the traffic and never holds anything; when it fails, it is simply begun again.
 """
@@ -7,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import trio
 
@@ -27,12 +28,21 @@ _log = logging.getLogger("trialogue.housekeeping")
 
 
 class Housekeeping:
-    """The service that tidies one node: ``wake`` activates a conversation, ``rest`` drops those idle for so many seconds."""
+    """The service that tidies one node: ``wake`` activates a conversation, ``rest`` drops those idle for so many seconds,
+    ``purge`` removes one for good.
+    """
 
-    def __init__(self, node: Node, wake: Callable[[str], None], rest: Callable[[float], int]) -> None:
+    def __init__(
+        self,
+        node: Node,
+        wake: Callable[[str], None],
+        rest: Callable[[float], int],
+        purge: Callable[[str, datetime], Awaitable[object]],
+    ) -> None:
         self._node = node
         self._activate = wake
         self._rest = rest
+        self._purge = purge
         #: What earlier processes left, until it is ours or finished.
         self._left: set[str] = set()
 
@@ -47,6 +57,7 @@ class Housekeeping:
             self._rest(self._node.limits.idle)
             await self._done(self._look_after)
             await self._done(self._prune)
+            await self._done(self._empty_trash)
 
     async def _done(self, chore: Callable[[], Awaitable[None]]) -> bool:
         """Whether the chore was done. A store in trouble is no reason for the node to fall: it is done another time."""
@@ -70,6 +81,13 @@ class Housekeeping:
     async def _prune(self) -> None:
         before = self._node.now() - timedelta(seconds=self._node.limits.retention)
         while await self._node.store.prune(before, PRUNE) == PRUNE:  # noqa: ASYNC110 - a pause between jobs
+            await trio.sleep(PAUSE)
+
+    async def _empty_trash(self) -> None:
+        # What is cut short here is found again by the next sweep.
+        before = self._node.now() - timedelta(seconds=self._node.limits.trash)
+        for name in await self._node.store.trash(before, PRUNE):
+            await self._purge(name, before)
             await trio.sleep(PAUSE)
 
     async def _take_up(self) -> None:

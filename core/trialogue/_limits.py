@@ -29,6 +29,10 @@ class Limits(msgspec.Struct, frozen=True):
     retention: float = 86_400.0
     #: What becomes of a run whose process is gone: ``continue`` from the text it left, where the model can; or ``end``.
     recovery: Literal["continue", "end"] = "continue"
+    #: Messages a conversation may begin with, forked or imported: they are written in one transaction.
+    history: int = 10_000
+    #: How long a conversation stays in the trash after it was last changed.
+    trash: float = 30 * 86_400.0
     #: Share of a model's context that history may fill; the rest is for the answer.
     context_share: float = 0.75
     #: Crashes of one conversation's actor within ``crash_period`` before it is parked.

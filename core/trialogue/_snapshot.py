@@ -13,7 +13,7 @@ from trialogue._cursor import Cursor
 from trialogue._errors import NotFoundError
 from trialogue._events import Queued
 from trialogue._state import State
-from trialogue._store import Store, View
+from trialogue._store import Store
 from trialogue._values import Conversation, Message
 
 _encoder = msgspec.json.Encoder()
@@ -44,19 +44,31 @@ class Snapshot(msgspec.Struct, frozen=True, tag="snapshot"):
     has_more: bool
 
 
+class Tree(msgspec.Struct, frozen=True, tag="tree"):
+    """As a snapshot, but with messages of all branches, parents before their children; ``cursor`` gives the next page."""
+
+    conversation: Conversation
+    messages: list[msgspec.Raw]
+    run: RunView | None
+    inbox: tuple[Queued, ...]
+    seq: int
+    token: str
+    cursor: str | None
+    has_more: bool
+
+
 async def take_snapshot(store: Store, conversation: str, limit: int) -> Snapshot:
     """The conversation as committed now. Raises ``NotFoundError``, ``StorageError``."""
     view = await store.view(conversation, limit)
     if view is None:
         raise NotFoundError(f"there is no conversation {conversation!r}")
     state = await fold_state(store, conversation, view.snapshot, view.next_seq)
-    messages = [await _written(store, message, state, view) for message in view.messages]
-    run = state.run
+    messages = [await _written(store, message, state, view.next_seq) for message in view.messages]
     last = await store.events(conversation, view.next_seq - 1, 1)
     return Snapshot(
         conversation=view.header,
         messages=[with_siblings(message, view.siblings.get(message.id, (message.id,))) for message in messages],
-        run=RunView(run.run, run.message, run.model, run.parts - 1 if run.open_kind else None) if run else None,
+        run=_run_view(state),
         inbox=state.inbox,
         seq=view.next_seq - 1,
         token=str(Cursor(store.generation, last[0].epoch, view.next_seq - 1)),
@@ -64,12 +76,53 @@ async def take_snapshot(store: Store, conversation: str, limit: int) -> Snapshot
     )
 
 
-async def _written(store: Store, message: Message, state: State, view: View) -> Message:
+def _run_view(state: State) -> RunView | None:
+    run = state.run
+    return RunView(run.run, run.message, run.model, run.parts - 1 if run.open_kind else None) if run else None
+
+
+async def _written(store: Store, message: Message, state: State, next_seq: int) -> Message:
     run = state.run
     if run is None or run.message != message.id:
         return message
-    events = [e async for e in read_events(store, message.conversation, run.first_seq, view.next_seq)]
+    events = [e async for e in read_events(store, message.conversation, run.first_seq, next_seq)]
     return fold_answer(message, events).message()
+
+
+async def take_tree(store: Store, conversation: str, limit: int, cursor: str | None = None) -> Tree:
+    """A page of all branches as committed now. Raises ``NotFoundError``, ``InvalidError`` (cursor), ``StorageError``."""
+    view = await store.tree(conversation, limit, cursor)
+    if view is None:
+        raise NotFoundError(f"there is no conversation {conversation!r}")
+    state = await fold_state(store, conversation, view.snapshot, view.next_seq)
+    messages = [await _written(store, message, state, view.next_seq) for message in view.messages]
+    last = await store.events(conversation, view.next_seq - 1, 1)
+    return Tree(
+        conversation=view.header,
+        messages=[with_siblings(message, view.siblings.get(message.id, (message.id,))) for message in messages],
+        run=_run_view(state),
+        inbox=state.inbox,
+        seq=view.next_seq - 1,
+        token=str(Cursor(store.generation, last[0].epoch, view.next_seq - 1)),
+        cursor=view.cursor,
+        has_more=view.cursor is not None,
+    )
+
+
+async def written(store: Store, message: Message) -> Message:
+    """``message``, which was just read, with what is committed of its text if it is being written."""
+    found: Message | None = message
+    while found is not None and found.status == "in_progress":
+        view = await store.view(found.conversation, 0)
+        if view is None:
+            break
+        state = await fold_state(store, found.conversation, view.snapshot, view.next_seq)
+        if state.run is None or state.run.run != found.run:
+            # It ended, or was gone on with, between the two looks: its row says how.
+            found = await store.message(found.id)
+            continue
+        return await _written(store, found, state, view.next_seq)
+    return found or message
 
 
 def with_siblings(message: Message, siblings: tuple[str, ...]) -> msgspec.Raw:

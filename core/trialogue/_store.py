@@ -1,4 +1,4 @@
-"""The port to storage. One store holds logs, projections, receipts, accounts and sessions.
+"""The port to storage. One store holds logs, projections and receipts, and facets for what has a port of its own.
 
 A store knows nothing of what events mean: it is handed encoded entries and, in the same call, the rows that follow from
 them, and writes both in one transaction. ``trialogue.testing`` has a store in memory and the checks that every store runs.
@@ -16,9 +16,12 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from trialogue._auth import Session, User
+from trialogue._accounts import Accounts
 from trialogue._commands import Receipt
 from trialogue._events import Entry
+from trialogue._files import Files
+from trialogue._imports import Imports
+from trialogue._sharing import Shares
 from trialogue._values import Conversation, Message
 
 #: What became of a flush: ``committed`` (now, or by an earlier attempt with its number) or ``fenced``.
@@ -59,6 +62,14 @@ class Flush(msgspec.Struct, frozen=True):
     done: tuple[Done, ...] = ()
 
 
+class History(msgspec.Struct, frozen=True):
+    """What a new conversation begins with besides its entry 0: entries from 1 on, and the rows and snapshot after them."""
+
+    entries: tuple[Entry, ...]
+    messages: tuple[Message, ...]
+    snapshot: bytes
+
+
 class Claim(msgspec.Struct, frozen=True):
     """What a new owner starts from. ``snapshot`` is as of ``snapshot_seq``: entries from there on are to be folded in."""
 
@@ -84,6 +95,22 @@ class View(msgspec.Struct, frozen=True):
     messages: tuple[Message, ...]
     siblings: dict[str, tuple[str, ...]]
     has_more: bool
+
+
+class TreeView(msgspec.Struct, frozen=True):
+    """A conversation as committed at ``next_seq``, as in ``View``, with messages of all its branches.
+
+    ``messages`` are in the order in which they were first said, so that a parent stands before its children; ``cursor``
+    continues after the last one, ``None`` at the end.
+    """
+
+    header: Conversation
+    next_seq: int
+    epoch: int
+    snapshot: bytes | None
+    messages: tuple[Message, ...]
+    siblings: dict[str, tuple[str, ...]]
+    cursor: str | None
 
 
 class ConversationPage(msgspec.Struct, frozen=True):
@@ -116,13 +143,36 @@ class Store(ABC):
     #: Changes when the storage may have gone backwards; part of every resume token. 1 to 9999.
     generation: int
 
+    @property
+    @abstractmethod
+    def accounts(self) -> Accounts:
+        """The facet for accounts, what lets one in, and the audit log."""
+
+    @property
+    @abstractmethod
+    def files(self) -> Files:
+        """The facet for uploaded files."""
+
+    @property
+    @abstractmethod
+    def shares(self) -> Shares:
+        """The facet for public links."""
+
+    @property
+    @abstractmethod
+    def imports(self) -> Imports:
+        """The facet for uploads that are being taken in."""
+
     # --- the log -------------------------------------------------------------------------------------------------
 
     @abstractmethod
-    async def create(self, header: Conversation, node: str, entry: Entry, done: Done) -> Done:
-        """A new conversation, owned by ``node`` at epoch 1, with entry 0. Returns ``done``.
+    async def create(
+        self, header: Conversation, node: str, entry: Entry, done: Done, history: History | None = None
+    ) -> Done:
+        """A new conversation, owned by ``node`` at epoch 1, with entry 0 and ``history``, all of it or nothing.
 
-        If the id exists, nothing is written and the ``Done`` of its creation is returned.
+        Returns ``done``. If the id exists, nothing is written and the ``Done`` of its creation is returned. Raises
+        ``ConflictError`` when a message of the history has the id of one that is stored.
         """
 
     @abstractmethod
@@ -150,6 +200,13 @@ class Store(ABC):
         """Conversations with a live run or a waiting message that ``node`` does not own; all of them for ``""``."""
 
     @abstractmethod
+    async def unfinished_of(self, owner: str, limit: int) -> Sequence[bytes]:
+        """The stored states (``Flush.snapshot``) of ``owner``'s conversations with a live run or a waiting message.
+
+        In no order that means anything, at most ``limit``.
+        """
+
+    @abstractmethod
     async def prune(self, before: datetime, limit: int) -> int:
         """Remove the ``part.*`` entries of at most ``limit`` finished conversations last changed before ``before``.
 
@@ -157,8 +214,15 @@ class Store(ABC):
         """
 
     @abstractmethod
-    async def purge(self, conversation: str) -> None:
-        """Remove a conversation and all that belongs to it, for good."""
+    async def trash(self, before: datetime, limit: int) -> Sequence[str]:
+        """At most ``limit`` conversations in the trash that were last changed before ``before``, oldest first."""
+
+    @abstractmethod
+    async def purge(self, conversation: str, before: datetime | None = None) -> bool:
+        """Remove a conversation and all that belongs to it, for good, with the files that only its messages name.
+
+        Returns whether it was there. With ``before`` only if it still is in the trash and was last changed before then.
+        """
 
     # --- reads ---------------------------------------------------------------------------------------------------
 
@@ -171,6 +235,13 @@ class Store(ABC):
         """The conversation and the last ``limit`` messages of its active branch, as of one moment."""
 
     @abstractmethod
+    async def tree(self, conversation: str, limit: int, cursor: str | None = None) -> TreeView | None:
+        """The conversation and a page of all its messages, as of one moment.
+
+        Raises ``InvalidError`` for a cursor that is not ours.
+        """
+
+    @abstractmethod
     async def conversations(
         self,
         owner: str,
@@ -181,17 +252,11 @@ class Store(ABC):
         pinned: bool | None = None,
         folder: str | None = None,
         text: str | None = None,
+        trashed: bool = False,
     ) -> ConversationPage:
-        """A page of ``owner``'s conversations that are not in the trash. ``None`` does not filter.
+        """A page of ``owner``'s conversations that are not in the trash, or of those that are. ``None`` does not filter.
 
         ``text`` keeps those with a matching title or message. Raises ``InvalidError`` for a cursor that is not ours.
-        """
-
-    @abstractmethod
-    async def unfinished_of(self, owner: str, limit: int) -> Sequence[bytes]:
-        """The stored states (``Flush.snapshot``) of ``owner``'s conversations with a live run or a waiting message.
-
-        In no order that means anything, at most ``limit``.
         """
 
     @abstractmethod
@@ -201,6 +266,13 @@ class Store(ABC):
     @abstractmethod
     async def path(self, conversation: str, leaf: str, limit: int) -> Sequence[Message]:
         """``leaf`` and what is above it, at most ``limit`` messages, oldest first; empty when there is no such leaf."""
+
+    @abstractmethod
+    async def onward(self, conversation: str, leaf: str, after: str | None, limit: int) -> Sequence[Message]:
+        """The branch that ends at ``leaf``, downwards: what follows ``after``, or its root for ``None``, oldest first.
+
+        Empty when there is no such leaf, or ``after`` is not above it.
+        """
 
     @abstractmethod
     async def is_above(self, conversation: str, message: str, leaf: str) -> bool:
@@ -217,47 +289,6 @@ class Store(ABC):
     @abstractmethod
     async def search(self, owner: str, text: str, limit: int) -> Sequence[Hit]:
         """Messages of ``owner`` that match all words of ``text``, best first; any text is accepted."""
-
-    # --- accounts ------------------------------------------------------------------------------------------------
-
-    @abstractmethod
-    async def add_user(self, user: User, secret_hash: str) -> User:
-        """Store an account; the very first is stored, and returned, as administrator.
-
-        Raises ``ConflictError`` when the address is taken.
-        """
-
-    @abstractmethod
-    async def has_users(self) -> bool:
-        """Whether there is any account. Cheap: it is asked whenever registration is not open to everyone."""
-
-    @abstractmethod
-    async def user(self, user: str) -> User | None:
-        """An account by id."""
-
-    @abstractmethod
-    async def user_secret(self, email: str) -> tuple[User, str] | None:
-        """An account and its secret's hash, by address."""
-
-    @abstractmethod
-    async def set_secret(self, user: str, secret_hash: str) -> None:
-        """Replace the hash of an account's secret; nothing happens when there is no such account."""
-
-    @abstractmethod
-    async def add_session(self, session: Session) -> None:
-        """Store a session."""
-
-    @abstractmethod
-    async def session(self, token_hash: bytes) -> tuple[Session, User] | None:
-        """A session and its account by the hash of its token; an expired one is not found."""
-
-    @abstractmethod
-    async def touch_session(self, session: str, seen_at: datetime, expires_at: datetime) -> None:
-        """A session was used; one that has ended meanwhile stays ended, which is no error."""
-
-    @abstractmethod
-    async def drop_session(self, session: str) -> None:
-        """End a session; one that does not exist is no error."""
 
     # --- itself --------------------------------------------------------------------------------------------------
 

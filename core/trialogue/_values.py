@@ -74,7 +74,7 @@ Part: TypeAlias = TextPart | ReasoningPart | ToolCallPart | ToolResultPart | Fil
 
 
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Tokens of one run. Absent (``None``) is not zero; totals include the cached ones.
+    """Tokens of one run, and what they cost. Absent (``None``) is not zero; totals include the cached ones.
 
     ``source`` says whether the provider reported the figures or we estimated them.
     """
@@ -85,6 +85,38 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
     cache_read_tokens: int | None = None
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
+    #: In billionths of a dollar (nano-dollars), at the prices in force when the run was asked for.
+    cost: int | None = None
+
+
+class Rates(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a million tokens cost, in millionths of a dollar (micro-dollars), so that sums stay whole numbers.
+
+    Without a rate of their own, tokens read from or written to a cache cost what input costs, and those of reasoning what
+    output costs.
+    """
+
+    input: int
+    output: int
+    cache_read: int | None = None
+    cache_write: int | None = None
+    reasoning: int | None = None
+
+
+class Prices(Rates, frozen=True, omit_defaults=True):
+    """The rates of one model; ``long`` replaces them for a request of more than ``long_above`` input tokens."""
+
+    long_above: int | None = None
+    long: Rates | None = None
+
+
+class Terms(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Who pays for a run besides the conversation's owner, and at which prices: those when it was asked for."""
+
+    #: Id of the API key by which its asker came; ``None`` for a session.
+    key: str | None = None
+    #: ``None``: nobody knows what the model costs.
+    prices: Prices | None = None
 
 
 class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -127,6 +159,14 @@ class Message(msgspec.Struct, frozen=True):
     metadata: dict[str, Any] | None = None  # Any JSON value: the client's own.
 
 
+class ForkedFrom(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where a fork began: a message of another conversation, or its first ``at`` code points. Either may be gone since."""
+
+    conversation: str
+    message: str
+    at: int | None = None
+
+
 class Conversation(msgspec.Struct, frozen=True):
     """The durable thing with an id; everything about it except its messages."""
 
@@ -147,6 +187,8 @@ class Conversation(msgspec.Struct, frozen=True):
     #: Sequence number of the event that last changed this value; the ETag of the wire.
     version: int = 0
     deleted_at: datetime | None = None
+    #: What it is a copy of; ``None`` for one that was begun empty.
+    forked_from: ForkedFrom | None = None
 
 
 class Model(msgspec.Struct, frozen=True):
@@ -159,6 +201,10 @@ class Model(msgspec.Struct, frozen=True):
     #: Any of ``vision``, ``tools``, ``reasoning``, ``structured_output``, ``continues`` (can go on from a prefix).
     capabilities: tuple[str, ...] = ()
     description: str | None = None
+    #: ``None``: nobody knows, which is not the same as free.
+    prices: Prices | None = None
+    #: Longest answer it gives; ``None`` when that is not known.
+    output_tokens: int | None = None
 
 
 def text_of(parts: tuple[Part, ...]) -> str:

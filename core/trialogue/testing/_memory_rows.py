@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from trialogue._errors import InvalidError
 from trialogue._events import Entry
-from trialogue._store import Claim, ConversationPage, Done, Flush, View
+from trialogue._store import Claim, ConversationPage, Done, Flush, History, TreeView, View
 from trialogue._values import Conversation, Message, text_of
 
 _SHOWN = 160  # Characters of a snippet.
@@ -37,6 +37,17 @@ class Row:
         self.removed: set[str] = set()
         self.created = done
         self.done: dict[str, Done] = {done.command: done}
+
+    def begin_with(self, history: History) -> None:
+        """What a new conversation brings along."""
+        self.entries.update((entry.seq, entry) for entry in history.entries)
+        self.next_seq += len(history.entries)
+        self.snapshot, self.snapshot_seq = history.snapshot, self.next_seq
+        self.messages.update((message.id, message) for message in history.messages)
+
+    def ripe(self, before: datetime) -> bool:
+        """Whether it is in the trash, and was when ``before`` came."""
+        return self.header.deleted_at is not None and self.header.updated_at < before
 
     def claim(self, node: str) -> Claim:
         self.node = node
@@ -115,6 +126,22 @@ class Row:
             message = children[-1]
         return message
 
+    def onward(self, leaf: str, after: str | None) -> list[Message]:
+        path = self.path(leaf)
+        if after is None:
+            return path
+        places = [place for place, message in enumerate(path) if message.id == after]
+        return path[places[0] + 1 :] if places else []
+
+    def tree(self, limit: int, cursor: str | None) -> TreeView:
+        start = 0 if cursor is None else place_of(cursor)
+        places = [(place, name) for place, name in enumerate(self.messages) if name not in self.removed]
+        left = [(place, self.messages[name]) for place, name in places if place >= start]
+        shown = [message for _, message in left[: max(limit, 0)]]
+        more = str(left[len(shown)][0]) if len(shown) < len(left) else None
+        siblings = {message.id: self.children(message.parent) for message in shown}
+        return TreeView(self.header, self.next_seq, self.epoch, self.snapshot, tuple(shown), siblings, more)
+
     def view(self, limit: int) -> View:
         path = [] if self.header.head is None else self.path(self.header.head)
         shown = path[-limit:] if limit > 0 else []
@@ -175,6 +202,13 @@ def page(headers: list[Conversation], limit: int, cursor: str | None) -> Convers
     more = f"{shown[-1][0]} {shown[-1][1]}" if shown and len(shown) < len(keyed) else None
     coded = None if more is None else base64.urlsafe_b64encode(more.encode()).decode()
     return ConversationPage(tuple(header for _, _, header in shown), coded)
+
+
+def place_of(cursor: str) -> int:
+    """Where a tree goes on."""
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
+        raise InvalidError(f"{cursor[:64]!r} is not a cursor of this tree: leave it out to start over")
+    return int(cursor)
 
 
 def _micros(at: datetime) -> int:

@@ -13,14 +13,30 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 import trio
-from msgspec.structs import replace
 
-from trialogue._auth import Session, User
+from trialogue._accounts import Accounts
 from trialogue._errors import ConflictError, StorageError
 from trialogue._events import Entry
-from trialogue._store import Claim, ConversationPage, Done, Flush, Hit, Store, StoreStatistics, Verdict, View
+from trialogue._imports import Imports
+from trialogue._sharing import Shares
+from trialogue._store import (
+    Claim,
+    ConversationPage,
+    Done,
+    Flush,
+    History,
+    Hit,
+    Store,
+    StoreStatistics,
+    TreeView,
+    Verdict,
+    View,
+)
 from trialogue._values import Conversation, Message
+from trialogue.testing._memory_accounts import MemoryAccounts
+from trialogue.testing._memory_files import MemoryFiles
 from trialogue.testing._memory_rows import Row, matches, page, snippet_of, words_of
+from trialogue.testing._memory_sharing import MemoryImports, MemoryShares
 from trialogue.testing.memory_faults import Fault, Faults
 
 T = TypeVar("T")
@@ -38,18 +54,28 @@ class MemoryStore(Store):
         self.generation: int = generation
         #: Who decides what fails; replace it or plan with it.
         self.faults: Faults = Faults()
-        self._now = now
         self._rows: dict[str, Row] = {}
         #: Message id -> conversation id: the ids of messages are unique in the whole store.
         self._homes: dict[str, str] = {}
-        self._users: dict[str, tuple[User, str]] = {}
-        self._sessions: dict[str, Session] = {}
+        self._accounts = MemoryAccounts(self._call, now, lambda: ((n, r.header.owner) for n, r in self._rows.items()))
+        self._files = MemoryFiles(self._call, lambda name: self._rows[name].header.owner if name in self._rows else None)
+        self._shares = MemoryShares(self._call, lambda name: name in self._rows and not self._rows[name].header.deleted_at)
+        self._imports = MemoryImports(self._call)
         #: Requests on their way whose callers have given up: due time and effect.
         self._late: list[tuple[float, Callable[[], object]]] = []
         self._commits = self._jobs = self._entries = 0
 
     def __repr__(self) -> str:
         return f"<MemoryStore generation={self.generation} conversations={len(self._rows)} entries={self._entries}>"
+
+    @property
+    def accounts(self) -> Accounts:
+        return self._accounts
+
+    @property
+    def files(self) -> MemoryFiles:
+        """The facet for files."""
+        return self._files
 
     # --- how a call runs -----------------------------------------------------------------------------------------
 
@@ -93,16 +119,36 @@ class MemoryStore(Store):
         self._homes = {message: name for name, row in self._rows.items() for message in row.messages}
         self.generation += 1
 
+    @property
+    def shares(self) -> Shares:
+        return self._shares
+
+    @property
+    def imports(self) -> Imports:
+        return self._imports
+
     # --- the log -------------------------------------------------------------------------------------------------
 
-    async def create(self, header: Conversation, node: str, entry: Entry, done: Done) -> Done:
+    async def create(
+        self, header: Conversation, node: str, entry: Entry, done: Done, history: History | None = None
+    ) -> Done:
         def effect() -> Done:
             if header.id not in self._rows:
-                self._rows[header.id] = Row(header, node, entry, done)
-                self._entries += 1
+                self._add(Row(header, node, entry, done), history)
             return self._rows[header.id].created
 
         return await self._call("create", effect, writes=True)
+
+    def _add(self, row: Row, history: History | None) -> None:
+        for message in history.messages if history else ():
+            if message.id in self._homes:
+                raise ConflictError(f"the id {message.id!r} is taken by another message: choose a new one")
+        if history is not None:
+            row.begin_with(history)
+            self._homes.update((message.id, row.header.id) for message in history.messages)
+        self._rows[row.header.id] = row
+        self._files.mention(history.messages if history else ())
+        self._entries += len(row.entries)
 
     async def claim(self, conversation: str, node: str) -> Claim | None:
         def effect() -> Claim | None:
@@ -126,6 +172,9 @@ class MemoryStore(Store):
         if not row.accepts(flush):
             return "committed" if row.holds(flush) else "fenced"
         row.apply(flush)
+        if row.header.deleted_at is not None:
+            self._shares.end(flush.conversation)
+        self._files.mention(flush.messages)
         self._homes.update((message.id, flush.conversation) for message in flush.messages)
         self._entries += len(flush.entries)
         return "committed"
@@ -172,13 +221,26 @@ class MemoryStore(Store):
 
         return await self._call("prune", effect, writes=True)
 
-    async def purge(self, conversation: str) -> None:
-        def effect() -> None:
-            row = self._rows.pop(conversation, None)
-            for message in () if row is None else row.messages:
-                del self._homes[message]
+    async def trash(self, before: datetime, limit: int) -> Sequence[str]:
+        def effect() -> Sequence[str]:
+            old = [row.header for row in self._rows.values() if row.ripe(before)]
+            return [header.id for header in sorted(old, key=lambda header: header.updated_at)[: max(limit, 0)]]
 
-        await self._call("purge", effect, writes=True)
+        return await self._call("trash", effect)
+
+    async def purge(self, conversation: str, before: datetime | None = None) -> bool:
+        def effect() -> bool:
+            row = self._rows.get(conversation)
+            if row is None or (before is not None and not row.ripe(before)):
+                return False
+            del self._rows[conversation]
+            self._shares.end(conversation)
+            self._files.purge(conversation)
+            for message in row.messages:
+                del self._homes[message]
+            return True
+
+        return await self._call("purge", effect, writes=True)
 
     # --- reads ---------------------------------------------------------------------------------------------------
 
@@ -196,6 +258,13 @@ class MemoryStore(Store):
 
         return await self._call("view", effect)
 
+    async def tree(self, conversation: str, limit: int, cursor: str | None = None) -> TreeView | None:
+        def effect() -> TreeView | None:
+            row = self._rows.get(conversation)
+            return None if row is None else row.tree(limit, cursor)
+
+        return await self._call("tree", effect)
+
     async def conversations(
         self,
         owner: str,
@@ -206,12 +275,13 @@ class MemoryStore(Store):
         pinned: bool | None = None,
         folder: str | None = None,
         text: str | None = None,
+        trashed: bool = False,
     ) -> ConversationPage:
         def wanted(row: Row) -> bool:
             header = row.header
             return (
                 header.owner == owner
-                and header.deleted_at is None
+                and (header.deleted_at is not None) is trashed
                 and archived in (None, header.archived)
                 and pinned in (None, header.pinned)
                 and folder in (None, header.folder)
@@ -234,6 +304,13 @@ class MemoryStore(Store):
             return [] if row is None else row.path(leaf)[-limit:] if limit > 0 else []
 
         return await self._call("path", effect)
+
+    async def onward(self, conversation: str, leaf: str, after: str | None, limit: int) -> Sequence[Message]:
+        def effect() -> Sequence[Message]:
+            row = self._rows.get(conversation)
+            return [] if row is None else row.onward(leaf, after)[: max(limit, 0)]
+
+        return await self._call("onward", effect)
 
     async def is_above(self, conversation: str, message: str, leaf: str) -> bool:
         def effect() -> bool:
@@ -266,68 +343,6 @@ class MemoryStore(Store):
             return [Hit(m.conversation, m.id, snippet_of(words, said)) for _, m, said in best[: max(limit, 0)]]
 
         return await self._call("search", effect)
-
-    # --- accounts ------------------------------------------------------------------------------------------------
-
-    async def add_user(self, user: User, secret_hash: str) -> User:
-        def effect() -> User:
-            if any(known.email == user.email for known, _ in self._users.values()):
-                raise ConflictError(f"{user.email!r} has an account already: log in with it", pointer="/email")
-            stored = user if self._users else User(user.id, user.email, user.name, "admin", user.created_at)
-            self._users[user.id] = (stored, secret_hash)
-            return stored
-
-        return await self._call("add_user", effect, writes=True)
-
-    async def has_users(self) -> bool:
-        return await self._call("has_users", lambda: bool(self._users))
-
-    async def user(self, user: str) -> User | None:
-        def effect() -> User | None:
-            return self._users[user][0] if user in self._users else None
-
-        return await self._call("user", effect)
-
-    async def user_secret(self, email: str) -> tuple[User, str] | None:
-        def effect() -> tuple[User, str] | None:
-            return next((known for known in self._users.values() if known[0].email == email), None)
-
-        return await self._call("user_secret", effect)
-
-    async def set_secret(self, user: str, secret_hash: str) -> None:
-        def effect() -> None:
-            if user in self._users:
-                self._users[user] = (self._users[user][0], secret_hash)
-
-        await self._call("set_secret", effect, writes=True)
-
-    async def add_session(self, session: Session) -> None:
-        def effect() -> None:
-            self._sessions[session.id] = session
-
-        await self._call("add_session", effect, writes=True)
-
-    async def session(self, token_hash: bytes) -> tuple[Session, User] | None:
-        def effect() -> tuple[Session, User] | None:
-            now = self._now()
-            found = (s for s in self._sessions.values() if s.token_hash == token_hash and s.expires_at > now)
-            return next(((s, self._users[s.user][0]) for s in found if s.user in self._users), None)
-
-        return await self._call("session", effect)
-
-    async def touch_session(self, session: str, seen_at: datetime, expires_at: datetime) -> None:
-        def effect() -> None:
-            if session in self._sessions:
-                kept = self._sessions[session]
-                self._sessions[session] = replace(kept, seen_at=seen_at, expires_at=expires_at)
-
-        await self._call("touch_session", effect, writes=True)
-
-    async def drop_session(self, session: str) -> None:
-        def effect() -> None:
-            self._sessions.pop(session, None)
-
-        await self._call("drop_session", effect, writes=True)
 
     # --- itself --------------------------------------------------------------------------------------------------
 
