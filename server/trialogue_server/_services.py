@@ -14,6 +14,7 @@ from trialogue import (
     Message,
     NotFoundError,
     Principal,
+    SecretAuthenticator,
     UnauthenticatedError,
     is_id,
 )
@@ -53,10 +54,11 @@ class Services:
         self.storage_check = trio.Lock()
         self._authenticators = authenticators
 
-    def authenticator(self) -> Authenticator:
+    def authenticator(self) -> SecretAuthenticator:
         """The one that takes an address and a secret. Raises ``ForbiddenError`` when no plugin brings one."""
         for authenticator in self._authenticators:
-            return authenticator
+            if isinstance(authenticator, SecretAuthenticator):
+                return authenticator
         raise ForbiddenError("no plugin for logging in is loaded: see `trialogue plugins`")
 
     def close_streams(self, session: str) -> None:

@@ -33,7 +33,7 @@ class Sessions:
     """The sessions of one store. ``days`` without use end a login."""
 
     def __init__(self, store: Store, days: float) -> None:
-        self._store = store
+        self._store = store.accounts
         self._life = timedelta(days=days)
         # token hash -> (session, account, when it was read), most recently used last
         self._cache: OrderedDict[bytes, tuple[Session, User, float]] = OrderedDict()

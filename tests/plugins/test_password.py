@@ -8,6 +8,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from trialogue import (
+    Admission,
     ConflictError,
     Credentials,
     InvalidError,
@@ -21,6 +22,7 @@ from trialogue_password._authenticator import PasswordAuthenticator
 from trialogue_password._hashing import Hasher
 
 SECRET = "correct horse"
+OPEN = Admission()
 
 
 def cheap(**options: int) -> Hasher:
@@ -42,24 +44,24 @@ def of(email: str, secret: str = SECRET) -> Credentials:
 
 
 async def test_login_finds_the_registered_account(password: PasswordAuthenticator) -> None:
-    user = await password.register(of("Ada@Example.ORG "), "Ada")
+    user = await password.register(of("Ada@Example.ORG "), "Ada", OPEN)
     assert (user.email, user.name, user.role) == ("ada@example.org", "Ada", "admin")
     assert await password.login(of("ada@EXAMPLE.org")) == user
 
 
 async def test_second_account_is_a_plain_user(password: PasswordAuthenticator) -> None:
-    await password.register(of("ada@example.org"), "")
-    assert (await password.register(of("bob@example.org"), "")).role == "user"
+    await password.register(of("ada@example.org"), "", OPEN)
+    assert (await password.register(of("bob@example.org"), "", OPEN)).role == "user"
 
 
 async def test_empty_name_is_taken_from_the_address(password: PasswordAuthenticator) -> None:
-    assert (await password.register(of("ada@example.org"), "  ")).name == "ada"
+    assert (await password.register(of("ada@example.org"), "  ", OPEN)).name == "ada"
 
 
 async def test_address_is_registered_once(password: PasswordAuthenticator) -> None:
-    await password.register(of("ada@example.org"), "")
+    await password.register(of("ada@example.org"), "", OPEN)
     with pytest.raises(ConflictError):
-        await password.register(of("ADA@example.org"), "")
+        await password.register(of("ADA@example.org"), "", OPEN)
 
 
 @pytest.mark.parametrize(
@@ -87,35 +89,35 @@ async def test_address_is_registered_once(password: PasswordAuthenticator) -> No
 )
 async def test_what_is_no_address_is_refused(password: PasswordAuthenticator, email: str) -> None:
     with pytest.raises(InvalidError) as caught:
-        await password.register(of(email), "Ada")
+        await password.register(of(email), "Ada", OPEN)
     assert caught.value.pointer == "/email"
 
 
 @pytest.mark.parametrize("secret", ["", "short12", "x" * 1025, "lone \ud800 surrogate"])
 async def test_what_is_no_password_is_refused(password: PasswordAuthenticator, secret: str) -> None:
     with pytest.raises(InvalidError) as caught:
-        await password.register(of("ada@example.org", secret), "Ada")
+        await password.register(of("ada@example.org", secret), "Ada", OPEN)
     assert caught.value.pointer == "/password"
     assert not secret or secret not in str(caught.value)
 
 
 @pytest.mark.parametrize("secret", ["12345678", "x" * 1024, "pässwörd 🔑", "with\0nul byte"])
 async def test_any_characters_make_a_password(password: PasswordAuthenticator, secret: str) -> None:
-    user = await password.register(of("ada@example.org", secret), "Ada")
+    user = await password.register(of("ada@example.org", secret), "Ada", OPEN)
     assert await password.login(of("ada@example.org", secret)) == user
     with pytest.raises(UnauthenticatedError):
         await password.login(of("ada@example.org", secret[:-1] + "?"))
 
 
 async def test_password_is_the_same_however_its_accents_are_composed(password: PasswordAuthenticator) -> None:
-    user = await password.register(of("ada@example.org", "caf\u00e9 au lait"), "")
+    user = await password.register(of("ada@example.org", "caf\u00e9 au lait"), "", OPEN)
     assert await password.login(of("ada@example.org", "cafe\u0301 au lait")) == user
 
 
 @pytest.mark.parametrize("name", ["x" * 201, "two\nlines", "bell\a"])
 async def test_what_is_no_name_is_refused(password: PasswordAuthenticator, name: str) -> None:
     with pytest.raises(InvalidError) as caught:
-        await password.register(of("ada@example.org"), name)
+        await password.register(of("ada@example.org"), name, OPEN)
     assert caught.value.pointer == "/name"
 
 
@@ -136,7 +138,7 @@ async def test_unknown_address_costs_and_says_what_a_wrong_password_does(store: 
     """Both make exactly one hash, with the same parameters."""
     hasher = Counting()
     password = PasswordAuthenticator(store, hasher)
-    await password.register(of("ada@example.org"), "")
+    await password.register(of("ada@example.org"), "", OPEN)
     said: list[str] = []
     for email in ("ada@example.org", "nobody@example.org"):
         with pytest.raises(UnauthenticatedError) as caught:
@@ -157,23 +159,23 @@ async def test_decoy_takes_as_long_as_a_real_hash() -> None:
 
 async def test_old_hash_is_renewed_at_login(store: MemoryStore) -> None:
     old, new = PasswordAuthenticator(store, cheap()), PasswordAuthenticator(store, cheap(passes=2))
-    user = await old.register(of("ada@example.org"), "")
+    user = await old.register(of("ada@example.org"), "", OPEN)
     assert await new.login(of("ada@example.org")) == user
-    found = await store.user_secret("ada@example.org")
+    found = await store.accounts.user_secret("ada@example.org")
     assert found is not None
     assert argon2.extract_parameters(found[1]).time_cost == 2
     assert await new.login(of("ada@example.org")) == user
 
 
 async def test_renewal_that_fails_does_not_cost_the_login(store: MemoryStore) -> None:
-    user = await PasswordAuthenticator(store, cheap()).register(of("ada@example.org"), "")
-    store.faults.next("set_secret", Fault(fail="before"))
+    user = await PasswordAuthenticator(store, cheap()).register(of("ada@example.org"), "", OPEN)
+    store.faults.next("renew_secret", Fault(fail="before"))
     assert await PasswordAuthenticator(store, cheap(passes=2)).login(of("ada@example.org")) == user
 
 
 async def test_unreadable_hash_matches_nothing(store: MemoryStore, password: PasswordAuthenticator) -> None:
-    user = await password.register(of("ada@example.org"), "")
-    await store.set_secret(user.id, "not a hash")
+    user = await password.register(of("ada@example.org"), "", OPEN)
+    await store.accounts.change_secret(user.id, "not a hash")
     with pytest.raises(UnauthenticatedError):
         await password.login(of("ada@example.org"))
 

@@ -91,7 +91,7 @@ async def test_full_disk_is_told_and_recovers(tmp_path: Path) -> None:
 
 async def test_one_failing_job_takes_none_with_it(store: SQLiteStore) -> None:
     """Twenty jobs wait for one commit; one of them fails with an error of the driver's, one with ours."""
-    user = await store.add_user(someone("a@example.org"), "hash")
+    user = await store.accounts.add_user(someone("a@example.org"), "hash")
     heard: list[object] = []
     busy = trio.Event()
     token = trio.lowlevel.current_trio_token()
@@ -109,9 +109,9 @@ async def test_one_failing_job_takes_none_with_it(store: SQLiteStore) -> None:
             if number == 7:
                 await store.writer.run(write_and_fail)
             elif number == 9:
-                await store.add_user(someone(user.email), "hash")
+                await store.accounts.add_user(someone(user.email), "hash")
             else:
-                await store.add_user(someone(f"{number}@example.org"), "hash")
+                await store.accounts.add_user(someone(f"{number}@example.org"), "hash")
         except (StorageError, ConflictError) as error:
             heard.append(type(error))
 
@@ -123,9 +123,9 @@ async def test_one_failing_job_takes_none_with_it(store: SQLiteStore) -> None:
             nursery.start_soon(job, number)
     assert sorted(map(str, heard)) == sorted(map(str, [StorageError, ConflictError]))
     assert store.statistics().commits - before == 1
-    assert await store.user(user.id) == user
+    assert await store.accounts.user(user.id) == user
     for number in set(range(20)) - {7, 9}:
-        assert await store.user_secret(f"{number}@example.org") is not None
+        assert await store.accounts.user_secret(f"{number}@example.org") is not None
 
 
 async def test_view_is_of_one_moment(store: SQLiteStore, tmp_path: Path) -> None:

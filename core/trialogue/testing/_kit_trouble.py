@@ -91,15 +91,15 @@ def calls_on(store: Store, talk: Talk, message: str) -> list[Callable[[], Awaita
         lambda: store.leaf(talk.id, message),
         lambda: store.siblings(talk.id, [message]),
         lambda: store.search("owner", "message", 10),
-        lambda: store.add_user(someone(f"{new_id()}@example.org"), "hash"),
-        lambda: store.has_users(),
-        lambda: store.user(user.id),
-        lambda: store.user_secret(user.email),
-        lambda: store.set_secret(user.id, "hash"),
-        lambda: store.add_session(device(user, token=new_id().encode())),
-        lambda: store.session(b"t" * 32),
-        lambda: store.touch_session(new_id(), minutes(0), minutes(1)),
-        lambda: store.drop_session(new_id()),
+        lambda: store.accounts.add_user(someone(f"{new_id()}@example.org"), "hash"),
+        lambda: store.accounts.has_users(),
+        lambda: store.accounts.user(user.id),
+        lambda: store.accounts.user_secret(user.email),
+        lambda: store.accounts.change_secret(user.id, "hash"),
+        lambda: store.accounts.add_session(device(user, token=new_id().encode())),
+        lambda: store.accounts.session(b"t" * 32),
+        lambda: store.accounts.touch_session(new_id(), minutes(0), minutes(1)),
+        lambda: store.accounts.drop_session(new_id()),
         lambda: store.check(),
     ]
 
@@ -139,9 +139,9 @@ async def what_was_written_survives_reopening(open_store: OpenStore) -> None:
         talk = await begin(store, title="Kept")
         message = await talk.say("an owl")
         await talk.write("run.started", unfinished=True, snapshot=b"state")
-        user = await store.add_user(someone("a@example.org"), "hash")
+        user = await store.accounts.add_user(someone("a@example.org"), "hash")
         session = device(user)
-        await store.add_session(session)
+        await store.accounts.add_session(session)
         generation = store.generation
     async with open_store() as store:
         assert store.generation == generation
@@ -152,7 +152,7 @@ async def what_was_written_survives_reopening(open_store: OpenStore) -> None:
         assert await store.receipt(talk.id, talk.id) == creation(talk.header)
         assert list(await store.unfinished("node-b")) == [talk.id]
         assert [hit.message for hit in await store.search("owner", "owl", 5)] == [message.id]
-        assert await store.session(session.token_hash) == (session, user)
+        assert await store.accounts.session(session.token_hash) == (session, user)
         await talk.claim("node-b")
         await talk.write("usage")
 

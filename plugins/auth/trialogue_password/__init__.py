@@ -1,8 +1,8 @@
 """Accounts with an address and a password, kept as argon2id hashes in the store.
 
-    _rules          what an address and a password must look like
+    _rules          what a password must look like
     _hashing        argon2id in worker threads, bounded
-    _authenticator  registering and logging in
+    _authenticator  registering, logging in, changing and resetting
 
 Throttling failed logins is the server's, which knows the caller's address and sees every authenticator.
 """

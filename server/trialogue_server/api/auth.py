@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from trialogue import (
+    Admission,
     Credentials,
     ForbiddenError,
     InvalidError,
@@ -29,7 +30,9 @@ async def register(services: Services, call: Call) -> Reply:
     body = await read_struct(call, RegisterBody)
     services.registrations.take(services.peers.address(call))
     await _check_open(services)
-    user = await services.authenticator().register(Credentials(body.email, body.password), body.name)
+    user = await services.authenticator().register(
+        Credentials(body.email, body.password), body.name, Admission()
+    )
     return await _logged_in(services, call, user, 201)
 
 
@@ -57,7 +60,7 @@ async def me(services: Services, call: Call) -> Reply:
 async def _check_open(services: Services) -> None:
     mode = services.config.registration
     # The first account is the administrator's: without one, nobody could open the registration.
-    if mode == "open" or not await services.store.has_users():
+    if mode == "open" or not await services.store.accounts.has_users():
         return
     words = "by invitation, and invitations are not offered yet" if mode == "invite" else "closed"
     raise ForbiddenError(f"registration on this server is {words}: ask its administrator for an account")
@@ -101,8 +104,27 @@ async def _end_session(services: Services, call: Call) -> None:
 
 
 ROUTES = (
-    Route("POST", "/api/auth/register", register, access="public", body=RegisterBody, reply=User, status=201),
-    Route("POST", "/api/auth/login", login, access="public", body=LoginBody, reply=User),
-    Route("POST", "/api/auth/logout", logout, access="public", status=204),
+    Route(
+        "POST",
+        "/api/auth/register",
+        register,
+        access="public",
+        body=RegisterBody,
+        reply=User,
+        status=201,
+        headers=("Set-Cookie",),
+        problems=(ForbiddenError,),
+    ),
+    Route(
+        "POST",
+        "/api/auth/login",
+        login,
+        access="public",
+        body=LoginBody,
+        reply=User,
+        headers=("Set-Cookie",),
+        problems=(UnauthenticatedError, ForbiddenError),
+    ),
+    Route("POST", "/api/auth/logout", logout, access="public", status=204, headers=("Set-Cookie",)),
     Route("GET", "/api/auth/me", me, reply=User),
 )
