@@ -10,6 +10,7 @@ from typing import Any
 import h11
 import httpx2
 import trio
+from truth import hold
 
 from trialogue import Engine, Provider, Store, open_engine
 from trialogue.testing import MemoryStore, ScriptedProvider
@@ -34,8 +35,9 @@ class Server:
         self.provider = provider
 
     def client(self, **options: Any) -> httpx2.AsyncClient:
-        """A client of nobody, to be used in ``async with``."""
-        return httpx2.AsyncClient(base_url=self.url, timeout=10, trust_env=False, **options)
+        """A client of nobody, to be used in ``async with``. It holds every answer against what the route declares."""
+        hooks = {"response": [hold]}
+        return httpx2.AsyncClient(base_url=self.url, timeout=10, trust_env=False, event_hooks=hooks, **options)
 
     @asynccontextmanager
     async def user(self, name: str = "ada", **options: Any) -> AsyncGenerator[httpx2.AsyncClient]:

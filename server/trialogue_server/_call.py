@@ -76,12 +76,19 @@ class Call:
         value = self._headers.get(name.encode())
         return "" if value is None else value.decode("latin-1")
 
-    def query(self, name: str) -> str | None:
-        """A query parameter's value, the last one when there are several."""
+    def parameters(self) -> Mapping[str, str]:
+        """The query string, the last of each name; what it means is for ``_queries`` to say. Raises ``InvalidError``."""
         if self._query is None:
-            text: str = self.scope["query_string"].decode("latin-1")
-            self._query = dict(parse_qsl(text, keep_blank_values=True))
-        return self._query.get(name)
+            text = self.scope["query_string"]
+            try:
+                self._query = dict(parse_qsl(text.decode(), keep_blank_values=True, errors="strict")) if text else {}
+            except UnicodeDecodeError as error:
+                raise InvalidError("the query string is not UTF-8: percent-encode it as UTF-8") from error
+        return self._query
+
+    def query(self, name: str) -> str | None:
+        """A query parameter's value, the last one when there are several. Raises ``InvalidError``."""
+        return self.parameters().get(name)
 
     def query_int(self, name: str, default: int, most: int) -> int:
         """A query parameter that counts something, from 1; more than ``most`` is cut to it. Raises ``InvalidError``."""

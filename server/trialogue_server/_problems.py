@@ -16,7 +16,8 @@ log = logging.getLogger(__name__)
 #: Prefix of a problem's ``type``; with the code behind it, a stable name, whether or not something can be read there.
 TYPE = "tag:trialogue,2026:problem:"
 
-_TITLES = {
+#: What a status means, in a few words.
+TITLES = {
     400: "Malformed request",
     401: "Not logged in",
     403: "Not allowed",
@@ -63,7 +64,7 @@ def problem_reply(error: BaseException, request_id: str) -> Reply:
     faults = (Fault(known.pointer, known.detail),) if known.pointer is not None else ()
     problem = Problem(
         type=TYPE + known.code,
-        title=_TITLES.get(known.status, "Error"),
+        title=TITLES.get(known.status, "Error"),
         status=known.status,
         detail=known.detail,
         code=known.code,

@@ -5,11 +5,12 @@ The shapes are the types that requests are decoded into and answers are encoded 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
+from trialogue import TrialogueError
 from trialogue_server._call import Call, Reply
 
 if TYPE_CHECKING:
@@ -19,6 +20,16 @@ Handler: TypeAlias = "Callable[[Services, Call], Awaitable[Reply]]"
 #: Who may use a route. ``public``: anyone. ``read`` and ``write``: a session, or an API key with that scope. ``account``: a
 #: session only, as it decides about the account itself. ``admin``: an administrator's session, or a key with that scope.
 Access: TypeAlias = Literal["public", "read", "write", "account", "admin"]
+
+
+class Answer(NamedTuple):
+    """Another answer of a route that is no problem, and when it is given."""
+
+    status: int
+    when: str
+    reply: Any = None
+    media_type: str | None = None
+    headers: tuple[str, ...] = ()
 
 
 class Route(NamedTuple):
@@ -43,6 +54,20 @@ class Route(NamedTuple):
     status: int = 200
     #: Media type of a successful answer that is not JSON.
     media_type: str | None = None
+    #: The types of a stream's events, as a union of structs with tags.
+    events: Any = None
+    #: Headers of a successful answer that tell something of their own; ``_openapi`` says what each one means.
+    headers: tuple[str, ...] = ()
+    #: Headers of the request that change what it does.
+    takes: tuple[str, ...] = ()
+    #: What else may come and is no problem.
+    also: tuple[Answer, ...] = ()
+    #: Errors that can come besides those that any route with this access, this body and such a path has.
+    problems: tuple[type[TrialogueError], ...] = ()
+    #: Parts of a ``multipart/form-data`` body by name: what each one is, in words.
+    upload: Mapping[str, str] | None = None
+    #: Whether a request counts against the caller's rates.
+    limited: bool = True
 
     @property
     def needed(self) -> Access:

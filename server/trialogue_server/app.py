@@ -25,6 +25,7 @@ from trialogue_server._guard import prepare_app
 from trialogue_server._hub import Hub
 from trialogue_server._page import add_page
 from trialogue_server._problems import problem_reply
+from trialogue_server._queries import check_names
 from trialogue_server._routes import Route
 from trialogue_server._security import security_headers
 from trialogue_server._services import Services
@@ -108,6 +109,7 @@ async def answer(services: Services, call: Call, route: Route) -> Reply:
     """What the route's handler says, or the problem it ran into."""
     call.route = route
     try:
+        check_names(call.parameters(), route.query)
         return await route.handler(services, call)
     except Exception as error:
         return problem_reply(error, call.request_id)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from trialogue import (
     ConflictError,
@@ -17,6 +17,7 @@ from trialogue import (
     Principal,
     Settings,
     Snapshot,
+    Tree,
     UpdateConversation,
     is_id,
     new_id,
@@ -26,28 +27,67 @@ from trialogue_server._errors import VersionError
 from trialogue_server._etags import etag_of, expected_version
 from trialogue_server._idempotency import command_id, told
 from trialogue_server._merge import merge_patch
+from trialogue_server._queries import Limit, PageCursor, read_query
 from trialogue_server._requests import CreateBody, UpdateBody, checked_id, read_struct
 from trialogue_server._routes import Route
 from trialogue_server._services import Services, no_conversation
+from trialogue_server._shapes import ShownSnapshot, ShownTree
 
 #: Tries of a merge with what others change at the same time; each round of them, one comes through.
 MERGES = 10
 
 
+class ListQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which conversations, and how many of them."""
+
+    limit: Limit = 20
+    cursor: PageCursor | None = None
+    archived: Annotated[
+        bool | None, Meta(description="Those in the archive, or those that are not; of the trash, unset, all.")
+    ] = None
+    trashed: Annotated[bool, Meta(description="Those in the trash, instead of those that are not.")] = False
+    pinned: Annotated[bool | None, Meta(description="Only those that are pinned, or only those that are not.")] = None
+    folder: Annotated[str | None, Meta(description="Only those in this folder.")] = None
+    q: Annotated[str | None, Meta(description="Only those with these words in the title or in a message.")] = None
+
+
+class ConversationPage(msgspec.Struct, frozen=True):
+    """Conversations without their messages, newest activity first; with ``has_more``, ``cursor`` leads to the next page."""
+
+    conversations: tuple[Conversation, ...]
+    cursor: str | None
+    has_more: bool
+
+
+class ShowQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many messages are shown, and of which branches."""
+
+    limit: Limit = 50
+    tree: Annotated[bool, Meta(description="Messages of all branches, in pages, instead of the active one's end.")] = False
+    cursor: Annotated[str | None, Meta(description="With `tree`: where the page before ended.")] = None
+
+
+class DeleteQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How far it goes."""
+
+    purge: Annotated[bool, Meta(description="Gone for good, instead of into the trash.")] = False
+
+
 async def list_conversations(services: Services, call: Call) -> Reply:
     """``GET /api/conversations``: headers, newest activity first."""
     principal = await services.principal(call)
-    archived = call.query_bool("archived")
+    query = read_query(call, ListQuery)
     page = await services.store.conversations(
         principal.user.id,
-        limit=call.query_int("limit", 20, 100),
-        cursor=call.query("cursor") or None,
-        archived=False if archived is None else archived,
-        pinned=call.query_bool("pinned"),
-        folder=call.query("folder"),
-        text=(call.query("q") or "").strip() or None,
+        limit=min(query.limit, 100),
+        cursor=query.cursor or None,
+        archived=query.archived if query.trashed or query.archived is not None else False,
+        pinned=query.pinned,
+        folder=query.folder,
+        text=(query.q or "").strip() or None,
+        trashed=query.trashed,
     )
-    body = {"conversations": page.conversations, "cursor": page.cursor, "has_more": page.cursor is not None}
+    body = ConversationPage(tuple(page.conversations), page.cursor, page.cursor is not None)
     return json_reply(body, headers=_link(call, page.cursor))
 
 
@@ -84,10 +124,20 @@ async def show(services: Services, call: Call) -> Reply:
     """
     principal, name = await services.principal(call), call.arguments["id"]
     # Whose it is stands in the snapshot: another look at the store would cost as much again.
-    snapshot = await services.engine.snapshot(name, call.query_int("limit", 50, 200)) if is_id(name) else None
-    if snapshot is None or snapshot.conversation.owner != principal.user.id:
+    query = read_query(call, ShowQuery)
+    shown = await _shown(services, name, query, min(query.limit, 200)) if is_id(name) else None
+    if shown is None or shown.conversation.owner != principal.user.id:
         raise no_conversation(name)
-    return json_reply(snapshot, headers=(("ETag", etag_of(snapshot.conversation)),))
+    headers = _link(call, shown.cursor) if isinstance(shown, Tree) else ()
+    return json_reply(shown, headers=(("ETag", etag_of(shown.conversation)), *headers))
+
+
+async def _shown(services: Services, conversation: str, query: ShowQuery, limit: int) -> Snapshot | Tree:
+    if query.tree:
+        return await services.engine.all_branches(conversation, limit, query.cursor)
+    if query.cursor is not None:
+        raise InvalidError("query parameter cursor goes with tree=true: older messages of a branch are at .../messages")
+    return await services.engine.snapshot(conversation, limit)
 
 
 async def update(services: Services, call: Call) -> Reply:
@@ -115,7 +165,7 @@ async def update(services: Services, call: Call) -> Reply:
 async def delete(services: Services, call: Call) -> Reply:
     """``DELETE /api/conversations/{id}``: to the trash, or with ``purge=true`` gone for good."""
     _, header = await services.conversation(call)
-    purge = call.query_bool("purge")
+    purge = read_query(call, DeleteQuery).purge
     if header.deleted_at is None:
         await _move(services, header, deleted=True)
     if purge:
@@ -187,16 +237,40 @@ def _conversation_reply(header: Conversation, status: int = 200, headers: tuple[
 def _link(call: Call, cursor: str | None) -> tuple[tuple[str, str], ...]:
     if cursor is None:
         return ()
-    names = ("limit", "archived", "pinned", "folder", "q")
-    kept = {name: value for name in names if (value := call.query(name)) is not None}
-    return (("Link", f'<{call.path}?{urlencode({**kept, "cursor": cursor})}>; rel="next"'),)
+    return (("Link", f'<{call.path}?{urlencode({**call.parameters(), "cursor": cursor})}>; rel="next"'),)
 
 
 ROUTES = (
-    Route("GET", "/api/conversations", list_conversations),
-    Route("POST", "/api/conversations", create, body=CreateBody, reply=Conversation, status=201),
-    Route("GET", "/api/conversations/<id>", show, direct=True, reply=Snapshot),
-    Route("PATCH", "/api/conversations/<id>", update, body=UpdateBody, reply=Conversation),
-    Route("DELETE", "/api/conversations/<id>", delete, status=204),
-    Route("POST", "/api/conversations/<id>/restore", restore, reply=Conversation),
+    Route("GET", "/api/conversations", list_conversations, query=ListQuery, reply=ConversationPage, headers=("Link",)),
+    Route(
+        "POST",
+        "/api/conversations",
+        create,
+        body=CreateBody,
+        reply=Conversation,
+        status=201,
+        headers=("ETag", "Location"),
+        takes=("Idempotency-Key",),
+    ),
+    Route(
+        "GET",
+        "/api/conversations/<id>",
+        show,
+        direct=True,
+        query=ShowQuery,
+        reply=ShownSnapshot | ShownTree,
+        headers=("ETag", "Link"),
+    ),
+    Route(
+        "PATCH",
+        "/api/conversations/<id>",
+        update,
+        body=UpdateBody,
+        reply=Conversation,
+        headers=("ETag",),
+        takes=("If-Match",),
+        problems=(VersionError,),
+    ),
+    Route("DELETE", "/api/conversations/<id>", delete, query=DeleteQuery, status=204),
+    Route("POST", "/api/conversations/<id>/restore", restore, reply=Conversation, headers=("ETag",)),
 )

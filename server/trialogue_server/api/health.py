@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 import trio
 
 from trialogue import TrialogueError
 from trialogue_server._call import Call, Reply, json_reply
-from trialogue_server._routes import Route
+from trialogue_server._routes import Answer, Route
 from trialogue_server._services import Services
 
 #: Longer than a healthy store ever takes, shorter than a balancer's patience.
@@ -21,6 +23,19 @@ class Check(msgspec.Struct, frozen=True):
     detail: str
 
 
+class Alive(msgspec.Struct, frozen=True):
+    """The process lives."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """Whether requests can be served here, and what stands in the way."""
+
+    status: Literal["ok", "not ready"]
+    checks: dict[str, Check]
+
+
 async def healthz(services: Services, call: Call) -> Reply:
     """``GET /healthz``: the process runs and its loop turns. Nothing else is asked."""
     return _ALIVE
@@ -30,8 +45,7 @@ async def readyz(services: Services, call: Call) -> Reply:
     """``GET /readyz``: 200 when requests can be served here, else 503; each dependency with a reason."""
     checks = {"engine": _engine(services), "storage": await _storage(services)}
     ready = all(check.ok for check in checks.values())
-    body = {"status": "ok" if ready else "not ready", "checks": checks}
-    return json_reply(body, 200 if ready else 503)
+    return json_reply(Ready("ok" if ready else "not ready", checks), 200 if ready else 503)
 
 
 def _engine(services: Services) -> Check:
@@ -52,9 +66,17 @@ async def _storage(services: Services) -> Check:
     return Check(ok=False, detail=f"did not answer within {PATIENCE:g} seconds")
 
 
-_ALIVE = json_reply({"status": "ok"})
+_ALIVE = json_reply(Alive())
 
 ROUTES = (
-    Route("GET", "/healthz", healthz, direct=True, access="public"),
-    Route("GET", "/readyz", readyz, access="public"),
+    Route("GET", "/healthz", healthz, direct=True, access="public", reply=Alive, limited=False),
+    Route(
+        "GET",
+        "/readyz",
+        readyz,
+        access="public",
+        reply=Ready,
+        also=(Answer(503, "Not ready.", Ready),),
+        limited=False,
+    ),
 )

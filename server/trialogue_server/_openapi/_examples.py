@@ -1,0 +1,107 @@
+"""Requests that are known to work: files of them stand in the folder ``examples``, and the tests carry out every one.
+
+A file is a story, told to a fresh server by somebody who is logged in, one request after the other:
+
+    # Ask something
+    POST /api/conversations/{conversation}/messages
+    {"text": "What is a nursery?"}
+    202 message=/message
+    {"seq": 2, "message": "0199...", ...}
+
+A title, the request with its body, the status with what is kept of the answer for later requests, and such an answer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from trialogue_server._openapi._headers import Json
+from trialogue_server._routes import Route
+from trialogue_server._table import Table
+
+_KEPT = re.compile(r"(\w+)=(\S+)")
+
+
+class Example(msgspec.Struct, frozen=True, kw_only=True):
+    """One request of a story."""
+
+    title: str
+    method: str
+    #: Path and query, with ``{name}`` for what an earlier answer gave.
+    target: str
+    headers: Mapping[str, str]
+    body: Any  # Any JSON value.
+    status: int
+    #: Name -> JSON pointer into the answer.
+    keeps: Mapping[str, str]
+    reply: Any  # As the body.
+
+    @property
+    def name(self) -> str:
+        """The title as a name in the document."""
+        return re.sub(r"\W+", "-", self.title.lower()).strip("-")
+
+    def as_json(self) -> Json:
+        """As the document's extension shows it, a command included."""
+        return {"title": self.title, "curl": self.curl()}
+
+    def curl(self) -> str:
+        """The request as a command, ``$SERVER`` and ``$KEY`` being the reader's own."""
+        lines = ["curl" if self.method in ("GET", "POST") else f"curl -X {self.method}"]
+        if self.body is None and self.method == "POST":
+            lines[0] += " -X POST"
+        lines[0] += f' "$SERVER{self.target}"'
+        lines.append('-H "Authorization: Bearer $KEY"')
+        lines += [f"-H '{name}: {value}'" for name, value in self.headers.items()]
+        if self.body is not None:
+            text = msgspec.json.encode(self.body).decode().replace("'", r"'\''")
+            lines += ["-H 'Content-Type: application/json'", f"-d '{text}'"]
+        return " \\\n  ".join(lines)
+
+
+@cache
+def stories() -> Mapping[str, Sequence[Example]]:
+    """Every story by its name."""
+    folder = files("trialogue_server") / "examples"
+    found = {entry.name: entry.read_text() for entry in folder.iterdir() if entry.name.endswith(".http")}
+    return {name.removesuffix(".http"): tuple(_parsed(text)) for name, text in sorted(found.items())}
+
+
+def examples_of(routes: Iterable[Route]) -> Mapping[tuple[str, str], Sequence[Example]]:
+    """The examples by the method and the path of their route."""
+    table = Table(routes)
+    found: dict[tuple[str, str], list[Example]] = {}
+    for example in (one for story in stories().values() for one in story):
+        match = table.find(example.method, urlsplit(example.target).path)
+        if match is not None:
+            found.setdefault((match.route.method, match.route.path), []).append(example)
+    return found
+
+
+def _parsed(text: str) -> Iterator[Example]:
+    for block in re.split(r"^# ", text, flags=re.MULTILINE)[1:]:
+        title, *lines = [line for line in block.splitlines() if line]
+        method, _, target = lines[0].partition(" ")
+        at = next(number for number, line in enumerate(lines) if re.match(r"\d{3}\b", line))
+        headers = dict(line.split(": ", 1) for line in lines[1:at] if re.match(r"[A-Z][\w-]*: ", line))
+        yield Example(
+            title=title,
+            method=method,
+            target=target,
+            headers=headers,
+            body=_json(lines[1 + len(headers) : at]),
+            status=int(lines[at][:3]),
+            keeps=dict(_KEPT.findall(lines[at])),
+            reply=_json(lines[at + 1 :]),
+        )
+
+
+def _json(lines: Sequence[str]) -> Any:  # Any JSON value.
+    return msgspec.json.decode("\n".join(lines)) if lines else None

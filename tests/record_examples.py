@@ -1,0 +1,55 @@
+"""Write the answers of the API's examples anew, as a server gives them: ``python tests/record_examples.py``.
+
+The requests in ``server/trialogue_server/examples`` are written by hand; what is answered to them is not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import trio
+from rest import serve
+from stories import at, carry_out
+
+import trialogue_server
+from trialogue_server._openapi._examples import Example, stories
+
+FOLDER = Path(trialogue_server.__file__).parent / "examples"
+#: A longer answer says nothing more to a reader.
+LONGEST = 6_000
+
+
+async def main() -> None:
+    """Carry out every story, and write down what is answered."""
+    for story, examples in stories().items():
+        async with serve() as server, server.user("ada") as client:
+            kept: dict[str, str] = {}
+            blocks: list[str] = []
+            for example in examples:
+                answer = await carry_out(client, example, kept)
+                assert answer.status_code == example.status, f"{example.title}: {answer.text}"
+                is_json = answer.headers["content-type"] == "application/json" and 0 < len(answer.content) < LONGEST
+                blocks.append(written(example, [answer.content] if is_json else []))
+                kept |= {name: str(at(answer.json(), pointer)) for name, pointer in example.keeps.items()}
+        (FOLDER / f"{story}.http").write_text("\n".join(blocks))
+
+
+def written(example: Example, answers: Sequence[bytes]) -> str:
+    """The example as it stands in its file."""
+    keeps = "".join(f" {name}={pointer}" for name, pointer in example.keeps.items())
+    lines = [f"# {example.title}", f"{example.method} {example.target}"]
+    lines += [f"{name}: {value}" for name, value in example.headers.items()]
+    if example.body is not None:
+        lines.append(
+            re.sub(r"\s*\n\s*", " ", msgspec.json.format(msgspec.json.encode(example.body), indent=0).decode())
+        )
+    lines.append(f"{example.status}{keeps}")
+    lines += [msgspec.json.format(answer, indent=2).decode() for answer in answers]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    trio.run(main)
