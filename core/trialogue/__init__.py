@@ -101,6 +101,7 @@ from trialogue._events import UsageReported as UsageReported
 from trialogue._events import decode_event as decode_event
 from trialogue._events import encode_event as encode_event
 from trialogue._events import event_type as event_type
+from trialogue._extractor import Extractor as Extractor
 from trialogue._feed import Feed as Feed
 from trialogue._feed import Feeds as Feeds
 from trialogue._files import File as File
@@ -123,6 +124,11 @@ from trialogue._ids import seeded_ids as seeded_ids
 from trialogue._imports import ImportJob as ImportJob
 from trialogue._imports import Imports as Imports
 from trialogue._imports import Skipped as Skipped
+from trialogue._inspection import Bounds as Bounds
+from trialogue._library import FileLimits as FileLimits
+from trialogue._library import FileObserver as FileObserver
+from trialogue._library import Library as Library
+from trialogue._library import open_library as open_library
 from trialogue._limits import Limits as Limits
 from trialogue._listed import ConversationChanged as ConversationChanged
 from trialogue._listed import ConversationPurged as ConversationPurged
@@ -167,6 +173,7 @@ from trialogue._store import TreeView as TreeView
 from trialogue._store import Verdict as Verdict
 from trialogue._store import View as View
 from trialogue._tail import Tail as Tail
+from trialogue._upload import Upload as Upload
 from trialogue._values import CitationPart as CitationPart
 from trialogue._values import Conversation as Conversation
 from trialogue._values import DataPart as DataPart
@@ -200,6 +207,7 @@ __all__ = [
     "Authenticator",
     "Beginning",
     "Blobs",
+    "Bounds",
     "BrokenError",
     "CitationPart",
     "Claim",
@@ -226,12 +234,15 @@ __all__ = [
     "Engine",
     "Entry",
     "Event",
+    "Extractor",
     "Failure",
     "FaultedError",
     "Feed",
     "Feeds",
     "FencedError",
     "File",
+    "FileLimits",
+    "FileObserver",
     "FilePage",
     "FilePart",
     "FileText",
@@ -255,6 +266,7 @@ __all__ = [
     "Invitation",
     "InvitationPage",
     "Known",
+    "Library",
     "LimitError",
     "Limits",
     "ListSnapshot",
@@ -329,6 +341,7 @@ __all__ = [
     "TrialogueError",
     "UnauthenticatedError",
     "UpdateConversation",
+    "Upload",
     "Usage",
     "UsagePiece",
     "UsageReported",
@@ -360,6 +373,7 @@ __all__ = [
     "new_id",
     "normal_email",
     "open_engine",
+    "open_library",
     "parse_cursor",
     "seeded_ids",
     "settled",

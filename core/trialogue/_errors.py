@@ -3,7 +3,9 @@
     TrialogueError
     ├── InvalidError        the request cannot be meant: the caller mends it
     │   └── LimitError      ... because something in it is larger than a configured limit
+    │       └── QuotaError  ... together with what the caller has already
     ├── UnauthenticatedError  nobody, or nobody we know
+    ├── BudgetError         known and allowed, but it has nothing left to spend
     ├── ForbiddenError      known, but not allowed
     ├── NotFoundError       no such thing, or not the caller's
     ├── ConflictError       the thing has moved on since the caller looked
@@ -57,11 +59,24 @@ class LimitError(InvalidError):
     status = 413
 
 
+class QuotaError(LimitError):
+    """There is no room left of what the caller may have; removing something helps."""
+
+    code = "quota"
+
+
 class UnauthenticatedError(TrialogueError):
     """No credentials, or none that we know."""
 
     code = "unauthenticated"
     status = 401
+
+
+class BudgetError(TrialogueError):
+    """A budget is used up: waiting until it is full again helps, or a larger one. Not a 429, which clients repeat at once."""
+
+    code = "budget_exhausted"
+    status = 402
 
 
 class ForbiddenError(TrialogueError):

@@ -21,6 +21,7 @@ from trialogue._commands import Receipt
 from trialogue._events import Entry
 from trialogue._files import Files
 from trialogue._imports import Imports
+from trialogue._ledger import Charge, Ledger
 from trialogue._sharing import Shares
 from trialogue._values import Conversation, Message
 
@@ -60,6 +61,9 @@ class Flush(msgspec.Struct, frozen=True):
     #: Roots of subtrees to remove from every read.
     removed: tuple[str, ...] = ()
     done: tuple[Done, ...] = ()
+    #: Runs that started, as ``reserved``, and runs that ended, settled. One that ends was mostly told of before; if not,
+    #: it is only settled.
+    charges: tuple[Charge, ...] = ()
 
 
 class History(msgspec.Struct, frozen=True):
@@ -152,6 +156,11 @@ class Store(ABC):
     @abstractmethod
     def files(self) -> Files:
         """The facet for uploaded files."""
+
+    @property
+    @abstractmethod
+    def ledger(self) -> Ledger:
+        """The facet for what runs cost."""
 
     @property
     @abstractmethod

@@ -15,8 +15,10 @@ import pytest
 import trialogue_sqlite
 from trialogue import Conversation, Store, new_id
 from trialogue.testing._kit_making import BEGAN, begin
+from trialogue_sqlite import _files_sql, _sharing_sql
 from trialogue_sqlite import _sql as sql
 from trialogue_sqlite._driver import Connection, connect
+from trialogue_sqlite._files import page_statement
 from trialogue_sqlite._reads import list_statement
 from trialogue_sqlite._rows import body_of, micros
 from trialogue_sqlite._store import SQLiteStore
@@ -31,12 +33,20 @@ async def store(tmp_path: Path) -> AsyncIterator[SQLiteStore]:
         yield store
 
 
+#: Where there is SQL.
+MODULES = (sql, _files_sql, _sharing_sql)
+
+
 def statements() -> Iterator[tuple[str, str]]:
-    for name, value in vars(sql).items():
-        if name.isupper() and not name.startswith(("LIST", "DOOR")):
-            for place, statement in enumerate([value] if isinstance(value, str) else value):
-                yield f"{name}{place or ''}", statement
-    names = ("archived", "archived too", "pinned", "unpinned", "folder", "match", "cursor")
+    for module in MODULES:
+        for name, value in vars(module).items():
+            if name.isupper() and not name.startswith(("LIST", "DOOR", "PAGE")):
+                for place, statement in enumerate([value] if isinstance(value, str) else value):
+                    yield f"{name}{place or ''}", statement
+    for count in range(4):
+        for wanted in itertools.combinations(_files_sql.PAGE_FILTERS, count):
+            yield f"PAGE {' '.join(wanted)}", page_statement(wanted)
+    names = ("archived", "archived too", "pinned", "unpinned", "folder", "match", "cursor", "trashed")
     for count in range(4):
         for wanted in itertools.combinations(names, count):
             yield f"LIST {' '.join(wanted)}", list_statement(wanted)
@@ -51,9 +61,15 @@ def plan_of(connection: Connection, statement: str) -> list[str]:
     return [row[3] for row in connection.execute("EXPLAIN QUERY PLAN " + statement, values)]
 
 
-GROWING = "log|entry|snapshot|receipt|conversation|message|account|session|[lcmsat]"
+GROWING = (
+    "log|entry|snapshot|receipt|conversation|message|account|session|[lcmsat]|file|file_body|message_file|blob|"
+    "blob_name|share|import_job|space|upload|f|b|mf|o|other"
+)
 #: Scanned on purpose: it ends at the first row.
-ALLOWED = {"ANY_ACCOUNT": {"SCAN account USING COVERING INDEX sqlite_autoindex_account_2"}}
+ALLOWED = {
+    "ANY_BLOB": {"SCAN blob"},
+    "ANY_ACCOUNT": {"SCAN account USING COVERING INDEX sqlite_autoindex_account_2"},
+}
 
 
 async def test_no_statement_scans_what_grows(store: SQLiteStore) -> None:
@@ -79,6 +95,8 @@ async def test_no_statement_scans_what_grows(store: SQLiteStore) -> None:
         (["pinned", "archived too", "cursor"], "pinned"),
         (["folder", "archived too"], "folder"),
         (["folder", "cursor"], "folder"),
+        (["trashed"], "trashed"),
+        (["trashed", "cursor"], "trashed"),
     ],
 )
 async def test_lists_touch_no_messages_and_sort_nothing(store: SQLiteStore, wanted: list[str], index: str) -> None:

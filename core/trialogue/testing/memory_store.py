@@ -35,6 +35,7 @@ from trialogue._store import (
 from trialogue._values import Conversation, Message
 from trialogue.testing._memory_accounts import MemoryAccounts
 from trialogue.testing._memory_files import MemoryFiles
+from trialogue.testing._memory_ledger import MemoryLedger
 from trialogue.testing._memory_rows import Row, matches, page, snippet_of, words_of
 from trialogue.testing._memory_sharing import MemoryImports, MemoryShares
 from trialogue.testing.memory_faults import Fault, Faults
@@ -61,6 +62,8 @@ class MemoryStore(Store):
         self._files = MemoryFiles(self._call, lambda name: self._rows[name].header.owner if name in self._rows else None)
         self._shares = MemoryShares(self._call, lambda name: name in self._rows and not self._rows[name].header.deleted_at)
         self._imports = MemoryImports(self._call)
+        self._ledger = MemoryLedger(self._call)
+        self._now = now
         #: Requests on their way whose callers have given up: due time and effect.
         self._late: list[tuple[float, Callable[[], object]]] = []
         self._commits = self._jobs = self._entries = 0
@@ -118,6 +121,11 @@ class MemoryStore(Store):
         self._rows = copy.deepcopy(backup)
         self._homes = {message: name for name, row in self._rows.items() for message in row.messages}
         self.generation += 1
+
+    @property
+    def ledger(self) -> MemoryLedger:
+        """The facet for what runs cost."""
+        return self._ledger
 
     @property
     def shares(self) -> Shares:
@@ -236,6 +244,7 @@ class MemoryStore(Store):
             del self._rows[conversation]
             self._shares.end(conversation)
             self._files.purge(conversation)
+            self._ledger.book.close(conversation, self._now())
             for message in row.messages:
                 del self._homes[message]
             return True

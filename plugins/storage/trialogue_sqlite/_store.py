@@ -4,37 +4,44 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import ExitStack, asynccontextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
 import trio
 
 from trialogue import (
+    Accounts,
     Claim,
     Conversation,
     ConversationPage,
     Done,
     Entry,
+    Files,
     Flush,
+    History,
     Hit,
+    Imports,
     Message,
-    Session,
+    Shares,
     Store,
     StoreStatistics,
-    User,
+    TreeView,
     Verdict,
     View,
 )
 from trialogue_sqlite import _reads as reads
 from trialogue_sqlite import _sql as sql
 from trialogue_sqlite import _writes as writes
+from trialogue_sqlite._accounts import SQLiteAccounts
 from trialogue_sqlite._append import Append
 from trialogue_sqlite._driver import Connection
+from trialogue_sqlite._files import SQLiteFiles
 from trialogue_sqlite._folder import hold_folder
 from trialogue_sqlite._opening import open_database
 from trialogue_sqlite._readers import Readers
 from trialogue_sqlite._rows import micros
+from trialogue_sqlite._sharing import SQLiteImports, SQLiteShares
 from trialogue_sqlite._writer import Writer
 
 #: Up to so many rows are read in the loop; more in a thread.
@@ -77,16 +84,39 @@ class SQLiteStore(Store):
         self.generation = generation
         self.writer = writer
         self._readers = readers
+        self._accounts = SQLiteAccounts(writer, readers)
+        self._files = SQLiteFiles(writer, readers)
         self._entries = 0
+        self._shares = SQLiteShares(writer, readers)
+        self._imports = SQLiteImports(writer, readers)
 
     def __repr__(self) -> str:
         return f"<SQLiteStore generation={self.generation} {self.writer!r} {self._readers!r}>"
 
+    @property
+    def accounts(self) -> Accounts:
+        return self._accounts
+
+    @property
+    def files(self) -> Files:
+        return self._files
+
+    @property
+    def shares(self) -> Shares:
+        return self._shares
+
+    @property
+    def imports(self) -> Imports:
+        return self._imports
+
     # --- the log -------------------------------------------------------------------------------------------------
 
-    async def create(self, header: Conversation, node: str, entry: Entry, done: Done) -> Done:
-        made = await self.writer.run(partial(writes.create, header=header, node=node, entry=entry, done=done))
-        self._entries += made is done
+    async def create(
+        self, header: Conversation, node: str, entry: Entry, done: Done, history: History | None = None
+    ) -> Done:
+        write = partial(writes.create, header=header, node=node, entry=entry, done=done, history=history)
+        made = await self.writer.run(write)
+        self._entries += (1 + len(history.entries if history else ())) * (made is done)
         return made
 
     async def claim(self, conversation: str, node: str) -> Claim | None:
@@ -121,8 +151,12 @@ class SQLiteStore(Store):
             pruned += await self.writer.run(partial(writes.prune, conversation=name, before=micros(before)))
         return pruned
 
-    async def purge(self, conversation: str) -> None:
-        await self.writer.run(partial(writes.purge, conversation=conversation))
+    async def trash(self, before: datetime, limit: int) -> Sequence[str]:
+        return await self._readers.far(partial(reads.read_trash, before=micros(before), limit=limit))
+
+    async def purge(self, conversation: str, before: datetime | None = None) -> bool:
+        ripe = None if before is None else micros(before)
+        return await self.writer.run(partial(writes.purge, conversation=conversation, before=ripe))
 
     # --- reads ---------------------------------------------------------------------------------------------------
 
@@ -132,6 +166,11 @@ class SQLiteStore(Store):
     async def view(self, conversation: str, limit: int) -> View | None:
         read = partial(reads.read_view, conversation=conversation, limit=limit)
         return await (self._readers.near(read) if limit <= FEW else self._readers.far(read))
+
+    async def tree(self, conversation: str, limit: int, cursor: str | None = None) -> TreeView | None:
+        return await self._readers.far(
+            partial(reads.read_tree, conversation=conversation, limit=limit, cursor=cursor)
+        )
 
     async def conversations(
         self,
@@ -143,8 +182,9 @@ class SQLiteStore(Store):
         pinned: bool | None = None,
         folder: str | None = None,
         text: str | None = None,
+        trashed: bool = False,
     ) -> ConversationPage:
-        filters = {"archived": archived, "pinned": pinned, "folder": folder, "text": text}
+        filters = {"archived": archived, "pinned": pinned, "folder": folder, "text": text, "trashed": trashed or None}
         read = partial(reads.read_list, owner=owner, limit=limit, cursor=cursor, filters=filters)
         # Other filters may skip any number of rows before a page is full.
         small = limit <= FEW and pinned is not False and folder is None and text is None
@@ -156,6 +196,11 @@ class SQLiteStore(Store):
     async def path(self, conversation: str, leaf: str, limit: int) -> Sequence[Message]:
         read = partial(reads.read_path, conversation=conversation, leaf=leaf, limit=limit)
         return await (self._readers.near(read) if limit <= FEW else self._readers.far(read))
+
+    async def onward(self, conversation: str, leaf: str, after: str | None, limit: int) -> Sequence[Message]:
+        return await self._readers.far(
+            partial(reads.read_onward, conversation=conversation, leaf=leaf, after=after, limit=limit)
+        )
 
     async def is_above(self, conversation: str, message: str, leaf: str) -> bool:
         return await self._readers.far(
@@ -172,35 +217,6 @@ class SQLiteStore(Store):
     async def search(self, owner: str, text: str, limit: int) -> Sequence[Hit]:
         return await self._readers.far(partial(reads.read_search, owner=owner, text=text, limit=limit))
 
-    # --- accounts ------------------------------------------------------------------------------------------------
-
-    async def add_user(self, user: User, secret_hash: str) -> User:
-        return await self.writer.run(partial(writes.add_user, user=user, secret_hash=secret_hash))
-
-    async def has_users(self) -> bool:
-        return await self._readers.near(reads.read_has_users)
-
-    async def user(self, user: str) -> User | None:
-        return await self._readers.near(partial(reads.read_user, user=user))
-
-    async def user_secret(self, email: str) -> tuple[User, str] | None:
-        return await self._readers.near(partial(reads.read_secret, email=email))
-
-    async def set_secret(self, user: str, secret_hash: str) -> None:
-        await self.writer.run(lambda connection: connection.execute(sql.SET_SECRET, (secret_hash, user)))
-
-    async def add_session(self, session: Session) -> None:
-        await self.writer.run(partial(writes.add_session, session=session, now=_now()))
-
-    async def session(self, token_hash: bytes) -> tuple[Session, User] | None:
-        return await self._readers.near(partial(reads.read_session, token_hash=token_hash, now=_now()))
-
-    async def touch_session(self, session: str, seen_at: datetime, expires_at: datetime) -> None:
-        await self.writer.run(partial(writes.touch_session, session=session, seen_at=seen_at, expires_at=expires_at))
-
-    async def drop_session(self, session: str) -> None:
-        await self.writer.run(lambda connection: connection.execute(sql.DROP_SESSION, (session,)))
-
     # --- itself --------------------------------------------------------------------------------------------------
 
     async def check(self) -> None:
@@ -208,7 +224,3 @@ class SQLiteStore(Store):
 
     def statistics(self) -> StoreStatistics:
         return StoreStatistics(self.writer.waiting, self.writer.commits, self.writer.jobs, self._entries)
-
-
-def _now() -> int:
-    return micros(datetime.now(UTC))
