@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import sys
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import ClassVar
 
 import pytest
@@ -41,7 +43,8 @@ from trialogue.testing.upstream import (
     open_upstream,
 )
 from trialogue_openai import OpenAIProvider
-from trialogue_openai._body import TappedBody, body_of
+from trialogue_openai._body import PlainBody, WireBody
+from trialogue_openai._stream import ChatStream
 
 ANSWER: list[ReplyStep] = [chat_head(), chat_event(""), *(chat_event(f"tok{i} ") for i in range(20)), *chat_end()]
 SILENCE = Pause(3600)
@@ -233,22 +236,93 @@ async def test_a_body_in_no_chunks_may_be_left_early() -> None:
         await upstream.wait_idle()
 
 
-async def test_the_fast_way_is_in_use() -> None:
-    """It rests on one private name of the HTTP client, and would be left silently."""
-    async with asking(ANSWER) as (provider, _), provider._lanes.use() as sdk:
-        response = await provider._ask(sdk, request())
-        assert isinstance(body_of(response), TappedBody)
-        await response.aclose()
+async def test_what_the_sdk_would_send_is_sent() -> None:
+    """All but the count of attempts, which tells the two ways apart only when there was a first one."""
+    async with asking(ANSWER) as (provider, upstream):
+        await answer(provider)
+        assert provider._upstream is not None
+        response = await provider._upstream._post(b"{}")
+        await response.aread()
+    ours, theirs = upstream.requests
+    assert ours.headers.pop("content-length") != theirs.headers.pop("content-length")
+    assert ours.headers == theirs.headers
+    assert (ours.method, ours.path) == (theirs.method, theirs.path)
 
 
-async def test_many_responses_are_spread_and_the_spare_clients_go() -> None:
-    async with asking(endless_steps) as (provider, upstream):
-        async with AsyncExitStack() as stack:
-            for _ in range(130):
-                await stack.enter_async_context(provider.open_response(request()))
-            assert repr(provider._lanes) == "<Lanes [64, 64, 2]>"
-        assert repr(provider._lanes) == "<Lanes [0]>"
-        await upstream.wait_idle()
+async def body_type(provider: OpenAIProvider) -> type[object]:
+    async with provider.open_response(request()) as stream:
+        assert isinstance(stream, ChatStream)
+        assert text_of_pieces(await drain(stream)).startswith("tok0 ")
+        return type(stream._body)
+
+
+async def test_answers_are_read_from_the_connection() -> None:
+    trouble = http_reply(500, {"error": {"message": "oops"}})
+    async with asking(ANSWER, trouble, ANSWER) as (provider, upstream):
+        assert await body_type(provider) is WireBody
+        assert await body_type(provider) is WireBody, "after another attempt, which is the SDK's, too"
+    assert [asked.headers["x-stainless-retry-count"] for asked in upstream.requests] == ["0", "0", "1"]
+
+
+async def test_an_answer_that_was_not_to_be_compressed_is_read_all_the_same() -> None:
+    body = gzip.compress(b'data: {"choices":[{"delta":{"content":"tok0 "}}]}\n\n' + EVENTS)
+    head = PLAIN_HEAD + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
+    async with asking([head + body]) as (provider, upstream):
+        for _ in range(2):
+            assert await body_type(provider) is PlainBody
+    assert len(upstream.requests) == 2, "it was asked once for each"
+    assert upstream.connections == 1
+
+
+async def test_what_is_not_the_coding_it_says_is_malformed() -> None:
+    head = PLAIN_HEAD + b"Content-Encoding: gzip\r\nContent-Length: 9\r\n\r\n"
+    async with asking([head + b"not zipped"[:9]]) as (provider, _):
+        with pytest.raises(ProviderError) as caught:
+            await answer(provider)
+    assert caught.value.kind == "malformed"
+
+
+async def test_a_connection_that_was_closed_meanwhile_is_not_used() -> None:
+    async with asking([*ANSWER, HANG_UP]) as (provider, upstream):
+        for _ in range(3):
+            await answer(provider)
+            await upstream.wait_idle()
+    assert len(upstream.requests) == 3, "none was lost on a closed connection and asked again"
+    assert upstream.connections == 3
+
+
+async def test_an_upstream_may_refuse_what_it_has_not_read() -> None:
+    async def refuse(stream: trio.SocketStream) -> None:
+        await stream.receive_some()
+        await stream.send_all(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+            (listener,) = await nursery.start(partial(trio.serve_tcp, refuse, 0, host="127.0.0.1"))
+            url = f"http://127.0.0.1:{listener.socket.getsockname()[1]}/v1"
+            async with aclosing(OpenAIProvider(None, url)) as provider:
+                with pytest.raises(ProviderError, match="413"):
+                    await answer(provider, request("x" * 8_000_000))
+            nursery.cancel_scope.cancel()
+
+
+async def test_heads_without_end_are_not_gathered() -> None:
+    head = b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: %b\r\n" % (n, b"y" * 1000) for n in range(150))
+    async with asking([head, SILENCE]) as (provider, _):
+        assert provider._upstream is None
+        await provider.models()
+        with pytest.raises(ProviderError, match="RemoteProtocolError") as caught:
+            await answer(provider)
+    assert caught.value.kind == "unavailable"
+
+
+async def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_upstream(ANSWER) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url.removesuffix("/v1"))
+        async with aclosing(OpenAIProvider("sk", "http://127.0.0.1:9/v1")) as provider:
+            with trio.fail_after(30):
+                assert await body_type(provider) is PlainBody
+    assert proxy.requests[0].path == "http://127.0.0.1:9/v1/chat/completions"
 
 
 async def test_chunks_that_cannot_be_are_malformed() -> None:
@@ -357,7 +431,7 @@ async def test_importing_the_sdk_does_not_hold_up_the_loop() -> None:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(beat, worst)
                 started = time.perf_counter()
-                await provider._lanes.first()
+                await provider._opened()
                 took = time.perf_counter() - started
                 nursery.cancel_scope.cancel()
             await provider.aclose()

@@ -15,7 +15,7 @@ import trio
 from trialogue import Message, Request, TextPart
 from trialogue.testing.provider_kit import check_order, drain, text_of_pieces
 from trialogue.testing.upstream import chat_end, chat_event, chat_head
-from trialogue_openai import OpenAIProvider, _sdk
+from trialogue_openai import OpenAIProvider, _upstream
 
 REPLY = b"".join([chat_head(), *(chat_event(f"tok{i} ") for i in range(9)), *chat_end()])
 
@@ -30,7 +30,7 @@ async def server_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSL
     names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
     await trio.run_process([*command.split(), *names], capture_stderr=True)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    monkeypatch.setattr(_sdk, "_tls", _sdk._tls.__wrapped__)  # without its memory of another test's trust
+    monkeypatch.setattr(_upstream, "_tls", _upstream._tls.__wrapped__)  # without its memory of another test's trust
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, key)
     return context
@@ -55,7 +55,7 @@ async def test_an_answer_arrives_over_tls(server_tls: ssl.SSLContext) -> None:
             async with aclosing(OpenAIProvider(None, f"https://127.0.0.1:{port}/v1")) as provider:
                 for _ in range(3):
                     async with provider.open_response(request) as stream:
-                        assert repr(type(stream._body)).endswith("TappedBody'>")  # type: ignore[attr-defined]
+                        assert repr(type(stream._body)).endswith("WireBody'>")  # type: ignore[attr-defined]
                         pieces = await drain(stream)
                     check_order(pieces)
                     assert text_of_pieces(pieces) == "".join(f"tok{i} " for i in range(9))

@@ -1,4 +1,4 @@
-"""The provider: opens the SDK on first use, makes the request through it, and reads the answer itself."""
+"""The provider: opens the upstream on first use, asks it, and reads the answer."""
 
 from __future__ import annotations
 
@@ -13,18 +13,13 @@ import trio
 from trialogue import Model, Provider, ProviderError, Request, ResponseStream
 from trialogue.model_calls import check_allowed
 from trialogue.openai_dialect import chat_body
-from trialogue_openai._lanes import Lanes
 
 if TYPE_CHECKING:
-    import httpx2
-    import openai
+    from trialogue_openai._upstream import Upstream
 
 _OFFICIAL = "https://api.openai.com/v1"
 #: How long a list of models is good for, and how long the absence of one.
 _LIST_LASTS, _NOTHING_LASTS = 300.0, 30.0
-#: The SDK's ``create`` walks through every message of the history in search of parameters to rename, which takes 0.17 ms
-#: a message; it has nothing to rename in ours. So the body is ours, and the rest of the request is the SDK's.
-_HEADERS = {"content-type": "application/json", "accept": "text/event-stream", "accept-encoding": "identity"}
 
 
 class OpenAIProvider(Provider):
@@ -36,7 +31,11 @@ class OpenAIProvider(Provider):
         self._key = key or "no-key-needed"
         self._base_url = base_url or None
         self._host = urlsplit(base_url or _OFFICIAL).hostname or ""
-        self._lanes = Lanes(self._open)
+        # Whoever else speaks this dialect has prices of its own.
+        self.vendor = "openai" if self._host == urlsplit(_OFFICIAL).hostname else None
+        #: ``None`` until it is first wanted.
+        self._upstream: Upstream | None = None
+        self._opening = trio.Lock()
         self._models: Sequence[Model] = ()
         self._models_good_until = float("-inf")
 
@@ -54,51 +53,32 @@ class OpenAIProvider(Provider):
     @asynccontextmanager
     async def open_response(self, request: Request) -> AsyncGenerator[ResponseStream]:
         check_allowed(self._host)
-        async with self._lanes.use() as sdk:
-            response = await self._ask(sdk, request)
-            from trialogue_openai._body import body_of
-            from trialogue_openai._stream import ChatStream
-
-            body = body_of(response)
-            try:
-                yield ChatStream(body)
-            finally:
-                # Closes the socket unless the answer was read to its end; nothing in it waits for the other side.
-                with trio.CancelScope(shield=True, deadline=trio.current_time() + 0.2):
-                    await body.aclose()
-
-    async def aclose(self) -> None:
-        await self._lanes.aclose()
-
-    async def _ask(self, sdk: openai.AsyncOpenAI, request: Request) -> httpx2.Response:
-        import openai
-
-        from trialogue_openai._errors import translated
+        upstream = self._upstream or await self._opened()
+        from trialogue_openai._stream import ChatStream
 
         limit_name = "max_tokens" if self._base_url else "max_completion_tokens"
+        body = await upstream.ask(chat_body(request, limit_name=limit_name))
         try:
-            stream = await sdk.post(
-                "/chat/completions",
-                cast_to=object,
-                content=chat_body(request, limit_name=limit_name),
-                options={"headers": _HEADERS},
-                stream=True,
-                stream_cls=openai.AsyncStream[object],
-            )
-        except openai.OpenAIError as error:
-            raise translated(error) from error
-        return stream.response
+            yield ChatStream(body)
+        finally:
+            # Closes the socket unless the answer was read to its end; nothing in it waits for the other side.
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + 0.2):
+                await body.aclose()
+
+    async def aclose(self) -> None:
+        if self._upstream is not None:
+            await self._upstream.aclose()
 
     async def _ask_for_models(self) -> Sequence[Model]:
         check_allowed(self._host)
-        sdk = await self._lanes.first()
+        upstream = self._upstream or await self._opened()
         import openai
 
         from trialogue_openai._errors import translated
         from trialogue_openai._models import listed_models
 
         try:
-            return await listed_models(sdk, official=self._base_url is None)
+            return await listed_models(upstream.sdk, official=self._base_url is None)
         except (openai.OpenAIError, ProviderError) as error:
             if self._base_url:
                 return ()  # many upstreams have no such list; their models are asked for by name
@@ -106,14 +86,22 @@ class OpenAIProvider(Provider):
                 raise
             raise translated(error) from error
 
-    def _open(self) -> openai.AsyncOpenAI:
-        """The import is what takes long the first time."""
-        from trialogue_openai._sdk import open_sdk
+    async def _opened(self) -> Upstream:
+        async with self._opening:
+            if self._upstream is None:
+                upstream = await trio.to_thread.run_sync(self._open)
+                await upstream.prepare()
+                self._upstream = upstream
+        return self._upstream
+
+    def _open(self) -> Upstream:
+        """In a thread: the import takes long the first time, and must not hold up the loop."""
+        from trialogue_openai._upstream import Upstream
 
         for name in ("_errors", "_models", "_stream"):  # so that no later import finds work to do
             import_module(f"trialogue_openai.{name}")
 
-        return open_sdk(self._key, self._base_url or _OFFICIAL)
+        return Upstream(self._key, self._base_url or _OFFICIAL)
 
     def __repr__(self) -> str:
         return f"<OpenAIProvider {self._base_url or _OFFICIAL!r}>"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
-import httpcore2
 import httpx2
 import trio
 
@@ -38,9 +38,11 @@ class ChatStream(ResponseStream):
     async def _read(self) -> bytes:
         try:
             return await self._body.read()
-        except (httpcore2.TimeoutException, httpx2.TimeoutException) as error:
+        except httpx2.TimeoutException as error:
             raise ProviderError("the upstream fell silent", kind="stalled") from error
-        except _TRANSPORT_ERRORS:
+        except httpx2.DecodingError as error:
+            raise ProviderError(str(error), kind="malformed") from error
+        except httpx2.TransportError:
             return b""  # an end, in good time or not, which the decoder judges
 
     async def _drain(self) -> None:
@@ -48,16 +50,6 @@ class ChatStream(ResponseStream):
             await trio.lowlevel.checkpoint()
             return
         self._drained = True
-        try:
+        # The answer is complete; only the connection may not be worth keeping.
+        with suppress(httpx2.TransportError, httpx2.DecodingError):
             await self._body.drain()
-        except (*_TRANSPORT_ERRORS, httpcore2.TimeoutException, ProviderError):
-            pass  # the answer is complete; only the connection is not worth keeping
-
-
-_TRANSPORT_ERRORS = (
-    httpcore2.NetworkError,
-    httpcore2.ProtocolError,
-    httpx2.TransportError,
-    OSError,
-    trio.ClosedResourceError,
-)
