@@ -38,7 +38,9 @@ from trialogue._auth import SecretAuthenticator as SecretAuthenticator
 from trialogue._auth import Session as Session
 from trialogue._auth import User as User
 from trialogue._auth import UserRole as UserRole
+from trialogue._blob_streams import Reader as Reader
 from trialogue._blobs import Blobs as Blobs
+from trialogue._budgets import Budgets as Budgets
 from trialogue._commands import Command as Command
 from trialogue._commands import ContinueAnswer as ContinueAnswer
 from trialogue._commands import CreateConversation as CreateConversation
@@ -61,6 +63,7 @@ from trialogue._decide import decide as decide
 from trialogue._engine import Engine as Engine
 from trialogue._engine import open_engine as open_engine
 from trialogue._errors import BrokenError as BrokenError
+from trialogue._errors import BudgetError as BudgetError
 from trialogue._errors import ClosedError as ClosedError
 from trialogue._errors import ConfigurationError as ConfigurationError
 from trialogue._errors import ConflictError as ConflictError
@@ -125,10 +128,27 @@ from trialogue._imports import ImportJob as ImportJob
 from trialogue._imports import Imports as Imports
 from trialogue._imports import Skipped as Skipped
 from trialogue._inspection import Bounds as Bounds
+from trialogue._ledger import Charge as Charge
+from trialogue._ledger import ChargePage as ChargePage
+from trialogue._ledger import Hold as Hold
+from trialogue._ledger import Judge as Judge
+from trialogue._ledger import Ledger as Ledger
+from trialogue._ledger import PayerKind as PayerKind
+from trialogue._ledger import Period as Period
+from trialogue._ledger import SpendingBudget as SpendingBudget
+from trialogue._ledger import Standing as Standing
+from trialogue._ledger import UsageGroup as UsageGroup
+from trialogue._ledger import UsagePage as UsagePage
+from trialogue._ledger import UsageSum as UsageSum
+from trialogue._ledger import check_usage_group as check_usage_group
+from trialogue._ledger import period_of as period_of
 from trialogue._library import FileLimits as FileLimits
 from trialogue._library import FileObserver as FileObserver
 from trialogue._library import Library as Library
 from trialogue._library import open_library as open_library
+from trialogue._limiter import Limiter as Limiter
+from trialogue._limiter import Quota as Quota
+from trialogue._limiter import Taken as Taken
 from trialogue._limits import Limits as Limits
 from trialogue._listed import ConversationChanged as ConversationChanged
 from trialogue._listed import ConversationPurged as ConversationPurged
@@ -138,6 +158,9 @@ from trialogue._listed import ListSnapshot as ListSnapshot
 from trialogue._plugins import PluginInfo as PluginInfo
 from trialogue._plugins import Plugins as Plugins
 from trialogue._plugins import load_plugins as load_plugins
+from trialogue._prices import PriceList as PriceList
+from trialogue._prices import cost_of as cost_of
+from trialogue._prices import load_prices as load_prices
 from trialogue._provider import FinishPiece as FinishPiece
 from trialogue._provider import Piece as Piece
 from trialogue._provider import Provider as Provider
@@ -146,6 +169,17 @@ from trialogue._provider import Request as Request
 from trialogue._provider import ResponseStream as ResponseStream
 from trialogue._provider import TextPiece as TextPiece
 from trialogue._provider import UsagePiece as UsagePiece
+from trialogue._search import EARTH as EARTH
+from trialogue._search import Circle as Circle
+from trialogue._search import Embedded as Embedded
+from trialogue._search import Hit as Hit
+from trialogue._search import HitKind as HitKind
+from trialogue._search import HitPage as HitPage
+from trialogue._search import Index as Index
+from trialogue._search import Passage as Passage
+from trialogue._search import SearchQuery as SearchQuery
+from trialogue._search import Unembedded as Unembedded
+from trialogue._search import distance as distance
 from trialogue._sharing import Share as Share
 from trialogue._sharing import Shares as Shares
 from trialogue._sharing import lengths_of as lengths_of
@@ -166,7 +200,6 @@ from trialogue._store import ConversationPage as ConversationPage
 from trialogue._store import Done as Done
 from trialogue._store import Flush as Flush
 from trialogue._store import History as History
-from trialogue._store import Hit as Hit
 from trialogue._store import Store as Store
 from trialogue._store import StoreStatistics as StoreStatistics
 from trialogue._store import TreeView as TreeView
@@ -181,14 +214,18 @@ from trialogue._values import Failure as Failure
 from trialogue._values import FilePart as FilePart
 from trialogue._values import FinishReason as FinishReason
 from trialogue._values import ForkedFrom as ForkedFrom
+from trialogue._values import Location as Location
 from trialogue._values import Message as Message
 from trialogue._values import Model as Model
 from trialogue._values import Part as Part
 from trialogue._values import Policy as Policy
+from trialogue._values import Prices as Prices
+from trialogue._values import Rates as Rates
 from trialogue._values import ReasoningPart as ReasoningPart
 from trialogue._values import Role as Role
 from trialogue._values import Settings as Settings
 from trialogue._values import Status as Status
+from trialogue._values import Terms as Terms
 from trialogue._values import TextPart as TextPart
 from trialogue._values import ToolCallPart as ToolCallPart
 from trialogue._values import ToolResultPart as ToolResultPart
@@ -209,6 +246,11 @@ __all__ = [
     "Blobs",
     "Bounds",
     "BrokenError",
+    "BudgetError",
+    "Budgets",
+    "Charge",
+    "ChargePage",
+    "Circle",
     "CitationPart",
     "Claim",
     "ClosedError",
@@ -230,7 +272,9 @@ __all__ = [
     "Deletion",
     "Departure",
     "Done",
+    "EARTH",
     "EditMessage",
+    "Embedded",
     "Engine",
     "Entry",
     "Event",
@@ -257,22 +301,30 @@ __all__ = [
     "HeaderLogin",
     "History",
     "Hit",
+    "HitKind",
+    "HitPage",
+    "Hold",
     "Identity",
     "ImportJob",
     "Imports",
     "InboxAdded",
     "InboxRemoved",
+    "Index",
     "InvalidError",
     "Invitation",
     "InvitationPage",
+    "Judge",
     "Known",
+    "Ledger",
     "Library",
     "LimitError",
+    "Limiter",
     "Limits",
     "ListSnapshot",
     "Listed",
     "ListedRun",
     "LiveRun",
+    "Location",
     "Message",
     "MessageAdded",
     "MessageRemoved",
@@ -284,17 +336,25 @@ __all__ = [
     "PartDelta",
     "PartEnded",
     "PartStarted",
+    "Passage",
+    "PayerKind",
+    "Period",
     "Person",
     "Piece",
     "PluginInfo",
     "Plugins",
     "Policy",
     "PostMessage",
+    "PriceList",
+    "Prices",
     "Principal",
     "Provider",
     "ProviderError",
     "Queued",
+    "Quota",
     "QuotaError",
+    "Rates",
+    "Reader",
     "ReasoningPart",
     "ReasoningPiece",
     "Receipt",
@@ -315,6 +375,7 @@ __all__ = [
     "RunStarted",
     "RunView",
     "Scope",
+    "SearchQuery",
     "SecretAuthenticator",
     "Session",
     "Settings",
@@ -323,6 +384,8 @@ __all__ = [
     "Skipped",
     "Snapshot",
     "Space",
+    "SpendingBudget",
+    "Standing",
     "State",
     "Status",
     "Stop",
@@ -330,6 +393,8 @@ __all__ = [
     "Store",
     "StoreStatistics",
     "Tail",
+    "Taken",
+    "Terms",
     "TextPart",
     "TextPiece",
     "TextState",
@@ -340,11 +405,15 @@ __all__ = [
     "TreeView",
     "TrialogueError",
     "UnauthenticatedError",
+    "Unembedded",
     "UpdateConversation",
     "Upload",
     "Usage",
+    "UsageGroup",
+    "UsagePage",
     "UsagePiece",
     "UsageReported",
+    "UsageSum",
     "User",
     "UserChange",
     "UserPage",
@@ -354,10 +423,13 @@ __all__ = [
     "Verdict",
     "View",
     "begin",
+    "check_usage_group",
     "checked_email",
     "checked_name",
+    "cost_of",
     "decide",
     "decode_event",
+    "distance",
     "encode_event",
     "encode_snapshot",
     "event_type",
@@ -369,12 +441,14 @@ __all__ = [
     "is_id",
     "lengths_of",
     "load_plugins",
+    "load_prices",
     "needs",
     "new_id",
     "normal_email",
     "open_engine",
     "open_library",
     "parse_cursor",
+    "period_of",
     "seeded_ids",
     "settled",
     "take_snapshot",

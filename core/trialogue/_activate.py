@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator
 
 from trialogue._activation import Activation
 from trialogue._answer import Answer, fold_answer
+from trialogue._context import build_request
 from trialogue._errors import NotFoundError, StorageError
 from trialogue._events import ConversationCreated, Event, decode_event
 from trialogue._node import Node
+from trialogue._provider import Request
 from trialogue._state import State, begin, decode_state, evolve
 from trialogue._store import Claim, Store
 
@@ -27,6 +29,7 @@ async def activate(node: Node, conversation: str) -> Activation:
         tail.restart(claim.next_seq)
     activation = Activation(node.id, claim.epoch, claim.flush, state, tail, node.store.generation, node.flusher.mark)
     activation.answer = await _live_answer(node.store, state, claim)
+    activation.request = await _live_request(node, state)
     return activation
 
 
@@ -52,6 +55,17 @@ async def read_events(store: Store, conversation: str, start: int, end: int) -> 
         if not entries:
             return
         start = entries[-1].seq + 1
+
+
+async def _live_request(node: Node, state: State) -> Request | None:
+    """What the live run, whose process is gone, will have asked its provider, so that it can be accounted for."""
+    if state.run is None:
+        return None
+    budget = int(node.catalog.describe(state.run.model).context_tokens * node.limits.context_share)
+    try:
+        return await build_request(node.store, state.header, state.run, state.run.model, budget)
+    except NotFoundError:
+        return None
 
 
 async def _live_answer(store: Store, state: State, claim: Claim) -> Answer | None:

@@ -13,7 +13,9 @@ from collections.abc import Callable, Sequence
 from trio.lowlevel import ParkingLot
 
 from trialogue._answer import Answer
+from trialogue._charging import opened, settled
 from trialogue._commands import Known, Receipt
+from trialogue._context import estimate_request
 from trialogue._cursor import frame
 from trialogue._errors import TrialogueError
 from trialogue._events import (
@@ -27,6 +29,7 @@ from trialogue._events import (
     PartStarted,
     RunCancelled,
     RunCompleted,
+    RunEnded,
     RunFailed,
     RunIncomplete,
     RunInterrupted,
@@ -35,6 +38,8 @@ from trialogue._events import (
     encode_event,
     event_type,
 )
+from trialogue._ledger import Charge
+from trialogue._provider import Request
 from trialogue._reply import Reply
 from trialogue._state import State, encode_state, evolve
 from trialogue._store import Done, Flush
@@ -61,6 +66,8 @@ class Activation:
         self.tail = tail
         #: The answer being written; its base is the row as it was when the run began.
         self.answer: Answer | None = None
+        #: What the live run has asked its provider; ``None`` while that is nothing.
+        self.request: Request | None = None
         #: Why it can no longer be used, once it cannot.
         self.gone: TrialogueError | None = None
         #: Told when it is gone.
@@ -87,6 +94,7 @@ class Activation:
         self._entries: list[Entry] = []
         self._rows: dict[str, Message] = {}
         self._removed: list[str] = []
+        self._charges: dict[str, Charge] = {}
         self._done: list[Done] = []
         self._changed = False
         self._since = 0.0
@@ -106,6 +114,11 @@ class Activation:
         # A command that changed nothing leaves a receipt all the same.
         return bool(self._entries or self._done)
 
+    @property
+    def asked(self) -> int:
+        """How many tokens the live run has asked its provider with, by our own count."""
+        return 0 if self.request is None else estimate_request(self.request)
+
     # --- appending -----------------------------------------------------------------------------------------------
 
     def append(self, events: Sequence[Event], done: Done | None = None) -> None:
@@ -120,7 +133,7 @@ class Activation:
             self._entries.append(Entry(state.next_seq, self.epoch, event_type(event), data))
             self.pending_bytes += len(data)
             self.state = evolve(state, event)
-            self._project(event)
+            self._project(event, state)
         if self.state.run is None:
             self.answer = None
         if done is not None:
@@ -128,7 +141,7 @@ class Activation:
             self.receipts[done.command] = done
         self._mark(self)
 
-    def _project(self, event: Event) -> None:
+    def _project(self, event: Event, before: State) -> None:
         match event:
             case PartDelta() | PartStarted() | PartEnded() | UsageReported():
                 if self.answer is not None:
@@ -144,9 +157,18 @@ class Activation:
                 if self.answer is not None:
                     self.answer.apply(event)
                     self._rows[self.answer.id] = self.answer.message()
+                self._charge(event, before)
             case _:
                 pass
         self._changed = True
+
+    def _charge(self, event: RunStarted | RunEnded, before: State) -> None:
+        if isinstance(event, RunStarted):
+            self.request = None
+            assert self.state.run is not None
+            self._charges[event.run] = opened(self.state.header, self.state.run)
+        elif before.run is not None:
+            self._charges[event.run] = settled(before.header, before.run, event, self.asked)
 
     def resume_from(self, known: Known) -> None:
         """Have the message a command named at hand, should the command go on with it as an answer."""
@@ -222,6 +244,7 @@ class Activation:
             messages=tuple(self._rows.values()),
             removed=tuple(self._removed),
             done=tuple(self._done),
+            charges=tuple(self._charges.values()),
         )
 
     def committed(self) -> float:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import trio
 
 from trialogue._errors import InvalidError, ProviderError
+from trialogue._prices import PriceList
 from trialogue._provider import Provider
 from trialogue._values import Model
 
@@ -22,8 +23,11 @@ _log = logging.getLogger("trialogue.catalog")
 class Catalog:
     """The providers of this node, by name."""
 
-    def __init__(self, providers: Sequence[Provider], default: str | None = None) -> None:
+    def __init__(
+        self, providers: Sequence[Provider], default: str | None = None, prices: PriceList | None = None
+    ) -> None:
         self._providers = {provider.name: provider for provider in providers}
+        self._prices = prices or PriceList()
         #: What the last listing said, by full id; a model is known once it was listed.
         self._known: dict[str, Model] = {}
         self._default = default
@@ -54,8 +58,14 @@ class Catalog:
 
     def describe(self, model: str) -> Model:
         """What is known of a model; careful assumptions for one that no listing describes."""
-        prefix, _, name = model.partition(":")
-        return self._known.get(model) or Model(model, prefix, name, CONTEXT_TOKENS)
+        if model not in self._known:
+            prefix, _, name = model.partition(":")
+            return self._priced(Model(model, prefix, name, CONTEXT_TOKENS))
+        return self._known[model]
+
+    def _priced(self, model: Model) -> Model:
+        provider = self._providers.get(model.provider)
+        return self._prices.complete(model, None if provider is None else provider.vendor)
 
     async def models(self) -> Sequence[Model]:
         """All models of all providers, in the providers' order; a provider that fails is left out, with a log line."""
@@ -74,7 +84,7 @@ class Catalog:
         async with trio.open_nursery() as nursery:
             for provider in self._providers.values():
                 nursery.start_soon(ask, provider)
-        models = [model for name in self._providers for model in listings.get(name, ())]
+        models = [self._priced(model) for name in self._providers for model in listings.get(name, ())]
         self._known.update((model.id, model) for model in models)
         return models
 

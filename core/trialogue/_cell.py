@@ -21,7 +21,7 @@ from trialogue._activate import activate
 from trialogue._activation import Activation
 from trialogue._budget import Budget, RestartBudget
 from trialogue._changing import leaves
-from trialogue._commands import Command, Known, Receipt, Recover, RemoveMessage, Stop, needs
+from trialogue._commands import Command, Known, Receipt, Recover, RemoveMessage, Stop, needs, terms_of
 from trialogue._decide import decide
 from trialogue._errors import (
     BrokenError,
@@ -162,6 +162,8 @@ class Cell:
 
     def _take(self, activation: Activation, letter: Letter, known: Known, digest: bytes) -> None:
         assert letter.command is not None
+        if activation.state.run is not None:
+            known = msgspec.structs.replace(known, asked=activation.asked)
         decision = decide(activation.state, letter.command, known)
         activation.resume_from(known)
         activation.append(decision.events, Done(letter.command.id, digest, decision.receipt))
@@ -177,6 +179,9 @@ class Cell:
             version = activation.state.header.version
             await activation.wait_settled()
             known = await self._read(activation.state, command)
+            terms = terms_of(command, known)
+            if terms is not None:
+                await self._node.budgets.check(activation.state.header.owner, terms)
             if activation.state.header.version == version:
                 return known
 
@@ -204,7 +209,7 @@ class Cell:
             return
         resume = run is not None and self._may_go_on(run)
         command = Recover(self._node.new_id(), self._node.now(), self._node.new_id(), resume)
-        activation.append(decide(activation.state, command, Known()).events)
+        activation.append(decide(activation.state, command, Known(asked=activation.asked)).events)
         self.follow()
 
     def _may_go_on(self, run: LiveRun) -> bool:
@@ -267,9 +272,9 @@ class Cell:
 
 
 def _digest(command: Command) -> bytes:
-    """What the command asks for, without what a retry may have chosen anew: its time and its fresh ids."""
+    """What the command asks for, without what may be another with a retry: its time, its fresh ids, and its terms."""
     asked = msgspec.to_builtins(command)
-    for name in ("at", "run", "answer", "message", "seen"):
+    for name in ("at", "run", "answer", "message", "seen", "terms"):
         if name != "run" or not isinstance(command, Stop):
             asked.pop(name, None)
     return sha256(_encoder.encode(asked)).digest()

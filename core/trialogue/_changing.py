@@ -57,6 +57,7 @@ def edit(draft: Draft, command: EditMessage, known: Known) -> Receipt:
                     command.settings,
                     "edit",
                     command.at,
+                    command.terms,
                 )
             return said(draft, command)
         case "system" | "tool":
@@ -70,7 +71,17 @@ def regenerate(draft: Draft, command: Regenerate, known: Known) -> Receipt:
     if parent is None or target.role not in ("user", "assistant"):
         raise InvalidError("there is no message that this one answers", pointer="/id")
     cancel(draft, "interrupt", command.at)
-    start_answer(draft, parent, command.run, command.answer, command.model, command.settings, "regenerate", command.at)
+    start_answer(
+        draft,
+        parent,
+        command.run,
+        command.answer,
+        command.model,
+        command.settings,
+        "regenerate",
+        command.at,
+        command.terms,
+    )
     return draft.receipt(run=command.run, answer=command.answer)
 
 
@@ -96,6 +107,7 @@ def go_on(draft: Draft, command: ContinueAnswer, known: Known) -> Receipt:
             command.cause,
             target.attempt + 1,
             len(target.parts),
+            command.terms,
         )
     )
     return draft.receipt(run=command.run, answer=target.id)

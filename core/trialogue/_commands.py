@@ -198,3 +198,16 @@ def needs(command: Command) -> tuple[str, ...]:
             return (command.target,)
         case _:
             return ()
+
+
+def terms_of(command: Command, known: Known) -> Terms | None:
+    """The terms of the answer that a command asks for; ``None`` when it asks for none."""
+    match command:
+        case PostMessage(respond=False) | EditMessage(respond=False):
+            return None
+        case EditMessage(target=target) if target in known.messages and known.messages[target].role == "assistant":
+            return None  # It is corrected in place.
+        case PostMessage() | EditMessage() | Regenerate() | ContinueAnswer():
+            return command.terms
+        case _:
+            return None

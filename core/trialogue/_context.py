@@ -27,6 +27,12 @@ def estimate_tokens(text: str) -> int:
     return len(text) // CODE_POINTS_PER_TOKEN + OVERHEAD
 
 
+def estimate_request(request: Request) -> int:
+    """How many tokens a request takes, as ``estimate_tokens`` estimates."""
+    said = sum(estimate_tokens(text_of(message.parts)) for message in request.messages)
+    return said + estimate_tokens(request.system or "") + estimate_tokens(request.prefix)
+
+
 async def build_request(
     store: Store, conversation: Conversation, run: LiveRun, model: str, budget: int, ahead: Sequence[Message] = ()
 ) -> Request:

@@ -64,7 +64,7 @@ def decide(state: State, command: Command, known: Known) -> Decision:
     Raises ``NotFoundError`` (a message it names is not there), ``InvalidError`` (it cannot be meant), ``ConflictError``
     (not in this state, or the caller saw an older version), ``LimitError`` (the inbox is full).
     """
-    draft = Draft(state)
+    draft = Draft(state, known.asked)
     match command:
         case PostMessage():
             receipt = post(draft, command, known)
@@ -81,7 +81,7 @@ def decide(state: State, command: Command, known: Known) -> Decision:
         case Stop():
             receipt = _stop(draft, command)
         case Recover():
-            receipt = _recover(draft, command)
+            receipt = _recover(draft, command, known)
         case _:
             assert_never(command)
     draft.add(*advance(draft.state, command.at))
@@ -103,15 +103,23 @@ def _stop(draft: Draft, command: Stop) -> Receipt:
     )
 
 
-def _recover(draft: Draft, command: Recover) -> Receipt:
+def _recover(draft: Draft, command: Recover, known: Known) -> Receipt:
     run = draft.state.run
     if run is None:
         return draft.receipt()
-    draft.add(*close(run, RunInterrupted(run.run, run.message, command.at)))
+    draft.add(*close(run, RunInterrupted(run.run, run.message, command.at), known.asked))
     if command.resume:
         draft.add(
             RunStarted(
-                command.run, run.message, run.model, command.at, run.settings, "recover", run.attempt + 1, run.parts
+                command.run,
+                run.message,
+                run.model,
+                command.at,
+                run.settings,
+                "recover",
+                run.attempt + 1,
+                run.parts,
+                run.terms,
             )
         )
     return draft.receipt(run=command.run if command.resume else None, answer=run.message)

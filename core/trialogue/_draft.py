@@ -10,14 +10,16 @@ from trialogue._errors import ConflictError, NotFoundError
 from trialogue._events import Event, MessageAdded, RunCancelled, RunStarted
 from trialogue._running import close
 from trialogue._state import LiveRun, State, evolve
-from trialogue._values import Message, Settings
+from trialogue._values import Message, Settings, Terms
 
 
 class Draft:
     """A decision being made: events so far and the state after them."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, asked: int | None = None) -> None:
         self.state = state
+        #: As in ``Known``.
+        self.asked = asked
         self.first = state.next_seq
         self.events: list[Event] = []
 
@@ -41,6 +43,7 @@ def start_answer(
     settings: Settings,
     cause: Literal["post", "edit", "regenerate"],
     at: datetime,
+    terms: Terms,
 ) -> None:
     message = Message(
         id=answer,
@@ -53,7 +56,7 @@ def start_answer(
         model=model,
         run=run,
     )
-    draft.add(MessageAdded(message), RunStarted(run, answer, model, at, settings, cause))
+    draft.add(MessageAdded(message), RunStarted(run, answer, model, at, settings, cause, terms=terms))
 
 
 def cancel(
@@ -64,7 +67,7 @@ def cancel(
 ) -> None:
     run = draft.state.run
     if run is not None:
-        draft.add(*close(run, RunCancelled(run.run, run.message, at, reason, seen)))
+        draft.add(*close(run, RunCancelled(run.run, run.message, at, reason, seen), draft.asked))
 
 
 # --- what a command may count on ---------------------------------------------------------------------------------

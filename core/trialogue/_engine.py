@@ -1,7 +1,7 @@
 """The engine: a node's conversations, as a server sees them. Opened once per process, over one store.
 
-It supervises the services below it (pacer, flusher, shards, housekeeping), keeps the registry of cells, and hands commands
-to mailboxes and tails to readers. Reads come from the store; only commands touch a cell.
+It supervises the services below it (pacer, flusher, shards, housekeeping, clearing), keeps the registry of cells, and hands
+commands to mailboxes and tails to readers. Reads come from the store; only commands touch a cell.
 """
 
 from __future__ import annotations
@@ -14,10 +14,21 @@ from hashlib import sha256
 import msgspec
 import trio
 
+from trialogue._budgets import Budgets
 from trialogue._catalog import Catalog
 from trialogue._cell import Cell, Letter
 from trialogue._child import ChildSpec
-from trialogue._commands import Command, CreateConversation, ForkConversation, Receipt
+from trialogue._clearing import Clearing
+from trialogue._commands import (
+    Command,
+    ContinueAnswer,
+    CreateConversation,
+    EditMessage,
+    ForkConversation,
+    PostMessage,
+    Receipt,
+    Regenerate,
+)
 from trialogue._cursor import Cursor, parse_cursor
 from trialogue._decide import create
 from trialogue._errors import ClosedError, ConflictError, LimitError, NotFoundError
@@ -28,9 +39,12 @@ from trialogue._forking import fork
 from trialogue._history import Beginning, prepare_far
 from trialogue._housekeeping import Housekeeping
 from trialogue._ids import new_id
+from trialogue._ledger import SpendingBudget
+from trialogue._library import Library
 from trialogue._limits import Limits
 from trialogue._node import Node, utc_now
 from trialogue._pacer import Pacer
+from trialogue._prices import PriceList
 from trialogue._provider import Provider
 from trialogue._shards import Shards
 from trialogue._snapshot import Snapshot, Tree, frame_snapshot, take_snapshot, take_tree
@@ -49,6 +63,8 @@ class Engine:
         self.store: Store = node.store
         #: Users' lists as they change; whatever changes one past this engine is to be told there.
         self.feeds: Feeds = feeds
+        #: Removes what deleted accounts leave; other parts of the server add what they keep of an account.
+        self.clearing: Clearing = Clearing(node, self.purge)
         #: Set while stopping: nothing new is begun.
         self.draining: bool = False
         self._node = node
@@ -115,18 +131,29 @@ class Engine:
 
         A caller that is cancelled does not take the command back. Raises ``NotFoundError`` (conversation or message),
         ``InvalidError``, ``ConflictError`` (version, state, or an id used otherwise), ``ThrottledError`` (mailbox full),
+        ``BudgetError`` (it would start an answer that nobody can pay for),
         ``ClosedError`` (stopping), ``FaultedError`` (parked), ``FencedError`` (a newer owner), ``StorageError`` and
         ``BrokenError`` (on our side: repeating it with the same id is safe, and tells whether it took effect).
         """
         self._open_for_work()
         if self._node.flusher.failing is not None:
             raise self._node.flusher.failing
-        letter = Letter(command)
+        letter = Letter(self._priced(command))
         self._cell(conversation).post(letter)
         receipt = await letter.reply.wait()
         if letter.ended is not None and letter.ended.id == receipt.run:
             await letter.ended.ended.wait()
         return receipt
+
+    def _priced(self, command: Command) -> Command:
+        """The command with the prices in force now, if it may start a run of a model whose prices are known."""
+        match command:
+            case PostMessage() | EditMessage() | Regenerate() | ContinueAnswer():
+                prices = command.terms.prices or self._node.catalog.describe(command.model).prices
+                terms = msgspec.structs.replace(command.terms, prices=prices)
+                return command if prices is None else msgspec.structs.replace(command, terms=terms)
+            case _:
+                return command
 
     async def purge_trash(self, conversation: str, before: datetime) -> None:
         """Remove a conversation for good that has been in the trash since ``before``; one that has not is left alone."""
@@ -222,6 +249,16 @@ class Engine:
         return self._node.catalog.resolve(model)
 
     @property
+    def budgets(self) -> Budgets:
+        """What users and keys may spend."""
+        return self._node.budgets
+
+    @property
+    def library(self) -> Library | None:
+        """The files that messages may name, where any are kept."""
+        return self._node.library
+
+    @property
     def default_model(self) -> str | None:
         """The id that ``None`` stands for."""
         return self._node.catalog.default
@@ -295,28 +332,36 @@ async def open_engine(
     limits: Limits = Limits(),  # noqa: B008 - frozen
     *,
     default_model: str | None = None,
+    prices: PriceList | None = None,
+    budget: SpendingBudget = SpendingBudget(),  # noqa: B008 - frozen
     node: str | None = None,
     now: Callable[[], datetime] = utc_now,
     ids: Callable[[], str] = new_id,
+    library: Library | None = None,
 ) -> AsyncGenerator[Engine]:
     """Start the services, take up what an earlier process left unfinished, and stop in order when the block ends.
 
-    ``node`` must be new for each incarnation. ``now`` and ``ids`` are for simulations. Leaving the block does not wait for
+    ``library`` has the files that messages name. ``node`` must be new for each incarnation. ``now`` and ``ids`` are for simulations. Leaving the block does not wait for
     live runs: call ``drain`` first.
     """
     engine: Engine
     feeds = Feeds(store)
     flusher = Flusher(store, limits.last_flush, feeds.committed)
     shards = Shards(lambda key, error: engine.crashed(key, error))
-    catalog = Catalog(providers, default_model)
-    parts = Node(node or ids(), store, catalog, limits, flusher, Pacer(limits.window), shards, now, ids)
+    catalog = Catalog(providers, default_model, prices)
+    budgets = Budgets(store, now, budget)
+    pacer = Pacer(limits.window)
+    parts = Node(node or ids(), store, catalog, budgets, limits, flusher, pacer, shards, now, ids, library)
     engine = Engine(parts, feeds)
+    if library is not None:
+        engine.clearing.also.append(library.remove_all)
     housekeeping = Housekeeping(parts, engine.wake, engine.rest, engine.purge_trash)
     specs = [
         ChildSpec("flusher", flusher.run),
         ChildSpec("pacer", parts.pacer.run),
         ChildSpec("shards", shards.run),
         ChildSpec("housekeeping", housekeeping.run),
+        ChildSpec("clearing", engine.clearing.run),
     ]
     try:
         async with open_supervisor("engine", "rest_for_one", specs=specs) as engine._supervisor:

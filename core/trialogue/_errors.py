@@ -73,7 +73,7 @@ class UnauthenticatedError(TrialogueError):
 
 
 class BudgetError(TrialogueError):
-    """A budget is used up: waiting until it is full again helps, or a larger one. Not a 429, which clients repeat at once."""
+    """A budget is used up: waiting until it is full again helps, or a larger one. Not 429, which clients repeat at once."""
 
     code = "budget_exhausted"
     status = 402

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from trialogue._values import Conversation, Failure, FinishReason, Message, Policy, Settings, Usage
+from trialogue._values import Conversation, Failure, FinishReason, Message, Policy, Settings, Terms, Usage
 
 PartKind: TypeAlias = Literal["text", "reasoning"]
 
@@ -79,6 +79,7 @@ class Queued(msgspec.Struct, frozen=True, omit_defaults=True):
     respond: bool = True
     #: Whether it hangs below ``message.parent``; otherwise below the head when its turn comes.
     placed: bool = False
+    terms: Terms = Terms()
 
 
 class InboxAdded(msgspec.Struct, frozen=True, tag="inbox.added", omit_defaults=True):
@@ -111,6 +112,8 @@ class RunStarted(msgspec.Struct, frozen=True, tag="run.started", omit_defaults=T
     attempt: int = 1
     #: Number of the first part this run will write: how many the answer already holds.
     first_part: int = 0
+    #: Who pays for it, and at which prices.
+    terms: Terms = Terms()
 
 
 class PartStarted(msgspec.Struct, frozen=True, tag="part.started"):
@@ -148,7 +151,7 @@ class PartEnded(msgspec.Struct, frozen=True, tag="part.ended"):
 
 
 class UsageReported(msgspec.Struct, frozen=True, tag="usage"):
-    """What the run has cost in tokens so far; the last one counts."""
+    """What the run has cost so far, in tokens and money; the last one counts."""
 
     run: str
     message: str
@@ -165,7 +168,9 @@ class RunCompleted(msgspec.Struct, frozen=True, tag="run.completed"):
 
 
 class RunIncomplete(msgspec.Struct, frozen=True, tag="run.incomplete"):
-    """A limit ended it: the provider's (``length``, ``content_filter``) or ours (``max_seconds``, ``max_characters``)."""
+    """A limit ended it: the provider's (``length``, ``content_filter``) or ours (``max_seconds``, ``max_characters``,
+    ``budget``: its payer's budget reached no further).
+    """
 
     run: str
     message: str

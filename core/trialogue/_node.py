@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
+from trialogue._budgets import Budgets
 from trialogue._catalog import Catalog
 from trialogue._flusher import Flusher
 from trialogue._ids import new_id
@@ -15,6 +17,9 @@ from trialogue._pacer import Pacer
 from trialogue._shards import Shards
 from trialogue._store import Store
 from trialogue._tail import Tail
+
+if TYPE_CHECKING:
+    from trialogue._library import Library
 
 
 def utc_now() -> datetime:
@@ -30,12 +35,15 @@ class Node:
     id: str
     store: Store
     catalog: Catalog
+    budgets: Budgets
     limits: Limits
     flusher: Flusher
     pacer: Pacer
     shards: Shards
     now: Callable[[], datetime] = utc_now
     new_id: Callable[[], str] = new_id
+    #: The files that messages may name; ``None`` where none are kept.
+    library: Library | None = None
     #: Tails that somebody holds: an activation or a subscriber. Nobody else keeps one alive.
     tails: WeakValueDictionary[str, Tail] = field(default_factory=lambda: WeakValueDictionary[str, Tail]())
 

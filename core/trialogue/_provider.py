@@ -79,6 +79,9 @@ class Provider(ABC):
 
     #: Prefix of its model ids; lower case letters, digits and hyphens.
     name: str
+    #: Whose published prices hold for its models (``openai``), when it asks that vendor itself. Other prices are for
+    #: ``models`` to say, or for the operator.
+    vendor: str | None = None
 
     @abstractmethod
     async def models(self) -> Sequence[Model]:

@@ -12,13 +12,14 @@ from collections.abc import Sequence
 from typing import TypeAlias, cast
 
 import trio
+from msgspec.structs import replace
 
 from trialogue._activation import Activation
-from trialogue._context import build_request
+from trialogue._context import build_request, estimate_request
 from trialogue._errors import ProviderError, TrialogueError
 from trialogue._events import Event, RunIncomplete
 from trialogue._node import Node
-from trialogue._provider import FinishPiece, Piece, ReasoningPiece, ResponseStream, TextPiece, UsagePiece
+from trialogue._provider import FinishPiece, Piece, ReasoningPiece, Request, ResponseStream, TextPiece, UsagePiece
 from trialogue._running import close, fail, finish, write
 from trialogue._saying import advance
 from trialogue._state import LiveRun
@@ -43,6 +44,10 @@ class Run:
         self._message = live.message
         self._model = live.model
         self._characters = 0
+        #: The upstream has taken the request.
+        self._opened = False
+        #: Tokens of an answer that the payer's budgets afford; ``None`` when no budget is concerned.
+        self._afforded: int | None = None
 
     def __repr__(self) -> str:
         return f"<Run {self.id} {self._model} characters={self._characters} ended={self.ended.is_set()}>"
@@ -77,9 +82,14 @@ class Run:
             rest = group.split(Exception)[1]
             if rest is not None:
                 raise
-            return _failure(_first(group))
+            return self._failed(_first(group))
         except Exception as error:
-            return _failure(error)
+            return self._failed(error)
+
+    def _failed(self, error: BaseException) -> Failure:
+        if not self._opened and self.live is not None:
+            self._activation.request = None  # Refused: nobody will charge for it.
+        return _failure(error)
 
     async def _generate(self) -> Outcome:
         node, limits = self._node, self._node.limits
@@ -95,9 +105,15 @@ class Run:
         header = self._activation.state.header
         ahead = self._activation.ahead(self._message)
         request = await build_request(node.store, header, live, name, budget, ahead)
+        if await node.budgets.concern(header.owner, live.terms):
+            request = await self._affordable(request, live, header.owner)
+        if self.live is None:
+            return "stop"
+        self._activation.request = request
         last = trio.current_time() + limits.run_seconds
         with trio.CancelScope(deadline=min(trio.current_time() + limits.stall, last)) as watch:
             async with provider.open_response(request) as stream:
+                self._opened = True
                 return await self._pump(stream, watch, last)
         if trio.current_time() >= last:
             return self._cut("max_seconds")
@@ -106,6 +122,14 @@ class Run:
             f"{provider.name} sent nothing for {limits.stall:g} s. Try again, or another model.",
             True,
         )
+
+    async def _affordable(self, request: Request, live: LiveRun, owner: str) -> Request:
+        """The request, with no longer an answer than what is set aside for it pays for."""
+        node = self._node
+        await self._activation.wait_settled()
+        model, asked = node.catalog.describe(live.model), estimate_request(request)
+        self._afforded = await node.budgets.reserve(owner, live, model, asked)
+        return replace(request, settings=replace(request.settings, max_tokens=self._afforded))
 
     async def _pump(self, stream: ResponseStream, watch: trio.CancelScope, last: float) -> Outcome:
         limits, activation = self._node.limits, self._activation
@@ -118,6 +142,8 @@ class Run:
             reason = self._look_through(batch) or reason
             if self._characters > limits.run_characters:
                 return self._cut("max_characters")
+            if self._afforded is not None and self._overspends(self._afforded):
+                return self._cut("budget")
             if activation.pending_bytes > limits.pending_bytes:
                 watch.deadline = last  # The store's slowness is not the provider's.
                 await activation.wait_room(limits.pending_bytes)
@@ -145,6 +171,11 @@ class Run:
                     pass
         return reason
 
+    def _overspends(self, afforded: int) -> bool:
+        """Whether the provider goes on beyond the length that it was asked for."""
+        live = self.live
+        return live is not None and live.tokens > afforded
+
     def _cut(self, reason: str) -> RunIncomplete:
         return RunIncomplete(self.id, self._message, reason, self._node.now())
 
@@ -152,18 +183,20 @@ class Run:
         live = self.live
         if live is None:
             return
-        self._activation.append(_closing(live, outcome, self._node))
+        if outcome == "length" and self._afforded not in (None, live.settings.max_tokens):
+            outcome = self._cut("budget")  # The length was the budget's, not the model's.
+        self._activation.append(_closing(live, outcome, self._node, self._activation.asked))
         self._activation.append(advance(self._activation.state, self._node.now()))
 
 
-def _closing(live: LiveRun, outcome: Outcome, node: Node) -> list[Event]:
+def _closing(live: LiveRun, outcome: Outcome, node: Node, asked: int) -> list[Event]:
     match outcome:
         case Failure():
-            return fail(live, outcome, node.now())
+            return fail(live, outcome, node.now(), asked)
         case RunIncomplete():
-            return close(live, outcome)
+            return close(live, outcome, asked)
         case _:
-            return finish(live, outcome, node.now())
+            return finish(live, outcome, node.now(), asked)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -22,6 +22,7 @@ from trialogue._events import (
     RunInterrupted,
     UsageReported,
 )
+from trialogue._prices import priced
 from trialogue._provider import FinishPiece, Piece, ReasoningPiece, TextPiece, UsagePiece
 from trialogue._state import LiveRun
 from trialogue._values import Failure, FinishReason, Usage
@@ -66,32 +67,37 @@ def write(run: LiveRun, pieces: Sequence[Piece], buffer_tokens: int) -> list[Eve
                     flush()
             case UsagePiece():
                 flush()
-                events.append(UsageReported(run.run, run.message, piece.usage))
+                events.append(UsageReported(run.run, run.message, priced(piece.usage, run.terms.prices)))
             case FinishPiece():
                 pass
     flush()
     return events
 
 
-def finish(run: LiveRun, reason: FinishReason, at: datetime) -> list[Event]:
+def finish(run: LiveRun, reason: FinishReason, at: datetime, asked: int | None = None) -> list[Event]:
     """The model ended its answer: completed, or incomplete when a limit of the provider's cut it."""
     if reason in ("length", "content_filter"):
-        return close(run, RunIncomplete(run.run, run.message, reason, at))
-    return close(run, RunCompleted(run.run, run.message, reason, at))
+        return close(run, RunIncomplete(run.run, run.message, reason, at), asked)
+    return close(run, RunCompleted(run.run, run.message, reason, at), asked)
 
 
-def fail(run: LiveRun, failure: Failure, at: datetime) -> list[Event]:
+def fail(run: LiveRun, failure: Failure, at: datetime, asked: int | None = None) -> list[Event]:
     """The provider, or we, failed; what was written stays."""
-    return close(run, RunFailed(run.run, run.message, failure, at))
+    return close(run, RunFailed(run.run, run.message, failure, at), asked)
 
 
-def close(run: LiveRun, end: RunEnd) -> list[Event]:
+def counted(run: LiveRun, asked: int | None) -> Usage:
+    """Our own count: the pieces we saw, and ``asked`` tokens of input, where we know that."""
+    return priced(Usage("estimated", input_tokens=asked, output_tokens=run.tokens), run.terms.prices)
+
+
+def close(run: LiveRun, end: RunEnd, asked: int | None = None) -> list[Event]:
     """End the open part, account for what was written, and end the run with ``end``."""
     events: list[Event] = []
     if run.open_kind is not None:
         events.append(PartEnded(run.run, run.message, run.parts - 1, run.length))
     if run.usage is None:
-        # Nobody reported: the pieces we saw are an estimate of the output; of the input we know nothing.
-        events.append(UsageReported(run.run, run.message, Usage("estimated", output_tokens=run.tokens)))
+        # Nobody reported: our own count is an estimate.
+        events.append(UsageReported(run.run, run.message, counted(run, asked)))
     events.append(end)
     return events

@@ -73,6 +73,7 @@ def _queued(state: State, command: PostMessage) -> Queued:
         command.policy,
         command.respond,
         placed=command.parent is not UNSET,
+        terms=command.terms,
     )
 
 
@@ -92,7 +93,9 @@ def say(draft: Draft, queued: Queued, at: datetime) -> None:
     if draft.state.header.title is None and (title := _title(message)):
         draft.add(ConversationUpdated(at, title=title))
     if queued.respond:
-        start_answer(draft, message.id, queued.run, queued.answer, queued.model, queued.settings, "post", at)
+        start_answer(
+            draft, message.id, queued.run, queued.answer, queued.model, queued.settings, "post", at, queued.terms
+        )
 
 
 def _title(message: Message) -> str:

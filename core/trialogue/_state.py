@@ -6,6 +6,7 @@ the store, and the text of a live answer is gathered by ``_answer``.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import assert_never
 
 import msgspec
@@ -34,7 +35,7 @@ from trialogue._events import (
     RunStarted,
     UsageReported,
 )
-from trialogue._values import Conversation, Settings, Usage
+from trialogue._values import Conversation, Settings, Terms, Usage
 
 
 class LiveRun(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -56,6 +57,9 @@ class LiveRun(msgspec.Struct, frozen=True, omit_defaults=True):
     #: Pieces of the provider written so far: our estimate of its output tokens.
     tokens: int = 0
     usage: Usage | None = None
+    terms: Terms = Terms()
+    #: ``None`` only where an older version wrote it.
+    started_at: datetime | None = None
 
 
 class State(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -94,7 +98,15 @@ def evolve(state: State, event: Event) -> State:
             return _running(state, usage=event.usage)
         case RunStarted():
             run = LiveRun(
-                event.run, event.message, event.model, event.settings, seq, event.attempt, parts=event.first_part
+                run=event.run,
+                message=event.message,
+                model=event.model,
+                settings=event.settings,
+                first_seq=seq,
+                attempt=event.attempt,
+                parts=event.first_part,
+                terms=event.terms,
+                started_at=event.at,
             )
             return replace(state, next_seq=seq + 1, run=run)
         case RunCompleted() | RunIncomplete() | RunFailed() | RunCancelled() | RunInterrupted():

@@ -22,6 +22,7 @@ from trialogue._events import Entry
 from trialogue._files import Files
 from trialogue._imports import Imports
 from trialogue._ledger import Charge, Ledger
+from trialogue._search import Index
 from trialogue._sharing import Shares
 from trialogue._values import Conversation, Message
 
@@ -124,14 +125,6 @@ class ConversationPage(msgspec.Struct, frozen=True):
     cursor: str | None
 
 
-class Hit(msgspec.Struct, frozen=True):
-    """A message that full-text search found, with a snippet whose matches stand between ``\\x02`` and ``\\x03``."""
-
-    conversation: str
-    message: str
-    snippet: str
-
-
 class StoreStatistics(msgspec.Struct, frozen=True):
     """What a store has queued and done since it was opened."""
 
@@ -156,6 +149,11 @@ class Store(ABC):
     @abstractmethod
     def files(self) -> Files:
         """The facet for uploaded files."""
+
+    @property
+    @abstractmethod
+    def index(self) -> Index:
+        """The facet for searches."""
 
     @property
     @abstractmethod
@@ -294,10 +292,6 @@ class Store(ABC):
     @abstractmethod
     async def siblings(self, conversation: str, messages: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """For each of ``messages`` that is there, the ids that share its parent, oldest first, itself included."""
-
-    @abstractmethod
-    async def search(self, owner: str, text: str, limit: int) -> Sequence[Hit]:
-        """Messages of ``owner`` that match all words of ``text``, best first; any text is accepted."""
 
     # --- itself --------------------------------------------------------------------------------------------------
 

@@ -7,9 +7,10 @@ removed while rows written by an older version can be read. Readers ignore field
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
+from msgspec import Meta
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 #: Of a message or a run. A message that nobody is writing is ``completed``.
@@ -137,6 +138,13 @@ class Settings(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     seed: int | None = None
 
 
+class Location(msgspec.Struct, frozen=True):
+    """A place on Earth, in degrees (WGS 84)."""
+
+    lat: Annotated[float, Meta(ge=-90, le=90)]
+    lon: Annotated[float, Meta(ge=-180, le=180)]
+
+
 class Message(msgspec.Struct, frozen=True):
     """A node of a conversation's tree; ``parent`` is ``None`` at a root. Editing makes a sibling."""
 
@@ -157,6 +165,8 @@ class Message(msgspec.Struct, frozen=True):
     #: How often it was corrected in place; the older texts stand in the log.
     revision: int = 0
     metadata: dict[str, Any] | None = None  # Any JSON value: the client's own.
+    #: Where it was said, if its sender tells.
+    location: Location | None = None
 
 
 class ForkedFrom(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -51,6 +51,7 @@ class _CompletionDetails(msgspec.Struct):
 class _Usage(msgspec.Struct):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    total_tokens: int | None = None
     prompt_tokens_details: _PromptDetails | None = None
     completion_tokens_details: _CompletionDetails | None = None
 
@@ -225,11 +226,18 @@ def _usage(usage: _Usage) -> Usage:
     return Usage(
         "reported",
         input_tokens=usage.prompt_tokens,
-        output_tokens=usage.completion_tokens,
+        output_tokens=_said(usage, completion.reasoning_tokens or 0),
         cache_read_tokens=prompt.cached_tokens,
         cache_write_tokens=prompt.cache_write_tokens,
         reasoning_tokens=completion.reasoning_tokens,
     )
+
+
+def _said(usage: _Usage, thought: int) -> int | None:
+    """The output with what was thought in it. Some upstreams count that beside the completion; their total shows it."""
+    asked, said = usage.prompt_tokens, usage.completion_tokens
+    beside = asked is not None and said is not None and thought and usage.total_tokens == asked + said + thought
+    return said + thought if beside and said is not None else said
 
 
 def _ignorable(line: bytes) -> bool:

@@ -264,7 +264,8 @@ async def test_usage_reported_is_kept_and_absent_is_not_zero(autojump_clock: tri
         assert row.usage == usage
         await talk.post("again")
         estimated = [e for e in await talk.settled() if isinstance(e, UsageReported)][-1].usage
-        assert estimated == Usage("estimated", output_tokens=1)
+        assert estimated == Usage("estimated", input_tokens=estimated.input_tokens, output_tokens=1)
+        assert estimated.input_tokens
 
 
 async def test_run_of_a_dead_process_goes_on_from_its_text(autojump_clock: trio.testing.MockClock) -> None:

@@ -122,8 +122,8 @@ def stale_reads() -> AbstractContextManager[object]:
 def terminal_event_twice() -> AbstractContextManager[object]:
     """A run that ended by itself says so twice."""
 
-    def closing(live: Any, outcome: Any, node: Any) -> list[Event]:
-        events = original(live, outcome, node)
+    def closing(*run: Any) -> list[Event]:
+        events = original(*run)
         return [*events, events[-1]]
 
     original = _run._closing

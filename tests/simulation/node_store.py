@@ -31,6 +31,7 @@ class NodeStore(MemoryStore):
         super().__init__(generation=shared.generation)
         # The same rows, not copies: the effects of calls are closures over these.
         self._rows, self._homes = shared._rows, shared._homes
+        self._ledger.book = shared.ledger.book
         self._shared = shared
         self._auditor = auditor
         self._source = source

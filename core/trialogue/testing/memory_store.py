@@ -18,6 +18,7 @@ from trialogue._accounts import Accounts
 from trialogue._errors import ConflictError, StorageError
 from trialogue._events import Entry
 from trialogue._imports import Imports
+from trialogue._search import Index
 from trialogue._sharing import Shares
 from trialogue._store import (
     Claim,
@@ -25,7 +26,6 @@ from trialogue._store import (
     Done,
     Flush,
     History,
-    Hit,
     Store,
     StoreStatistics,
     TreeView,
@@ -36,7 +36,8 @@ from trialogue._values import Conversation, Message
 from trialogue.testing._memory_accounts import MemoryAccounts
 from trialogue.testing._memory_files import MemoryFiles
 from trialogue.testing._memory_ledger import MemoryLedger
-from trialogue.testing._memory_rows import Row, matches, page, snippet_of, words_of
+from trialogue.testing._memory_rows import Row, page, words_of
+from trialogue.testing._memory_search import MemoryIndex
 from trialogue.testing._memory_sharing import MemoryImports, MemoryShares
 from trialogue.testing.memory_faults import Fault, Faults
 
@@ -60,6 +61,7 @@ class MemoryStore(Store):
         self._homes: dict[str, str] = {}
         self._accounts = MemoryAccounts(self._call, now, lambda: ((n, r.header.owner) for n, r in self._rows.items()))
         self._files = MemoryFiles(self._call, lambda name: self._rows[name].header.owner if name in self._rows else None)
+        self._index = MemoryIndex(self._call, lambda: self._rows.values(), self._files)
         self._shares = MemoryShares(self._call, lambda name: name in self._rows and not self._rows[name].header.deleted_at)
         self._imports = MemoryImports(self._call)
         self._ledger = MemoryLedger(self._call)
@@ -79,6 +81,10 @@ class MemoryStore(Store):
     def files(self) -> MemoryFiles:
         """The facet for files."""
         return self._files
+
+    @property
+    def index(self) -> Index:
+        return self._index
 
     # --- how a call runs -----------------------------------------------------------------------------------------
 
@@ -120,6 +126,7 @@ class MemoryStore(Store):
         """Go back to ``backup``, as a restored database does: the generation rises, so that clients start over."""
         self._rows = copy.deepcopy(backup)
         self._homes = {message: name for name, row in self._rows.items() for message in row.messages}
+        self._ledger.book.clear()
         self.generation += 1
 
     @property
@@ -177,9 +184,10 @@ class MemoryStore(Store):
         homes = {self._homes.get(message.id, message.conversation) for message in flush.messages}
         if row is None or homes - {flush.conversation}:
             return "fenced"
-        if not row.accepts(flush):
+        if not row.accepts(flush) or not self._ledger.book.accepts(flush.charges):
             return "committed" if row.holds(flush) else "fenced"
         row.apply(flush)
+        self._ledger.book.write(flush.charges)
         if row.header.deleted_at is not None:
             self._shares.end(flush.conversation)
         self._files.mention(flush.messages)
@@ -342,16 +350,6 @@ class MemoryStore(Store):
             return {} if row is None else {m.id: row.children(m.parent) for m in found if m is not None}
 
         return await self._call("siblings", effect)
-
-    async def search(self, owner: str, text: str, limit: int) -> Sequence[Hit]:
-        def effect() -> Sequence[Hit]:
-            words = words_of(text)
-            rows = [r for r in self._rows.values() if r.header.owner == owner and r.header.deleted_at is None]
-            found = [(matches(words, said), message, said) for row in rows for message, said in row.texts()]
-            best = sorted((hit for hit in found if hit[0]), key=lambda hit: (hit[0], hit[1].created_at), reverse=True)
-            return [Hit(m.conversation, m.id, snippet_of(words, said)) for _, m, said in best[: max(limit, 0)]]
-
-        return await self._call("search", effect)
 
     # --- itself --------------------------------------------------------------------------------------------------
 

@@ -22,10 +22,12 @@ from __future__ import annotations
 from trialogue.testing._kit_accounts import ACCOUNT_CHECKS
 from trialogue.testing._kit_fence import FENCE_CHECKS
 from trialogue.testing._kit_files import FILE_CHECKS
+from trialogue.testing._kit_ledger import LEDGER_CHECKS
 from trialogue.testing._kit_lists import LIST_CHECKS
 from trialogue.testing._kit_log import LOG_CHECKS
 from trialogue.testing._kit_making import OpenStore as OpenStore
 from trialogue.testing._kit_making import StoreCheck as StoreCheck
+from trialogue.testing._kit_search import SEARCH_CHECKS
 from trialogue.testing._kit_sharing import SHARING_CHECKS
 from trialogue.testing._kit_tree import TREE_CHECKS
 from trialogue.testing._kit_trouble import TROUBLE_CHECKS
@@ -38,6 +40,8 @@ STORE_CHECKS: tuple[StoreCheck, ...] = (
     *LIST_CHECKS,
     *ACCOUNT_CHECKS,
     *FILE_CHECKS,
+    *LEDGER_CHECKS,
+    *SEARCH_CHECKS,
     *SHARING_CHECKS,
     *TROUBLE_CHECKS,
 )

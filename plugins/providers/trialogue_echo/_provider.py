@@ -14,6 +14,7 @@ from trialogue import (
     FinishReason,
     Model,
     Piece,
+    Prices,
     Provider,
     ProviderError,
     ReasoningPiece,
@@ -39,7 +40,7 @@ class EchoProvider(Provider):
     async def models(self) -> Sequence[Model]:
         await trio.lowlevel.checkpoint()
         description = "Repeats what you say; no key, no network."
-        return [Model("echo:echo", "echo", "Echo", 32768, ("continues", "reasoning"), description)]
+        return [Model("echo:echo", "echo", "Echo", 32768, ("continues", "reasoning"), description, Prices(0, 0))]
 
     @asynccontextmanager
     async def open_response(self, request: Request) -> AsyncGenerator[ResponseStream]:

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 import trio
 
-from trialogue import Model, Piece, Provider, ProviderError, Request, ResponseStream
+from trialogue import Model, Piece, Prices, Provider, ProviderError, Request, ResponseStream
 from trialogue.openai_dialect import ChatDecoder, chat_body
 from trialogue_local._child import Child
 
@@ -30,7 +30,7 @@ class LocalProvider(Provider):
 
     async def models(self) -> Sequence[Model]:
         await trio.lowlevel.checkpoint()
-        return [Model(f"local:{MODEL}", "local", "SmolLM2 135M", _CONTEXT, ("continues",), _DESCRIPTION)]
+        return [Model(f"local:{MODEL}", "local", "SmolLM2 135M", _CONTEXT, ("continues",), _DESCRIPTION, Prices(0, 0))]
 
     @asynccontextmanager
     async def open_response(self, request: Request) -> AsyncGenerator[ResponseStream]:

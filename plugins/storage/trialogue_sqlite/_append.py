@@ -16,6 +16,7 @@ from trialogue import Flush, Verdict
 from trialogue_sqlite import _sql as sql
 from trialogue_sqlite._driver import Connection
 from trialogue_sqlite._errors import REFUSED
+from trialogue_sqlite._ledger import put_charges
 from trialogue_sqlite._rows import add_done, put_header, put_messages, remove_messages
 
 _encode = msgspec.json.Encoder().encode
@@ -34,7 +35,7 @@ def is_plain(flush: Flush) -> bool:
         flush.header is None
         and flush.snapshot is None
         and flush.unfinished is None
-        and not (flush.messages or flush.removed or flush.done)
+        and not (flush.messages or flush.removed or flush.done or flush.charges)
         and bool(flush.entries)
         and is_contiguous(flush)
     )
@@ -164,3 +165,4 @@ def _write_rows(connection: Connection, flush: Flush, n: int, next_seq: int) -> 
         remove_messages(connection, n, root)
     for done in flush.done:
         add_done(connection, n, done)
+    put_charges(connection, flush.charges)

@@ -20,8 +20,9 @@ from trialogue import (
     Files,
     Flush,
     History,
-    Hit,
     Imports,
+    Index,
+    Ledger,
     Message,
     Shares,
     Store,
@@ -38,9 +39,11 @@ from trialogue_sqlite._append import Append
 from trialogue_sqlite._driver import Connection
 from trialogue_sqlite._files import SQLiteFiles
 from trialogue_sqlite._folder import hold_folder
+from trialogue_sqlite._ledger import SQLiteLedger
 from trialogue_sqlite._opening import open_database
 from trialogue_sqlite._readers import Readers
 from trialogue_sqlite._rows import micros
+from trialogue_sqlite._search import SQLiteIndex
 from trialogue_sqlite._sharing import SQLiteImports, SQLiteShares
 from trialogue_sqlite._writer import Writer
 
@@ -86,6 +89,8 @@ class SQLiteStore(Store):
         self._readers = readers
         self._accounts = SQLiteAccounts(writer, readers)
         self._files = SQLiteFiles(writer, readers)
+        self._index = SQLiteIndex(writer, readers)
+        self._ledger = SQLiteLedger(writer, readers)
         self._entries = 0
         self._shares = SQLiteShares(writer, readers)
         self._imports = SQLiteImports(writer, readers)
@@ -100,6 +105,14 @@ class SQLiteStore(Store):
     @property
     def files(self) -> Files:
         return self._files
+
+    @property
+    def index(self) -> Index:
+        return self._index
+
+    @property
+    def ledger(self) -> Ledger:
+        return self._ledger
 
     @property
     def shares(self) -> Shares:
@@ -213,9 +226,6 @@ class SQLiteStore(Store):
     async def siblings(self, conversation: str, messages: Sequence[str]) -> dict[str, tuple[str, ...]]:
         read = partial(reads.read_siblings, conversation=conversation, messages=messages)
         return await (self._readers.near(read) if len(messages) <= FEW else self._readers.far(read))
-
-    async def search(self, owner: str, text: str, limit: int) -> Sequence[Hit]:
-        return await self._readers.far(partial(reads.read_search, owner=owner, text=text, limit=limit))
 
     # --- itself --------------------------------------------------------------------------------------------------
 

@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
-import msgspec
-
-from trialogue import Claim, ConflictError, Conversation, Done, Entry, Session, StorageError, User
+from trialogue import Claim, ConflictError, Conversation, Done, Entry, History, StorageError
 from trialogue_sqlite import _sql as sql
 from trialogue_sqlite._driver import Connection
+from trialogue_sqlite._ledger import close_charges
+from trialogue_sqlite._mentions import purge_mentions
 from trialogue_sqlite._reads import read_receipt
-from trialogue_sqlite._rows import add_done, body_of, decode_header, micros, put_header
+from trialogue_sqlite._rows import add_done, decode_header, put_header, put_messages
 
 
-def create(connection: Connection, header: Conversation, node: str, entry: Entry, done: Done) -> Done:
-    """A new conversation, or what made the one that is there."""
-    n = connection.execute(sql.ADD_LOG, (header.id, node, entry.seq + 1)).get
+def create(
+    connection: Connection, header: Conversation, node: str, entry: Entry, done: Done, history: History | None = None
+) -> Done:
+    """A new conversation, or what made the one that is there. Raises ``ConflictError``."""
+    more = history.entries if history else ()
+    n = connection.execute(sql.ADD_LOG, (header.id, node, entry.seq + 1 + len(more))).get
     if n is None:
         first = read_receipt(connection, header.id, header.id)
         if first is None:
             raise StorageError(f"conversation {header.id!r} has no record of its creation: restore a backup")
         return first
-    connection.execute(sql.ADD_ENTRY, (n, entry.seq, entry.epoch, entry.type, entry.data))
+    connection.executemany(sql.ADD_ENTRY, ((n, one.seq, one.epoch, one.type, one.data) for one in (entry, *more)))
     put_header(connection, n, header)
     add_done(connection, n, done)
+    if history is not None:
+        _begin_with(connection, n, entry.seq + 1 + len(more), history)
     return done
+
+
+def _begin_with(connection: Connection, n: int, next_seq: int, history: History) -> None:
+    connection.execute(sql.PUT_SNAPSHOT, (n, next_seq, history.snapshot))
+    try:
+        put_messages(connection, n, history.messages)
+    except ValueError as error:
+        raise ConflictError(f"{error}: choose new ids") from error
 
 
 def claim(connection: Connection, conversation: str, node: str) -> Claim | None:
@@ -46,34 +57,13 @@ def prune(connection: Connection, conversation: str, before: int) -> bool:
     return n is not None
 
 
-def purge(connection: Connection, conversation: str) -> None:
-    """Delete every row of a conversation."""
+def purge(connection: Connection, conversation: str, before: int | None = None) -> bool:
+    """Delete every row of a conversation, unless it is to have been in the trash since ``before`` and was not."""
     n = connection.execute(sql.NUMBER, (conversation,)).get
-    for statement in sql.PURGE if n is not None else ():
+    if n is None or (before is not None and not connection.execute(sql.IS_TRASH, (n, before)).get):
+        return False
+    purge_mentions(connection, n)
+    close_charges(connection, conversation)
+    for statement in sql.PURGE:
         connection.execute(statement, (n,))
-
-
-def add_user(connection: Connection, user: User, secret_hash: str) -> User:
-    """An account; the first of all is administrator."""
-    if connection.execute(sql.EMAIL_TAKEN, (user.email,)).get:
-        raise ConflictError(f"{user.email!r} has an account already: log in with it", pointer="/email")
-    if not connection.execute(sql.ANY_ACCOUNT).get:
-        user = msgspec.structs.replace(user, role="admin")
-    connection.execute(sql.ADD_ACCOUNT, (user.id, user.email, secret_hash, body_of(user)))
-    return user
-
-
-def add_session(connection: Connection, session: Session, now: int) -> None:
-    """A session; those that have expired go, so that the table does not grow."""
-    connection.execute(sql.DROP_EXPIRED, (now,))
-    values = (session.id, session.token_hash, session.user, micros(session.expires_at), body_of(session))
-    connection.execute(sql.PUT_SESSION, values)
-
-
-def touch_session(connection: Connection, session: str, seen_at: datetime, expires_at: datetime) -> None:
-    """Keep a session alive that is there."""
-    body = connection.execute(sql.SESSION_BODY, (session,)).get
-    if body is not None:
-        kept = msgspec.json.decode(body, type=Session)
-        kept = msgspec.structs.replace(kept, seen_at=seen_at, expires_at=expires_at)
-        connection.execute(sql.TOUCH_SESSION, (micros(kept.expires_at), body_of(kept), session))
+    return True

@@ -1,0 +1,61 @@
+"""From a run to its charge: what is written into the ledger when it starts and when it ends. Pure."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from msgspec.structs import replace
+
+from trialogue._events import (
+    RunCancelled,
+    RunCompleted,
+    RunEnded,
+    RunFailed,
+    RunIncomplete,
+    RunInterrupted,
+)
+from trialogue._ledger import Charge
+from trialogue._running import counted
+from trialogue._state import LiveRun
+from trialogue._values import Conversation
+
+
+def opened(header: Conversation, run: LiveRun) -> Charge:
+    """The charge of a run that starts."""
+    return Charge(
+        run=run.run,
+        conversation=header.id,
+        message=run.message,
+        owner=header.owner,
+        model=run.model,
+        # Where an older version began it, the conversation's last change is not far off.
+        started_at=run.started_at or header.updated_at,
+        key=run.terms.key,
+    )
+
+
+def settled(header: Conversation, run: LiveRun, end: RunEnded, asked: int | None) -> Charge:
+    """The charge of a run that ended, ``run`` being as it was just before; ``asked`` as in ``Known``."""
+    return replace(
+        opened(header, run),
+        status=_status(end),
+        ended_at=end.at,
+        reported=run.usage if run.usage is not None and run.usage.source == "reported" else None,
+        counted=counted(run, asked),
+    )
+
+
+def _status(end: RunEnded) -> str:
+    match end:
+        case RunCompleted():
+            return "completed"
+        case RunIncomplete():
+            return "incomplete"
+        case RunFailed():
+            return "failed"
+        case RunCancelled():
+            return "cancelled"
+        case RunInterrupted():
+            return "interrupted"
+        case _:
+            assert_never(end)
