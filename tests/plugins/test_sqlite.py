@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import trialogue_sqlite
-from trialogue import Entry, Flush, Store
+from trialogue import Entry, Flush, SearchQuery, Store
 from trialogue.testing import STORE_CHECKS, StoreCheck, check_name
 from trialogue.testing._kit_making import begin
 
@@ -35,10 +35,11 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 async def test_search_finds_words_that_no_space_parts(store: Store) -> None:
     message = await (await begin(store)).say("夜になると梟が森で狩りをする")
     for text in ("森で", "梟", "夜 狩り"):
-        assert [hit.message for hit in await store.search("owner", text, 5)] == [message.id], text
-    (hit,) = await store.search("owner", "狩り", 5)
-    assert hit.snippet == "夜になると梟が森で\x02狩\x03\x02り\x03をする"
-    assert list(await store.search("owner", "鷲", 5)) == []
+        assert [hit.id for hit in (await store.index.search("owner", SearchQuery(text), 5)).hits] == [message.id], text
+    (hit,) = (await store.index.search("owner", SearchQuery("狩り"), 5)).hits
+    assert hit.snippet == "夜になると梟が森で狩りをする"
+    assert [hit.snippet[start:stop] for start, stop in hit.matches] == ["狩り"]
+    assert (await store.index.search("owner", SearchQuery("鷲"), 5)).hits == ()
 
 
 async def test_entries_that_are_no_text_are_kept_as_they_are(store: Store) -> None:

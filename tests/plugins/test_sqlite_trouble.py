@@ -15,7 +15,7 @@ import pytest
 import trio
 
 import trialogue_sqlite
-from trialogue import ClosedError, ConflictError, StorageError
+from trialogue import ClosedError, ConflictError, SearchQuery, StorageError
 from trialogue.testing._kit_accounts import someone
 from trialogue.testing._kit_making import Talk, begin, next_seq, numbers
 from trialogue_sqlite import _readers
@@ -189,7 +189,7 @@ async def test_cancelled_scan_ends_at_once(store: SQLiteStore) -> None:
         await store._readers.far(lambda connection: connection.execute(ENDLESS).get)
     assert scope.cancelled_caught
     assert trio.current_time() - start < 0.3
-    assert list(await store.search("owner", "word", 5)) == []
+    assert (await store.index.search("owner", SearchQuery("word"), 5)).hits == ()
 
 
 async def test_scan_that_takes_too_long_is_ended(store: SQLiteStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,7 +197,7 @@ async def test_scan_that_takes_too_long_is_ended(store: SQLiteStore, monkeypatch
     with pytest.raises(StorageError, match="too long"):
         await store._readers.far(lambda connection: connection.execute(ENDLESS).get)
     monkeypatch.undo()
-    assert list(await store.search("owner", "word", 5)) == []
+    assert (await store.index.search("owner", SearchQuery("word"), 5)).hits == ()
 
 
 async def test_cancelled_scans_leave_no_connections_behind(store: SQLiteStore) -> None:

@@ -7,6 +7,7 @@ import trio
 
 from trialogue._commands import Receipt
 from trialogue._ids import new_id
+from trialogue._search import SearchQuery
 from trialogue._store import Done, Store
 from trialogue._values import Message, TextPart
 from trialogue.testing._kit_making import (
@@ -94,7 +95,7 @@ async def fenced_flush_leaves_no_trace(store: Store) -> None:
     assert await store.message(message.id) is None
     assert await store.receipt(talk.id, done.command) is None
     assert list(await store.unfinished("node-c")) == []
-    assert list(await store.search("owner", "never", 10)) == []
+    assert (await store.index.search("owner", SearchQuery("never"), 10)).hits == ()
 
 
 @check

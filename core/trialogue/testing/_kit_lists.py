@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import msgspec
-import trio
-
 from trialogue._errors import InvalidError
+from trialogue._search import SearchQuery
 from trialogue._store import Store
-from trialogue._values import ReasoningPart, TextPart
 from trialogue.testing._kit_making import StoreCheck, begin, checks_in, minutes
 
 LIST_CHECKS: list[StoreCheck] = []
@@ -96,11 +93,11 @@ async def trash_is_hidden_and_not_lost(store: Store) -> None:
     message = await talk.say("owl")
     await talk.change(deleted_at=minutes(1))
     assert (await store.conversations("owner", limit=10, archived=None)).conversations == ()
-    assert list(await store.search("owner", "owl", 10)) == []
+    assert (await store.index.search("owner", SearchQuery("owl"), 10)).hits == ()
     assert await store.header(talk.id) == talk.header
     await talk.change(deleted_at=None)
     assert (await store.conversations("owner", limit=10)).conversations == (talk.header,)
-    assert [hit.message for hit in await store.search("owner", "owl", 10)] == [message.id]
+    assert [hit.id for hit in (await store.index.search("owner", SearchQuery("owl"), 10)).hits] == [message.id]
 
 
 @check
@@ -127,96 +124,13 @@ async def text_filter_looks_in_titles_and_messages(store: Store) -> None:
 
 
 @check
-async def search_finds_what_was_acknowledged_at_once(store: Store) -> None:
-    talk = await begin(store)
-    for count in range(20):
-        message = await talk.say(f"the word is needle{count}")
-        assert [hit.message for hit in await store.search("owner", f"needle{count}", 5)] == [message.id]
-
-
-@check
-async def search_wants_all_words_and_the_last_may_be_begun(store: Store) -> None:
-    talk = await begin(store)
-    both = await talk.say("A barn owl hunts at night")
-    await talk.say("An owl sleeps")
-    await talk.say("A barn burns")
-
-    async def found(text: str) -> list[str]:
-        return [hit.message for hit in await store.search("owner", text, 5)]
-
-    assert await found("owl barn") == [both.id]
-    assert await found("OWL nig") == [both.id]
-    assert await found("nig owl") == []
-    assert await found("owl parrot") == []
-
-
-@check
-async def search_ignores_case_and_accents(store: Store) -> None:
-    message = await (await begin(store)).say("Über die Ägäis nach Łódź, señor")
-    for text in ("uber", "ÄGÄIS", "agais", "senor"):
-        assert [hit.message for hit in await store.search("owner", text, 5)] == [message.id], text
-
-
-@check
-async def word_said_ten_thousand_times_is_found_at_once(store: Store) -> None:
-    talk = await begin(store)
-    await talk.say("owl " * 10_000)
-    with trio.fail_after(2):
-        assert len(await store.search("owner", "owl owl ow", 5)) == 1
-
-
-@check
-async def search_keeps_to_the_owner_and_the_limit(store: Store) -> None:
-    talk = await begin(store)
-    for _ in range(4):
-        await talk.say("owl")
-    await (await begin(store, owner="another")).say("owl")
-    assert len(await store.search("owner", "owl", 10)) == 4
-    assert len(await store.search("owner", "owl", 3)) == 3
-    assert list(await store.search("nobody", "owl", 10)) == []
-
-
-@check
-async def search_looks_at_what_people_read(store: Store) -> None:
-    """Text parts of users' and assistants' messages, and nothing else."""
-    talk = await begin(store)
-    said = await talk.say("owl", role="assistant")
-    await talk.say("owl", role="system")
-    await talk.say("owl", role="tool")
-    thought = await talk.say("done", role="assistant")
-    parts = (ReasoningPart("an owl, perhaps"), TextPart("done"))
-    await talk.write("message.revised", messages=(msgspec.structs.replace(thought, parts=parts),))
-    assert [hit.message for hit in await store.search("owner", "owl", 10)] == [said.id]
-
-
-@check
-async def search_puts_the_best_first(store: Store) -> None:
-    talk = await begin(store)
-    await talk.say("Among many other things that were said at length on that day there was an owl, once")
-    best = await talk.say("owl, owl and owl")
-    await talk.say("Something about another subject that mentions the owl in passing and then goes on and on")
-    assert (await store.search("owner", "owl", 10))[0].message == best.id
-
-
-@check
-async def snippet_shows_the_match(store: Store) -> None:
-    talk = await begin(store)
-    await talk.say("word " * 200 + "the \x02barn\x03 owl " + "tail " * 200)
-    (hit,) = await store.search("owner", "owl", 10)
-    assert hit.conversation == talk.id
-    assert "\x02owl\x03" in hit.snippet
-    assert hit.snippet.count("\x02") == hit.snippet.count("\x03") == 1
-    assert len(hit.snippet) < 600
-
-
-@check
 async def odd_texts_are_no_error(store: Store) -> None:
     talk = await begin(store, title="An owl")
     for text in ODD_TEXTS:
         if text != "\ud800":  # No event can carry it.
             await talk.say(text)
     for text in ODD_TEXTS:
-        await store.search("owner", text, 3)
+        await store.index.search("owner", SearchQuery(text), 3)
         await store.conversations("owner", limit=3, text=text)
-    assert list(await store.search("owner", '"*"', 3)) == []
-    assert await store.search("owner", '"owl"', 3)
+    assert (await store.index.search("owner", SearchQuery('"*"'), 3)).hits == ()
+    assert (await store.index.search("owner", SearchQuery('"owl"'), 3)).hits

@@ -10,6 +10,7 @@ import trio
 from trialogue._commands import Receipt
 from trialogue._events import Entry
 from trialogue._ids import new_id
+from trialogue._search import SearchQuery
 from trialogue._store import Done, Flush, Store
 from trialogue.testing._kit_making import (
     FIRST,
@@ -181,7 +182,7 @@ async def purge_leaves_nothing(store: Store) -> None:
     assert await store.receipt(talk.id, talk.id) is None
     assert await store.claim(talk.id, "node-b") is None
     assert list(await store.append([talk.flush("usage")])) == ["fenced"]
-    assert [hit.message for hit in await store.search("owner", "farewell", 10)] == [kept.id]
+    assert [hit.id for hit in (await store.index.search("owner", SearchQuery("farewell"), 10)).hits] == [kept.id]
     again = await begin(store, id=talk.id)
     assert await numbers(again) == [0]
 

@@ -87,10 +87,18 @@ class Talk:
         header = msgspec.structs.replace(self.header, **fields)
         await self.write("conversation.updated", header=header)
 
-    async def say(self, text: str, *, parent: str | None = "head", role: Role = "user") -> Message:
+    async def say(
+        self,
+        text: str,
+        *,
+        parent: str | None = "head",
+        role: Role = "user",
+        **fields: Any,  # Any: those of Message.
+    ) -> Message:
         """Commit a message below the head (or ``parent``), and move the head to it."""
         parent = self.header.head if parent == "head" else parent
         message = Message(new_id(), self.id, role, (TextPart(text),), self.header.updated_at, parent)
+        message = msgspec.structs.replace(message, **fields)
         header = msgspec.structs.replace(self.header, head=message.id)
         await self.write("message.added", header=header, messages=(message,))
         return message

@@ -9,6 +9,7 @@ from trialogue._errors import ConflictError, InvalidError, NotFoundError
 from trialogue._events import Entry
 from trialogue._ids import new_id
 from trialogue._imports import ImportJob
+from trialogue._search import SearchQuery
 from trialogue._sharing import Share
 from trialogue._store import Done, History, Store
 from trialogue._values import Conversation, Message, TextPart
@@ -43,7 +44,7 @@ async def conversation_begins_with_its_history(store: Store) -> None:
     assert view is not None
     assert (view.header, view.next_seq, view.snapshot) == (header, 31, history.snapshot)
     assert view.messages == history.messages
-    assert [hit.message for hit in await store.search("owner", "owl29", 5)] == [history.messages[29].id]
+    assert [hit.id for hit in (await store.index.search("owner", SearchQuery("owl29"), 5)).hits] == [history.messages[29].id]
     claim = await store.claim(header.id, "node-b")
     assert claim is not None
     assert (claim.snapshot, claim.snapshot_seq, claim.next_seq) == (history.snapshot, 31, 31)

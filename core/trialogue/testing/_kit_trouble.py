@@ -10,6 +10,7 @@ import trio
 
 from trialogue._commands import Receipt
 from trialogue._ids import new_id
+from trialogue._search import SearchQuery
 from trialogue._store import Done, Store
 from trialogue.testing._kit_accounts import device, someone
 from trialogue.testing._kit_making import OpenStore, StoreCheck, Talk, begin, checks_in, creation, minutes, numbers
@@ -90,7 +91,7 @@ def calls_on(store: Store, talk: Talk, message: str) -> list[Callable[[], Awaita
         lambda: store.is_above(talk.id, message, message),
         lambda: store.leaf(talk.id, message),
         lambda: store.siblings(talk.id, [message]),
-        lambda: store.search("owner", "message", 10),
+        lambda: store.index.search("owner", SearchQuery("message"), 10),
         lambda: store.accounts.add_user(someone(f"{new_id()}@example.org"), "hash"),
         lambda: store.accounts.has_users(),
         lambda: store.accounts.user(user.id),
@@ -151,7 +152,7 @@ async def what_was_written_survives_reopening(open_store: OpenStore) -> None:
         assert await store.message(message.id) == message
         assert await store.receipt(talk.id, talk.id) == creation(talk.header)
         assert list(await store.unfinished("node-b")) == [talk.id]
-        assert [hit.message for hit in await store.search("owner", "owl", 5)] == [message.id]
+        assert [hit.id for hit in (await store.index.search("owner", SearchQuery("owl"), 5)).hits] == [message.id]
         assert await store.accounts.session(session.token_hash) == (session, user)
         await talk.claim("node-b")
         await talk.write("usage")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -152,6 +152,11 @@ class MemoryFiles(Files):
                 file = self._files.get(part.file) if isinstance(part, FilePart) else None
                 if file is not None and file.owner == self._owner_of(message.conversation):
                     self._mentions.setdefault(file.id, set()).add(message.conversation)
+
+    def texts(self) -> Iterator[tuple[File, str]]:
+        """Every file with what was read out of it."""
+        for file in self._files.values():
+            yield file, self._texts.get(file.id, "")
 
     def purge(self, conversation: str) -> None:
         """The conversation goes, with the files that only it names."""

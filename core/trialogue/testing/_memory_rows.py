@@ -14,8 +14,6 @@ from trialogue._events import Entry
 from trialogue._store import Claim, ConversationPage, Done, Flush, History, TreeView, View
 from trialogue._values import Conversation, Message, text_of
 
-_SHOWN = 160  # Characters of a snippet.
-
 
 class Row:
     """Everything stored of one conversation."""
@@ -177,19 +175,6 @@ def matches(words: Sequence[str], text: str) -> int:
     counts = [said.count(word) for word in words[:-1]]
     counts.append(sum(word.startswith(words[-1]) for word in said))
     return sum(counts) if all(counts) else 0
-
-
-def snippet_of(words: Sequence[str], text: str) -> str:
-    """The text around the first match, with every match between \\x02 and \\x03."""
-    clean = text.replace("\x02", " ").replace("\x03", " ")
-    said = re.finditer(r"[^\W_]+", clean)
-    found = [m.span() for m in said if matches(words[-1:], m[0]) or {*words_of(m[0])} & {*words}]
-    start = max(0, found[0][0] - _SHOWN // 4) if found else 0
-    shown, at = "", start
-    for left, right in (span for span in found if span[1] <= start + _SHOWN):
-        shown += f"{clean[at:left]}\x02{clean[left:right]}\x03"
-        at = right
-    return shown + clean[at : start + _SHOWN]
 
 
 def page(headers: list[Conversation], limit: int, cursor: str | None) -> ConversationPage:

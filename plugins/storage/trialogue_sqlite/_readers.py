@@ -15,6 +15,7 @@ import trio
 from trialogue import ClosedError, StorageError
 from trialogue_sqlite._driver import Connection, connect
 from trialogue_sqlite._errors import storage_error
+from trialogue_sqlite._relevance import add_relevance
 
 T = TypeVar("T")
 
@@ -94,6 +95,7 @@ def open_reader(path: Path) -> Connection:
     try:
         connection = connect(path, write=False)
         connection.pragma("query_only", True)
+        add_relevance(connection)
     except apsw.Error as error:
         raise StorageError(f"the database {str(path)!r} cannot be opened to read: {error}") from error
     return connection

@@ -6,28 +6,21 @@ import base64
 import binascii
 from collections.abc import Sequence
 
-import msgspec
-
 from trialogue import (
     Conversation,
     ConversationPage,
     Done,
     Entry,
-    Hit,
     InvalidError,
     Message,
-    Session,
-    User,
+    TreeView,
     View,
-    text_of,
 )
 from trialogue_sqlite import _sql as sql
 from trialogue_sqlite._driver import Connection
+from trialogue_sqlite._facts import owner_match
 from trialogue_sqlite._rows import decode_header, decode_message, decode_receipt
-from trialogue_sqlite._text import match_of, snippet_of
-
-_decode_user = msgspec.json.Decoder(User).decode
-_decode_session = msgspec.json.Decoder(Session).decode
+from trialogue_sqlite._text import text_match, words_of
 
 # --- the log ---------------------------------------------------------------------------------------------------------
 
@@ -94,6 +87,43 @@ def read_view(connection: Connection, conversation: str, limit: int) -> View | N
     return View(header, next_seq, epoch, state, tuple(messages), siblings, len(messages) < len(path))
 
 
+def read_tree(connection: Connection, conversation: str, limit: int, cursor: str | None) -> TreeView | None:
+    """A page of all branches, as of one moment."""
+    start, limit = 0 if cursor is None else parse_tree_cursor(cursor), max(limit, 0)
+    with _one_moment(connection):
+        row = connection.execute(sql.VIEW, (conversation,)).fetchone()
+        if row is None:
+            return None
+        n, body, next_seq, epoch, state = row
+        rows = connection.execute(sql.TREE, (n, start, limit + 1)).fetchall()
+        messages = tuple(decode_message(found) for _, found in rows[:limit])
+        siblings = _siblings(connection, n, [(message.id, message.parent) for message in messages])
+    more = str(rows[limit][0]) if len(rows) > limit else None
+    return TreeView(decode_header(body), next_seq, epoch, state, messages, siblings, more)
+
+
+def parse_tree_cursor(cursor: str) -> int:
+    """Where a tree goes on. Raises ``InvalidError``."""
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
+        raise InvalidError(f"{cursor[:64]!r} is not a cursor of this tree: leave it out to start over")
+    return int(cursor)
+
+
+def read_onward(connection: Connection, conversation: str, leaf: str, after: str | None, limit: int) -> list[Message]:
+    """The branch of a leaf, downwards."""
+    n = connection.execute(sql.NUMBER, (conversation,)).get
+    skipped = 0 if after is None else 1
+    rows = connection.execute(sql.ONWARD, (n, leaf, after, max(limit, 0) + skipped)).fetchall()
+    if skipped and (not rows or rows[0][0] != after):
+        return []
+    return [decode_message(body) for _, body in rows[skipped:]]
+
+
+def read_trash(connection: Connection, before: int, limit: int) -> list[str]:
+    """What has been in the trash for long."""
+    return [name for (name,) in connection.execute(sql.TRASH, (before, max(limit, 0)))]
+
+
 def read_path(connection: Connection, conversation: str, leaf: str, limit: int) -> list[Message]:
     """A leaf and what is above it, oldest first."""
     n = connection.execute(sql.NUMBER, (conversation,)).get
@@ -147,12 +177,13 @@ class _one_moment:
             self._connection.execute("COMMIT")
 
 
-# --- lists and search ------------------------------------------------------------------------------------------------
+# --- lists -----------------------------------------------------------------------------------------------------------
 
 
 def list_statement(wanted: Sequence[str]) -> str:
     """The statement of a list that is filtered as ``wanted`` says, by names of ``LIST_FILTERS``."""
-    return sql.LIST + "".join(sql.LIST_FILTERS[name] for name in wanted) + sql.LIST_END
+    begin = sql.LIST_TRASHED if "trashed" in wanted else sql.LIST
+    return begin + "".join(sql.LIST_FILTERS[name] for name in wanted if name != "trashed") + sql.LIST_END
 
 
 def read_list(
@@ -167,12 +198,15 @@ def read_list(
         wanted.append("archived" if wanted in ([], ["unpinned"]) else "archived too")
     if (text := filters["text"]) is not None:
         wanted.append("match")
-        values["match"] = match_of(owner, str(text))
-        if values["match"] is None:
+        words = words_of(str(text))
+        if not words:
             return ConversationPage((), None)
+        values["match"] = f"{text_match(words)} AND {owner_match(owner)}"
     if cursor is not None:
         wanted.append("cursor")
         values["updated"], values["id"] = parse_list_cursor(cursor)
+    if filters["trashed"]:
+        wanted.append("trashed")
     rows = connection.execute(list_statement(wanted), values).fetchall()
     page = rows[: max(limit, 0)]
     more = list_cursor(page[-1][0], page[-1][1]) if page and len(rows) > len(page) else None
@@ -191,39 +225,3 @@ def parse_list_cursor(cursor: str) -> tuple[int, str]:
         return int(updated), conversation
     except (ValueError, binascii.Error) as error:
         raise InvalidError(f"{cursor[:64]!r} is not a cursor of this list: leave it out to start over") from error
-
-
-def read_search(connection: Connection, owner: str, text: str, limit: int) -> list[Hit]:
-    """Messages with all the words, best first."""
-    match = match_of(owner, text)
-    if match is None:
-        return []
-    rows = connection.execute(sql.SEARCH, (match, max(limit, 0)))
-    found = [(conversation, decode_message(body)) for conversation, body in rows]
-    return [Hit(conversation, m.id, snippet_of(text, text_of(m.parts))) for conversation, m in found]
-
-
-# --- accounts --------------------------------------------------------------------------------------------------------
-
-
-def read_has_users(connection: Connection) -> bool:
-    """Whether there is any account."""
-    return bool(connection.execute(sql.ANY_ACCOUNT).get)
-
-
-def read_user(connection: Connection, user: str) -> User | None:
-    """An account."""
-    body = connection.execute(sql.ACCOUNT, (user,)).get
-    return None if body is None else _decode_user(body)
-
-
-def read_secret(connection: Connection, email: str) -> tuple[User, str] | None:
-    """An account and its secret's hash."""
-    row = connection.execute(sql.SECRET, (email,)).fetchone()
-    return None if row is None else (_decode_user(row[0]), row[1])
-
-
-def read_session(connection: Connection, token_hash: bytes, now: int) -> tuple[Session, User] | None:
-    """A session that has not expired, and its account."""
-    row = connection.execute(sql.SESSION, (token_hash, now)).fetchone()
-    return None if row is None else (_decode_session(row[0]), _decode_user(row[1]))

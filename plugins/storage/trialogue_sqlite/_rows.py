@@ -10,7 +10,11 @@ import msgspec
 from trialogue import Conversation, Done, Message, Receipt, text_of
 from trialogue_sqlite import _sql as sql
 from trialogue_sqlite._driver import Connection
-from trialogue_sqlite._text import indexed, owner_word
+from trialogue_sqlite._facts import message_facts, owner_word
+from trialogue_sqlite._mentions import put_mentions
+from trialogue_sqlite._search_sql import PUT_PLACE
+from trialogue_sqlite._sharing_sql import END_SHARES
+from trialogue_sqlite._text import indexed
 
 _encode = msgspec.json.Encoder().encode
 _START = datetime(1970, 1, 1, tzinfo=UTC)
@@ -30,6 +34,11 @@ def micros(at: datetime) -> int:
     return (at - _START) // timedelta(microseconds=1)
 
 
+def moment(micros: int) -> datetime:
+    """What ``micros`` made."""
+    return _START + timedelta(microseconds=micros)
+
+
 def put_header(connection: Connection, n: int, header: Conversation) -> None:
     """Write a conversation's row, and its title into the index if that changed."""
     before = connection.execute(sql.HEADER_BY_NUMBER, (n,)).get
@@ -47,6 +56,8 @@ def put_header(connection: Connection, n: int, header: Conversation) -> None:
             body_of(header),
         ),
     )
+    if header.deleted_at is not None:
+        connection.execute(END_SHARES, (n,))
     if before is None or decode_header(before).title != header.title:
         connection.execute(sql.DROP_TITLE, (n,))
         if header.title:
@@ -69,10 +80,13 @@ def put_messages(connection: Connection, n: int, messages: Iterable[Message]) ->
 
 
 def _index(connection: Connection, n: int, row: int, message: Message) -> None:
+    put_mentions(connection, n, row, message)
+    if message.location is not None:
+        connection.execute(PUT_PLACE, (row, n, message.location.lat, message.location.lon))
     text = text_of(message.parts) if message.role in ("user", "assistant") else ""
     if text:
         owner = connection.execute(sql.OWNER, (n,)).get
-        connection.execute(sql.ADD_TEXT, (row, owner_word(owner), indexed(text)))
+        connection.execute(sql.ADD_TEXT, (row, message_facts(owner, message), indexed(text)))
 
 
 def remove_messages(connection: Connection, n: int, root: str) -> None:

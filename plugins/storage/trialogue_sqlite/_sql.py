@@ -74,6 +74,8 @@ UPDATE log SET floor = next_seq WHERE id = ? AND unfinished = 0 AND floor < next
 AND (SELECT updated FROM conversation c WHERE c.n = log.n) < ? RETURNING n
 """
 DROP_PARTS = "DELETE FROM entry WHERE conversation = ? AND type >= 'part.' AND type < 'part/'"
+TRASH = "SELECT id FROM conversation WHERE trashed = 1 AND updated < ? ORDER BY updated LIMIT ?"
+IS_TRASH = "SELECT 1 FROM conversation WHERE n = ? AND trashed = 1 AND updated < ?"
 PURGE = (
     "DELETE FROM message_text WHERE rowid IN (SELECT n FROM message WHERE conversation = ?)",
     "DELETE FROM message WHERE conversation = ?",
@@ -81,6 +83,7 @@ PURGE = (
     "DELETE FROM entry WHERE conversation = ?",
     "DELETE FROM snapshot WHERE conversation = ?",
     "DELETE FROM receipt WHERE conversation = ?",
+    "DELETE FROM share WHERE conversation = ?",
     "DELETE FROM conversation WHERE n = ?",
     "DELETE FROM log WHERE n = ?",
 )
@@ -97,6 +100,7 @@ LEFT JOIN snapshot s ON s.conversation = l.n WHERE l.id = ?
 """
 #: The parts of which a list's statement is made; see ``_reads.list_statement``.
 LIST = "SELECT updated, id, body FROM conversation WHERE trashed = 0 AND owner = :owner"
+LIST_TRASHED = "SELECT updated, id, body FROM conversation WHERE trashed = 1 AND owner = :owner"
 LIST_FILTERS = {
     "archived": " AND archived = :archived",
     #: Beside another filter: the plus keeps SQLite from the index of ``archived``, in which it would skip row after row.
@@ -129,6 +133,21 @@ WITH RECURSIVE up (n, parent) AS (
     LIMIT ?3
 ) SELECT m.body FROM up CROSS JOIN message m ON m.n = up.n
 """
+#: Downwards from ?3, or from the root when that is NULL; the first row is ?3 itself, if it is above.
+ONWARD = """
+WITH RECURSIVE up (n, id, parent, depth) AS (
+    SELECT n, id, parent, 0 FROM message WHERE id = ?2 AND conversation = ?1 AND removed = 0
+    UNION ALL SELECT m.n, m.id, m.parent, up.depth + 1 FROM up JOIN message m ON m.id = up.parent
+    WHERE up.id IS NOT ?3 AND m.conversation = ?1 AND m.removed = 0
+) SELECT m.id, m.body FROM (SELECT n, depth FROM up ORDER BY depth DESC LIMIT ?4) AS u
+CROSS JOIN message m ON m.n = u.n ORDER BY u.depth DESC
+"""
+#: By the index of children, which has all that is asked but the body: a conversation's numbers are sorted, not its texts.
+TREE = """
+SELECT m.n, m.body FROM (
+    SELECT n FROM message WHERE conversation = ?1 AND removed = 0 AND n >= ?2 ORDER BY n LIMIT ?3
+) AS u CROSS JOIN message m ON m.n = u.n ORDER BY m.n
+"""
 ABOVE = """
 WITH RECURSIVE up (id, parent) AS (
     SELECT id, parent FROM message WHERE id = ?3 AND conversation = ?1 AND removed = 0
@@ -153,29 +172,6 @@ DROP_TEXT = "DELETE FROM message_text WHERE rowid = ?"
 ADD_TEXT = "INSERT INTO message_text (rowid, owner, text) VALUES (?, ?, ?)"
 DROP_TITLE = "DELETE FROM title_text WHERE rowid = ?"
 ADD_TITLE = "INSERT INTO title_text (rowid, owner, text) VALUES (?, ?, ?)"
-#: Ordered by ``rank`` alone, so that FTS5 sorts and only what is shown is read. Snippets are made by ``_text``: FTS5's own
-#: take seconds, which no brake reaches, when a word stands in a message some thousand times.
-SEARCH = """
-SELECT c.id, m.body FROM message_text t JOIN message m ON m.n = t.rowid JOIN conversation c ON c.n = m.conversation
-WHERE message_text MATCH ? AND c.trashed = 0 ORDER BY t.rank LIMIT ?
-"""
-
-# --- accounts --------------------------------------------------------------------------------------------------------
-
-ANY_ACCOUNT = "SELECT EXISTS (SELECT 1 FROM account)"
-EMAIL_TAKEN = "SELECT 1 FROM account WHERE email = ?"
-ADD_ACCOUNT = "INSERT INTO account VALUES (?, ?, ?, ?)"
-ACCOUNT = "SELECT body FROM account WHERE id = ?"
-SECRET = "SELECT body, secret FROM account WHERE email = ?"
-SET_SECRET = "UPDATE account SET secret = ? WHERE id = ?"
-DROP_EXPIRED = "DELETE FROM session WHERE expires <= ?"
-PUT_SESSION = "INSERT OR REPLACE INTO session VALUES (?, ?, ?, ?, ?)"
-SESSION = """
-SELECT s.body, a.body FROM session s JOIN account a ON a.id = s.account WHERE s.token = ? AND s.expires > ?
-"""
-SESSION_BODY = "SELECT body FROM session WHERE id = ?"
-TOUCH_SESSION = "UPDATE session SET expires = ?, body = ? WHERE id = ?"
-DROP_SESSION = "DELETE FROM session WHERE id = ?"
 
 # --- the store itself ------------------------------------------------------------------------------------------------
 

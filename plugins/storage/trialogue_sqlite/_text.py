@@ -1,12 +1,12 @@
-"""Texts as the full-text index takes them, and what a person types as a query that cannot be wrong.
+"""Texts as the full-text index takes them, what a person types as words that cannot be wrong, and snippets.
 
 The index knows words between spaces and punctuation. Scripts that write none between words get an invisible one after each
-character, in the index and in the query, so that any run of characters is found; snippets lose it again.
+character, in the index and in the query, so that any run of characters is found; snippets lose it again. What is said about
+a text besides, whose it is for instance, is in ``_facts``.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 import unicodedata
 
@@ -16,12 +16,12 @@ _BETWEEN = "\u200b"
 _UNSPACED = re.compile(
     "([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])"
 )
-#: What would break a snippet's marks or the query's text.
+#: What would break the query's text.
 _UNWANTED = re.compile("[\x00\x02\x03\u200b]")
 _WORD = re.compile(r"[^\W_]+")
 #: Words looked for; the rest of a longer text is left out.
 _MOST = 16
-#: Characters of a message that are looked through for a snippet, and shown in one.
+#: Characters of a text that are looked through for a snippet, and shown in one.
 _SEEN, _SHOWN = 20_000, 160
 
 
@@ -30,41 +30,53 @@ def indexed(text: str) -> str:
     return _UNSPACED.sub(r"\1" + _BETWEEN, _UNWANTED.sub(" ", text))
 
 
-def owner_word(owner: str) -> str:
-    """The owner as one word, whatever the id looks like."""
-    return "o" + hashlib.sha256(owner.encode(errors="replace")).hexdigest()[:24]
-
-
-def match_of(owner: str, text: str) -> str | None:
-    """The query for rows of ``owner`` with every word of ``text``, the last one perhaps only begun; ``None`` without words.
-
-    Every word is quoted, so that nothing in it is syntax.
-    """
+def words_of(text: str) -> list[str]:
+    """The words to look for, each once, or at its last place: the last word alone may be begun."""
     plain = indexed(text.encode(errors="replace").decode()).split()
-    # Each once, or at its last place: the last word alone may be begun.
-    words = list(dict.fromkeys(word for word in reversed(plain) if any(map(str.isalnum, word))))[:_MOST][::-1]
-    if not words:
-        return None
+    return list(dict.fromkeys(word for word in reversed(plain) if any(map(str.isalnum, word))))[:_MOST][::-1]
+
+
+def text_match(words: list[str]) -> str:
+    """The query for every word. Each is quoted, so that nothing in it is syntax.
+
+    One letter alone is no beginning: the index would read all that was ever said, of everyone, to find what it begins.
+    """
     quoted = " ".join('"{}"'.format(word.replace('"', '""')) for word in words)
-    return f'owner : "{owner_word(owner)}" AND text : ({quoted} *)'
+    begun = sum(map(str.isalnum, words[-1])) > 1
+    return f"text : ({quoted}{' *' if begun else ''})"
 
 
-def snippet_of(query: str, text: str) -> str:
-    """The beginning of what matches in ``text``, each match between \\x02 and \\x03."""
-    wanted = [_plain(word) for word in _WORD.findall(indexed(query))]
+def snippet_of(words: list[str], text: str) -> tuple[str, tuple[tuple[int, int], ...]]:
+    """The beginning of what matches in ``text``, and where in it the matches are, in code points."""
+    wanted = [_plain(word) for word in _WORD.findall(" ".join(words))]
     said = indexed(text[:_SEEN])
-    first = next((word.start() for word in _WORD.finditer(said) if _is_among(word[0], wanted)), 0)
-    start = max(0, first - _SHOWN // 4)
+    found = next((word.start() for word in _WORD.finditer(said) if _is_among(word[0], wanted)), 0)
+    start = max(0, found - _SHOWN // 4)
     start = said.rfind(" ", 0, start + 1) + 1 or start
-    marked = _WORD.sub(
-        lambda word: f"\x02{word[0]}\x03" if _is_among(word[0], wanted) else word[0], said[start : start + _SHOWN]
-    )
-    return marked.replace(_BETWEEN, "")
+    return _marked(said[start : start + _SHOWN], wanted)
+
+
+def excerpt_of(text: str, start: int) -> str:
+    """What a text says from a place on."""
+    return text[start : start + _SHOWN].strip()
+
+
+def _marked(said: str, wanted: list[str]) -> tuple[str, tuple[tuple[int, int], ...]]:
+    shown, at, matches = "", 0, list[tuple[int, int]]()
+    for word in _WORD.finditer(said):
+        if _is_among(word[0], wanted):
+            shown += said[at : word.start()].replace(_BETWEEN, "")
+            # Neighbours in a script without spaces are one match.
+            first = matches.pop()[0] if matches and matches[-1][1] == len(shown) else len(shown)
+            shown += word[0]
+            matches.append((first, len(shown)))
+            at = word.end()
+    return shown + said[at:].replace(_BETWEEN, ""), tuple(matches)
 
 
 def _is_among(word: str, wanted: list[str]) -> bool:
     plain = _plain(word)
-    return bool(wanted) and (plain in wanted or plain.startswith(wanted[-1]))
+    return bool(wanted) and (plain in wanted or (len(wanted[-1]) > 1 and plain.startswith(wanted[-1])))
 
 
 def _plain(word: str) -> str:
