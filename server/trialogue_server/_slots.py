@@ -9,11 +9,12 @@ from trialogue import ThrottledError
 
 
 class Slots:
-    """At most ``limit`` at a time for each holder; ``setting`` is what the operator calls the limit."""
+    """At most ``limit`` of ``what`` at a time for each holder; ``setting`` is what the operator calls the limit."""
 
-    def __init__(self, limit: int, setting: str) -> None:
+    def __init__(self, limit: int, setting: str, what: str = "streams") -> None:
         self._limit = limit
         self._setting = setting
+        self._what = what
         self._held: dict[str, int] = {}
 
     def __repr__(self) -> str:
@@ -24,7 +25,7 @@ class Slots:
         """One slot for as long as the block lasts. Raises ``ThrottledError``."""
         held = self._held.get(holder, 0)
         if held >= self._limit:
-            detail = f"{held} streams are open already ({self._setting}): close one first"
+            detail = f"{held} {self._what} are open already ({self._setting}): close one first"
             raise ThrottledError(detail, retry_after=5.0)
         self._held[holder] = held + 1
         try:
