@@ -258,7 +258,7 @@ class Cell:
 
     def crashed(self, error: Exception) -> None:
         """Drop the activation, and park the conversation when this happens too often. Never escalates."""
-        _log.error("conversation %s crashed", self.id, exc_info=error)
+        _log.error("conversation %s crashed", self.id, exc_info=error, extra={"conversation": self.id})
         activation, self.activation = self.activation, None
         if activation is not None:
             activation.end(BrokenError("this failed on our side and may not have had an effect: send it again"))

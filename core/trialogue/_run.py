@@ -89,6 +89,9 @@ class Run:
     def _failed(self, error: BaseException) -> Failure:
         if not self._opened and self.live is not None:
             self._activation.request = None  # Refused: nobody will charge for it.
+        if not isinstance(error, TrialogueError):
+            ids = {"conversation": self._activation.id, "run": self.id}
+            _log.error("a run failed for a reason that is ours or a plugin's", exc_info=error, extra=ids)
         return _failure(error)
 
     async def _generate(self) -> Outcome:
@@ -211,5 +214,4 @@ def _failure(error: BaseException) -> Failure:
         case TrialogueError():
             return Failure(error.code, error.detail, error.retry_after is not None)
         case _:
-            _log.error("a run failed for a reason that is ours or a plugin's", exc_info=error)
             return Failure("internal", "Something went wrong here, not with your request. Try again.", True)

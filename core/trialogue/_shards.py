@@ -11,6 +11,8 @@ import gc
 import logging
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import ExitStack, contextmanager
+from contextvars import Context
+from functools import partial
 from typing import NamedTuple, TypeVarTuple, Unpack
 from zlib import crc32
 
@@ -22,6 +24,7 @@ from trialogue._supervisor import open_supervisor
 
 _Args = TypeVarTuple("_Args")
 _log = logging.getLogger("trialogue.supervisor")
+_BARE = Context()
 
 
 class ShardStatistics(NamedTuple):
@@ -88,7 +91,8 @@ class Shards:
             raise ClosedError(f"nothing new is started for {key!r}: try another node, or again in a moment")
         self._spawned += 1
         shard.live += 1
-        shard.nursery.start_soon(self._live, shard, key, async_fn, *args, name=key)
+        # Not in the context of whoever asks: the task outlives a request, and what it logs is not that request's.
+        _BARE.run(partial(shard.nursery.start_soon, self._live, shard, key, async_fn, *args, name=key))
 
     async def _live(
         self, shard: _Shard, key: str, async_fn: Callable[[Unpack[_Args]], Awaitable[object]], *args: *_Args

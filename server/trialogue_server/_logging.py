@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterator
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import TextIO
 
@@ -19,6 +20,10 @@ from trialogue_server.config import Config
 
 #: What the standard library puts on each record; everything else was given as ``extra``.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+#: The ids that every line tells which is logged while a request is answered: set by whoever answers it, and emptied when
+#: it is. Tasks that live longer than the request are started outside of its context.
+REQUEST: ContextVar[dict[str, str] | None] = ContextVar("request", default=None)
 
 #: Libraries whose debug lines hold whole requests, prompts included; they stay at warnings whatever is configured.
 _TALKATIVE = ("anthropic", "httpcore2", "httpx2", "openai")
@@ -51,6 +56,8 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line, masked."""
         time = _time(record).strftime("%H:%M:%S.%f")[:-3]
+        if isinstance(record.msg, msgspec.Struct):
+            return f"{time} {record.levelname.lower():<7} {record.name}: {record.msg}"
         fields = "".join(f" {name}={_readable(value)}" for name, value in _fields(record))
         message = _one_line(record.getMessage())
         line = f"{time} {record.levelname.lower():<7} {record.name}: {message}{fields}"
@@ -64,24 +71,29 @@ class JsonFormatter(logging.Formatter):
     """One JSON object a line: ``time``, ``level``, ``logger``, ``message``, the fields, and ``traceback``."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, masked."""
+        """The line, masked. A message that is a struct brings fields of its own, in which there is nothing to mask."""
         entry: dict[str, object] = {
             "time": _time(record),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": mask(record.getMessage()),
         }
+        if isinstance(record.msg, msgspec.Struct):
+            return _encoder.encode(entry | msgspec.to_builtins(record.msg)).decode()
+        entry["message"] = mask(record.getMessage())
         for name, value in _fields(record):
             entry.setdefault(name, _masked(value))
         if record.exc_info:
             entry["traceback"] = mask(self.formatException(record.exc_info))
-        return msgspec.json.encode(entry, enc_hook=lambda value: mask(repr(value))).decode()
+        return _encoder.encode(entry).decode()
+
+
+_encoder = msgspec.json.Encoder(enc_hook=lambda value: mask(repr(value)))
 
 
 def _fields(record: logging.LogRecord) -> Iterator[tuple[str, object]]:
-    for name, value in vars(record).items():
-        if name not in _STANDARD:
-            yield name, HIDDEN if SECRET_NAME.search(name) else value
+    given = {name: value for name, value in vars(record).items() if name not in _STANDARD}
+    for name, value in ((REQUEST.get() or {}) | given).items():
+        yield name, HIDDEN if SECRET_NAME.search(name) else value
 
 
 def _time(record: logging.LogRecord) -> datetime:
