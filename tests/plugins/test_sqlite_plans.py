@@ -15,7 +15,7 @@ import pytest
 import trialogue_sqlite
 from trialogue import Conversation, Store, new_id
 from trialogue.testing._kit_making import BEGAN, begin
-from trialogue_sqlite import _files_sql, _sharing_sql
+from trialogue_sqlite import _files_sql, _ledger_sql, _sharing_sql
 from trialogue_sqlite import _sql as sql
 from trialogue_sqlite._driver import Connection, connect
 from trialogue_sqlite._files import page_statement
@@ -34,7 +34,7 @@ async def store(tmp_path: Path) -> AsyncIterator[SQLiteStore]:
 
 
 #: Where there is SQL.
-MODULES = (sql, _files_sql, _sharing_sql)
+MODULES = (sql, _files_sql, _ledger_sql, _sharing_sql)
 
 
 def statements() -> Iterator[tuple[str, str]]:
@@ -63,7 +63,7 @@ def plan_of(connection: Connection, statement: str) -> list[str]:
 
 GROWING = (
     "log|entry|snapshot|receipt|conversation|message|account|session|[lcmsat]|file|file_body|message_file|blob|"
-    "blob_name|share|import_job|space|upload|f|b|mf|o|other"
+    "blob_name|share|import_job|charge|open_charge|usage_day|usage_conversation|budget|space|upload|f|b|mf|o|other"
 )
 #: Scanned on purpose: it ends at the first row.
 ALLOWED = {

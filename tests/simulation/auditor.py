@@ -13,13 +13,16 @@ import msgspec
 from simulation.fold import Fold, Impossible, Json, require, same_message
 
 from trialogue import Claim, Flush
+from trialogue.testing._memory_ledger import Book
 from trialogue.testing._memory_rows import Row
 
 
 class Auditor:
     """One per world. ``found`` lists what is wrong; ``on_found`` is called at the first of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, book: Book, budget: int | None) -> None:
+        self.book = book
+        self.budget = budget
         self.found: list[str] = []
         self.on_found: Callable[[], None] = lambda: None
         self.folds: dict[str, Fold] = {}
@@ -42,8 +45,20 @@ class Auditor:
         """A flush arrived and was or was not taken: look at what is new in the log."""
         try:
             self._read_on(flush.conversation, row)
+            self._look_at_book(flush.conversation)
         except (Impossible, KeyError, IndexError, ValueError) as error:
             self.find(f"{flush.conversation}: {error!r} in {flush}")
+
+    def _look_at_book(self, conversation: str) -> None:
+        """Every run that ever started has one charge: an open one while it is live, and then a settled one."""
+        fold = self.folds[conversation]
+        live = {fold.run["run"]} if fold.run else set[str]()
+        opened = {charge.run for charge in self.book.open.values() if charge.conversation == conversation}
+        settled = {charge.run for charge in self.book.settled.values() if charge.conversation == conversation}
+        require(opened == live, "open charges", opened, "while live is", live)
+        require(settled == set(fold.ends) - live, "settled charges", settled, "of the runs", set(fold.ends))
+        held = sum(hold.tokens for hold in self.book.holds.values())
+        require(self.budget is None or held <= self.budget, held, "tokens are set aside of", self.budget)
 
     def _read_on(self, conversation: str, row: Row) -> None:
         fold = self.folds.setdefault(conversation, Fold())

@@ -14,6 +14,7 @@ from simulation.node import SimNode
 from simulation.plan import now
 
 from trialogue import (
+    BudgetError,
     Command,
     ConflictError,
     Engine,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from simulation.world import World
 
 #: What says that this attempt had no effect. Anything else leaves it open.
-REFUSALS = (ConflictError, FaultedError, InvalidError, NotFoundError, ThrottledError)
+REFUSALS = (BudgetError, ConflictError, FaultedError, InvalidError, NotFoundError, ThrottledError)
 
 
 class SimClient:

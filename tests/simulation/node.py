@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import trio
 from simulation.node_store import NodeStore
 from simulation.plan import now
-from simulation.providers import open_providers
+from simulation.providers import PRICES, open_providers
 
-from trialogue import Engine, open_engine
+from trialogue import Engine, PriceList, SpendingBudget, open_engine
+from trialogue._prices import Listed
 from trialogue._supervisor import SupervisionError
 
 if TYPE_CHECKING:
@@ -60,7 +61,14 @@ class SimNode:
         try:
             with self._scope:
                 async with open_engine(
-                    self.store, self._providers, world.plan.limits, node=self.name, now=now, ids=world.ids
+                    self.store,
+                    self._providers,
+                    world.plan.limits,
+                    node=self.name,
+                    now=now,
+                    ids=world.ids,
+                    prices=PriceList(own={f"{name}:*": Listed(prices) for name, prices in PRICES.items()}),
+                    budget=SpendingBudget(day_tokens=world.plan.budget),
                 ) as self.engine:
                     self.up.set()
                     await self._stop.wait()

@@ -33,6 +33,8 @@ class Plan:
     #: Whether the store now and then raises what no store should.
     bugs: bool
     limits: Limits
+    #: Tokens that the owner of all may use.
+    budget: int | None = None
 
     def source(self, *name: object) -> random.Random:
         """A random source of its own for each actor, so that one that draws more does not change the others."""
@@ -65,6 +67,7 @@ def draw(seed: int) -> Plan:
             recovery=source.choice(("continue", "continue", "end")),
             last_flush=2.0,
         ),
+        budget=source.choice((None, None, 3_000)),
     )
 
 

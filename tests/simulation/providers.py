@@ -15,6 +15,7 @@ import trio
 from trialogue import (
     FinishPiece,
     Piece,
+    Prices,
     ReasoningPiece,
     Request,
     ResponseStream,
@@ -26,6 +27,10 @@ from trialogue.testing import OPENED, Fail, Pause, ScriptedProvider, Step
 
 #: Models that clients ask for; only ``steady`` can go on from a prefix.
 MODELS = ("steady:script", "plain:script", "abrupt:script", "endless:script")
+#: Those whose price is known, in picodollars a token.
+PRICES = {"steady": Prices(1_500, 2_000), "abrupt": Prices(1_500, 2_000), "endless": Prices(1_500, 2_000)}
+#: Most tokens of one batch.
+BATCH = 4
 _ENDINGS = ("stop", "stop", "stop", "length", "usage", "fail", "stall", "late")
 
 
@@ -72,7 +77,7 @@ class _Scripts:
             steps += [(ReasoningPiece("hm "), ReasoningPiece("hm")), Pause(0.1)]
         number, end = 0, begun + source.randint(1, 3 if self._calm else 30)
         while number < end:
-            size = source.randint(1, 4)
+            size = source.randint(1, BATCH)
             steps += [tuple(token(number + i) for i in range(size)), Pause(source.choice((0, 0.02, 0.1, 0.6)))]
             number += size
         return steps + self._ending()

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import trio
 from simulation.auditor import Auditor
+from simulation.bill import judge_bill, judge_budget
 from simulation.client import SimClient
 from simulation.commands import Sent
 from simulation.fold import Impossible
@@ -63,8 +64,8 @@ class World:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.auditor = Auditor()
         self.store = MemoryStore(now=now)
+        self.auditor = Auditor(self.store.ledger.book, plan.budget)
         self.ids = seeded_ids(plan.seed, now_ms)
         self.conversations = [f"conversation-{number}" for number in range(plan.conversations)]
         #: The newest incarnation of each node.
@@ -216,8 +217,13 @@ class World:
             sent = [sent for sent in self.ledger if sent.conversation == name]
             try:
                 judge(self.row(name), sent)
+                judge_bill(self.row(name), self.store.ledger.book)
             except (Impossible, KeyError) as error:
                 self.auditor.found.append(f"{name} in the end: {error!r}")
+        try:
+            judge_budget(self.store.ledger.book, self.plan.budget)
+        except Impossible as error:
+            self.auditor.found.append(f"the budget in the end: {error!r}")
 
     def digest(self) -> str:
         """The same for the same seed, in every process."""

@@ -1,0 +1,63 @@
+"""The bill: what each run is charged, held against what its log says, and all of it against the budget."""
+
+from __future__ import annotations
+
+import json
+
+from simulation.fold import ENDS, Json, require
+from simulation.providers import BATCH, PRICES
+
+from trialogue.testing._memory_ledger import Book
+from trialogue.testing._memory_rows import Row
+
+
+def judge_bill(row: Row, book: Book) -> None:
+    """One conversation after everything has settled. Raises ``Impossible``."""
+    ids = {run for run, charge in book.settled.items() if charge.conversation == row.header.id}
+    runs = _runs(row)
+    require(ids == set(runs), "charged are", ids, "while the log has", set(runs))
+    for run, told in runs.items():
+        charge = book.settled[run]
+        require(charge.billed is not None, "nothing is known of", run)
+        assert charge.billed is not None
+        billed = json.loads(json.dumps({name: getattr(charge.billed, name) for name in told["usage"]}))
+        require(billed == told["usage"], run, "is charged", billed, "where the log says", told["usage"])
+        require(charge.status == told["end"].removeprefix("run."), run, "is", charge.status, "after", told["end"])
+        require(charge.counted is not None and charge.counted.output_tokens == told["pieces"], "our own count of", run)
+        require(charge.billed.cost == _cost(told), run, "costs", charge.billed.cost, "where it should be", _cost(told))
+
+
+def judge_budget(book: Book, budget: int | None) -> None:
+    """Nobody used more than the budget, but for what a provider sends beyond the length it was asked for."""
+    require(not book.open and not book.holds, "still open:", book.open, book.holds)
+    if budget is not None:
+        billed = [charge.billed for charge in book.settled.values() if charge.billed is not None]
+        used = sum((usage.input_tokens or 0) + (usage.output_tokens or 0) for usage in billed)
+        require(used <= budget + BATCH * len(billed), used, "tokens were used of", budget)
+
+
+def _runs(row: Row) -> dict[str, Json]:
+    """What the log says of each run: its model, the last usage, how many pieces there were, how it ended."""
+    runs: dict[str, Json] = {}
+    for seq in range(row.next_seq):
+        event = json.loads(row.entries[seq].data)
+        match event["type"]:
+            case "run.started":
+                runs[event["run"]] = {"model": event["model"], "usage": None, "pieces": 0, "end": None}
+            case "part.delta":
+                runs[event["run"]]["pieces"] += event["tokens"]
+            case "usage":
+                runs[event["run"]]["usage"] = event["usage"]
+            case kind if kind in ENDS:
+                runs[event["run"]]["end"] = kind
+            case _:
+                pass
+    return runs
+
+
+def _cost(told: Json) -> int | None:
+    """Worked out anew: a token of input costs one nano-dollar and a half, one of output two, where there is a price."""
+    if told["model"].partition(":")[0] not in PRICES:
+        return None
+    usage = told["usage"]
+    return (3 * usage["input_tokens"] + 4 * usage["output_tokens"] + 1) // 2
