@@ -60,6 +60,7 @@ from trialogue._cursor import frame as frame
 from trialogue._cursor import parse_cursor as parse_cursor
 from trialogue._decide import Decision as Decision
 from trialogue._decide import decide as decide
+from trialogue._embedder import Embedder as Embedder
 from trialogue._engine import Engine as Engine
 from trialogue._engine import open_engine as open_engine
 from trialogue._errors import BrokenError as BrokenError
@@ -67,6 +68,7 @@ from trialogue._errors import BudgetError as BudgetError
 from trialogue._errors import ClosedError as ClosedError
 from trialogue._errors import ConfigurationError as ConfigurationError
 from trialogue._errors import ConflictError as ConflictError
+from trialogue._errors import EmbedderError as EmbedderError
 from trialogue._errors import FaultedError as FaultedError
 from trialogue._errors import FencedError as FencedError
 from trialogue._errors import ForbiddenError as ForbiddenError
@@ -126,6 +128,7 @@ from trialogue._ids import new_id as new_id
 from trialogue._ids import seeded_ids as seeded_ids
 from trialogue._imports import ImportJob as ImportJob
 from trialogue._imports import Imports as Imports
+from trialogue._imports import ImportState as ImportState
 from trialogue._imports import Skipped as Skipped
 from trialogue._inspection import Bounds as Bounds
 from trialogue._ledger import Charge as Charge
@@ -155,6 +158,7 @@ from trialogue._listed import ConversationPurged as ConversationPurged
 from trialogue._listed import Listed as Listed
 from trialogue._listed import ListedRun as ListedRun
 from trialogue._listed import ListSnapshot as ListSnapshot
+from trialogue._merge import merge_patch as merge_patch
 from trialogue._plugins import PluginInfo as PluginInfo
 from trialogue._plugins import Plugins as Plugins
 from trialogue._plugins import load_plugins as load_plugins
@@ -180,6 +184,10 @@ from trialogue._search import Passage as Passage
 from trialogue._search import SearchQuery as SearchQuery
 from trialogue._search import Unembedded as Unembedded
 from trialogue._search import distance as distance
+from trialogue._searcher import Found as Found
+from trialogue._searcher import Searcher as Searcher
+from trialogue._searcher import SearchMode as SearchMode
+from trialogue._searcher import open_searcher as open_searcher
 from trialogue._sharing import Share as Share
 from trialogue._sharing import Shares as Shares
 from trialogue._sharing import lengths_of as lengths_of
@@ -191,6 +199,8 @@ from trialogue._snapshot import frame_snapshot as frame_snapshot
 from trialogue._snapshot import take_snapshot as take_snapshot
 from trialogue._snapshot import with_siblings as with_siblings
 from trialogue._snapshot import written as written
+from trialogue._soft import SoftState as SoftState
+from trialogue._soft import SoftStatistics as SoftStatistics
 from trialogue._state import LiveRun as LiveRun
 from trialogue._state import State as State
 from trialogue._state import begin as begin
@@ -275,6 +285,8 @@ __all__ = [
     "EARTH",
     "EditMessage",
     "Embedded",
+    "Embedder",
+    "EmbedderError",
     "Engine",
     "Entry",
     "Event",
@@ -297,6 +309,7 @@ __all__ = [
     "ForbiddenError",
     "ForkConversation",
     "ForkedFrom",
+    "Found",
     "HeadMoved",
     "HeaderLogin",
     "History",
@@ -306,6 +319,7 @@ __all__ = [
     "Hold",
     "Identity",
     "ImportJob",
+    "ImportState",
     "Imports",
     "InboxAdded",
     "InboxRemoved",
@@ -375,7 +389,9 @@ __all__ = [
     "RunStarted",
     "RunView",
     "Scope",
+    "SearchMode",
     "SearchQuery",
+    "Searcher",
     "SecretAuthenticator",
     "Session",
     "Settings",
@@ -383,6 +399,8 @@ __all__ = [
     "Shares",
     "Skipped",
     "Snapshot",
+    "SoftState",
+    "SoftStatistics",
     "Space",
     "SpendingBudget",
     "Standing",
@@ -442,11 +460,13 @@ __all__ = [
     "lengths_of",
     "load_plugins",
     "load_prices",
+    "merge_patch",
     "needs",
     "new_id",
     "normal_email",
     "open_engine",
     "open_library",
+    "open_searcher",
     "parse_cursor",
     "period_of",
     "seeded_ids",

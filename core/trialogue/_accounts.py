@@ -17,7 +17,11 @@ from msgspec import UNSET, UnsetType
 
 from trialogue._audit import Action, AuditEntry, AuditPage, Origin
 from trialogue._auth import ApiKey, Session, User, UserRole
-from trialogue._errors import ForbiddenError
+from trialogue._errors import ForbiddenError, LimitError
+from trialogue._merge import merge_patch
+
+#: Bytes of an account's preferences as JSON: they are read with every request.
+PREFERENCES = 16_384
 
 
 class Invitation(msgspec.Struct, frozen=True):
@@ -89,12 +93,23 @@ class UserChange(msgspec.Struct, frozen=True):
     email: str | UnsetType = UNSET
     role: UserRole | UnsetType = UNSET
     disabled: bool | UnsetType = UNSET
-    preferences: dict[str, Any] | UnsetType = UNSET  # Any JSON object, as in ``User``.
+    #: A merge patch; ``None`` empties them.
+    preferences: dict[str, Any] | None | UnsetType = UNSET  # Any JSON object, as in ``User``.
 
     def apply(self, user: User) -> User:
-        """The account after it."""
-        given = {name: getattr(self, name) for name in self.__struct_fields__}
-        return msgspec.structs.replace(user, **{name: value for name, value in given.items() if value is not UNSET})
+        """The account after it. Raises ``LimitError`` for preferences that have grown too large."""
+        given: dict[str, Any] = {name: getattr(self, name) for name in self.__struct_fields__}  # Each as its field.
+        changes = {name: value for name, value in given.items() if value is not UNSET}
+        if "preferences" in changes:
+            changes["preferences"] = _merged(user.preferences, changes["preferences"])
+        return msgspec.structs.replace(user, **changes)
+
+
+def _merged(preferences: dict[str, Any], patch: dict[str, Any] | None) -> dict[str, Any]:
+    merged: dict[str, Any] = {} if patch is None else merge_patch(preferences, patch)
+    if len(msgspec.json.encode(merged)) > PREFERENCES:
+        raise LimitError(f"preferences are larger than {PREFERENCES} bytes: keep less in them", pointer="/preferences")
+    return merged
 
 
 class UserPage(msgspec.Struct, frozen=True):

@@ -33,6 +33,8 @@ class Limits(msgspec.Struct, frozen=True):
     history: int = 10_000
     #: How long a conversation stays in the trash after it was last changed.
     trash: float = 30 * 86_400.0
+    #: How long an entry of the audit log is kept.
+    audit: float = 365 * 86_400.0
     #: Share of a model's context that history may fill; the rest is for the answer.
     context_share: float = 0.75
     #: Crashes of one conversation's actor within ``crash_period`` before it is parked.

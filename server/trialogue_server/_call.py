@@ -7,13 +7,14 @@ A ``Call`` reads the ASGI scope and nothing else; who is calling and what the bo
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import parse_qsl
 
 import msgspec
+import trio
 
-from trialogue import InvalidError, new_id
+from trialogue import InvalidError, Taken, new_id
 
 if TYPE_CHECKING:
     from trialogue_server._routes import Route
@@ -31,13 +32,22 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 SCOPE_KEY = "trialogue.call"
 
 
+#: Sends a piece of a body; returns when the client has room for more.
+WritePiece: TypeAlias = Callable[[bytes], Awaitable[None]]
+
+
 class Reply(msgspec.Struct, frozen=True):
-    """A whole answer."""
+    """A whole answer; only a direct route's may be written in pieces."""
 
     status: int
     body: bytes = b""
     headers: tuple[tuple[str, str], ...] = ()
     media_type: str = "application/json"
+    #: In place of ``body``: writes it. What it raises before its first piece is answered as a problem, and breaks the
+    #: connection afterwards; when the client leaves it is cancelled.
+    write: Callable[[WritePiece], Awaitable[None]] | None = None
+    #: Bytes that ``write`` sends, if that is known beforehand.
+    length: int | None = None
 
 
 _encoder = msgspec.json.Encoder()
@@ -51,10 +61,26 @@ def json_reply(value: object, status: int = 200, headers: tuple[tuple[str, str],
 class Call:
     """One HTTP request."""
 
-    __slots__ = ("_headers", "_query", "arguments", "method", "path", "read_body", "request_id", "route", "scope")
+    __slots__ = (
+        "_headers",
+        "_query",
+        "arguments",
+        "began",
+        "facts",
+        "method",
+        "path",
+        "read_body",
+        "receive",
+        "request_id",
+        "route",
+        "scope",
+        "taken",
+    )
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
+        #: When it came, on Trio's clock.
+        self.began = trio.current_time()
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self._headers: dict[bytes, bytes] = dict(scope["headers"])
@@ -63,10 +89,16 @@ class Call:
         self.arguments: Mapping[str, str] = {}
         #: The route that answers it, once it is known.
         self.route: Route | None = None
+        #: What it took from whose quota, once it was counted.
+        self.taken: Sequence[Taken] | None = None
         #: Set by whoever can reach the body: Quart's view or the raw handler.
         self.read_body: BodyReader = _no_body
+        #: The body piece by piece, as ASGI has it: only for what a direct route answers.
+        self.receive: Receive = _nothing
         given = self.header("x-request-id")
         self.request_id = given if _REQUEST_ID.fullmatch(given) else new_id()
+        #: What is logged while it is answered tells these ids: ``request``, ``user``, ``key``, ``conversation``, ``run``.
+        self.facts: dict[str, str] = {"request": self.request_id}
 
     def __repr__(self) -> str:
         return f"<Call {self.method} {self.path} {self.request_id}>"
@@ -90,27 +122,6 @@ class Call:
         """A query parameter's value, the last one when there are several. Raises ``InvalidError``."""
         return self.parameters().get(name)
 
-    def query_int(self, name: str, default: int, most: int) -> int:
-        """A query parameter that counts something, from 1; more than ``most`` is cut to it. Raises ``InvalidError``."""
-        text = self.query(name)
-        if text is None:
-            return default
-        if not (text.isascii() and text.isdigit() and len(text) <= 9 and int(text) >= 1):
-            raise InvalidError(f"query parameter {name}={text[:32]!r} must be a number from 1 to {most}")
-        return min(int(text), most)
-
-    def query_bool(self, name: str) -> bool | None:
-        """A query parameter that is ``true`` or ``false``; ``None`` when it is absent. Raises ``InvalidError``."""
-        match self.query(name):
-            case None:
-                return None
-            case "true":
-                return True
-            case "false":
-                return False
-            case other:
-                raise InvalidError(f"query parameter {name}={other[:32]!r} must be true or false")
-
     def wants_stream(self) -> bool:
         """Whether the caller asks for events rather than for a document."""
         return "text/event-stream" in self.header("accept")
@@ -118,3 +129,7 @@ class Call:
 
 async def _no_body() -> bytes:
     return b""
+
+
+async def _nothing() -> MutableMapping[str, Any]:
+    return {"type": "http.disconnect"}

@@ -2,13 +2,20 @@
 
 TrialogueError
 ├── InvalidError
-│   └── MalformedError        400  the body is not JSON in UTF-8
+│   ├── MalformedError        400  the body is not JSON in UTF-8
+│   └── RangeError            416  none of the bytes asked for is there; carries ``Content-Range``
+├── UnauthenticatedError
+│   └── WrongKeyError         401  an API key that is none
 ├── ForbiddenError
-│   └── OriginError           403  a browser sent it from another site's page
+│   ├── OriginError           403  a browser sent it from another site's page
+│   ├── ScopeError            403  the API key was made for less
+│   └── PasswordError         403  the password that was to confirm it is wrong
 ├── ConflictError
 │   └── VersionError          412  ``If-Match`` names another version
 ├── MethodError               405  carries the ``Allow`` header
 ├── SlowBodyError             408  the body did not arrive in time
+├── SlowSearchError           503  a search was given up
+├── UpgradeError              426  the address is that of a WebSocket
 └── MediaTypeError            415  the body is something else than JSON
 """
 
@@ -16,7 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from trialogue import ConflictError, ForbiddenError, InvalidError, TrialogueError
+from trialogue import ConflictError, ForbiddenError, InvalidError, TrialogueError, UnauthenticatedError
 
 
 class MalformedError(InvalidError):
@@ -26,10 +33,43 @@ class MalformedError(InvalidError):
     status = 400
 
 
+class RangeError(InvalidError):
+    """``Range`` asks for bytes of which none is there; ``size`` is how many there are."""
+
+    code = "range"
+    status = 416
+
+    def __init__(self, detail: str, size: int) -> None:
+        super().__init__(detail)
+        self.size = size
+
+
 class OriginError(ForbiddenError):
     """A browser sent the request on behalf of another site."""
 
     code = "origin"
+
+
+class WrongKeyError(UnauthenticatedError):
+    """The API key is unknown, revoked or expired, or its account is."""
+
+    code = "key"
+
+
+class ScopeError(ForbiddenError):
+    """The API key was not made for this; ``scope`` is what it would need."""
+
+    code = "scope"
+
+    def __init__(self, detail: str, scope: str) -> None:
+        super().__init__(detail)
+        self.scope = scope
+
+
+class PasswordError(ForbiddenError):
+    """Who is logged in is to confirm it by the password, and sent a wrong one. Not 401: the session is as good as before."""
+
+    code = "password"
 
 
 class MethodError(TrialogueError):
@@ -57,8 +97,22 @@ class MediaTypeError(TrialogueError):
     status = 415
 
 
+class SlowSearchError(TrialogueError):
+    """A search took longer than it may."""
+
+    code = "slow_search"
+    status = 503
+
+
 class SlowBodyError(TrialogueError):
     """The body did not arrive in time."""
 
     code = "timeout"
     status = 408
+
+
+class UpgradeError(TrialogueError):
+    """What is at this address is no document: it wants an upgrade."""
+
+    code = "upgrade"
+    status = 426

@@ -7,9 +7,17 @@ import logging
 import msgspec
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge, RequestTimeout
 
-from trialogue import LimitError, NotFoundError, TrialogueError
+from trialogue import LimitError, NotFoundError, TrialogueError, UnauthenticatedError
 from trialogue_server._call import Reply
-from trialogue_server._errors import MalformedError, MethodError, SlowBodyError
+from trialogue_server._errors import (
+    MalformedError,
+    MethodError,
+    RangeError,
+    ScopeError,
+    SlowBodyError,
+    UpgradeError,
+    WrongKeyError,
+)
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +36,9 @@ TITLES = {
     412: "Version does not match",
     413: "Too large",
     415: "Unsupported media type",
+    416: "Nothing in that range",
     422: "Invalid request",
+    426: "Upgrade required",
     429: "Too often",
     500: "Internal error",
     502: "Other side failed",
@@ -86,9 +96,26 @@ def _headers(error: TrialogueError) -> tuple[tuple[str, str], ...]:
     if error.retry_after is not None:
         # Whole seconds, rounded up: earlier would be told the same again.
         headers.append(("Retry-After", str(max(1, int(-(-error.retry_after // 1))))))
+    if isinstance(error, RangeError):
+        headers.append(("Content-Range", f"bytes */{error.size}"))
+    if isinstance(error, UnauthenticatedError | ScopeError):
+        headers.append(("WWW-Authenticate", _challenge(error)))
+    if isinstance(error, UpgradeError):
+        headers.append(("Upgrade", "websocket"))
     if isinstance(error, MethodError):
         headers.append(("Allow", ", ".join(error.allow)))
     return tuple(headers)
+
+
+def _challenge(error: UnauthenticatedError | ScopeError) -> str:
+    """RFC 6750, section 3. Browsers show no dialogue of their own for this scheme."""
+    match error:
+        case WrongKeyError():
+            return 'Bearer realm="trialogue", error="invalid_token"'
+        case ScopeError(scope=scope):
+            return f'Bearer realm="trialogue", error="insufficient_scope", scope="{scope}"'
+        case _:
+            return 'Bearer realm="trialogue"'
 
 
 def _known(error: BaseException) -> TrialogueError | None:

@@ -7,12 +7,13 @@ is meant to be (a title, a name); how much may be sent at all is the limit on th
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Annotated, Any, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from trialogue import DataPart, InvalidError, Policy, Settings, TextPart, is_id
+from trialogue import DataPart, InvalidError, Location, Policy, Settings, TextPart, is_id
 from trialogue_server._call import Call
 from trialogue_server._errors import MalformedError, MediaTypeError
 from trialogue_server._json_limits import check_json
@@ -27,21 +28,6 @@ Metadata: TypeAlias = dict[str, Any]  # Any JSON value: the client's own.
 SaidPart: TypeAlias = TextPart | DataPart
 
 
-class RegisterBody(msgspec.Struct, forbid_unknown_fields=True):
-    """``POST /api/auth/register``."""
-
-    email: str
-    password: str
-    name: str = ""
-
-
-class LoginBody(msgspec.Struct, forbid_unknown_fields=True):
-    """``POST /api/auth/login``."""
-
-    email: str
-    password: str
-
-
 class CreateBody(msgspec.Struct, forbid_unknown_fields=True):
     """``POST /api/conversations``."""
 
@@ -51,6 +37,24 @@ class CreateBody(msgspec.Struct, forbid_unknown_fields=True):
     system: str | None = None
     settings: Settings | None = None
     metadata: Metadata | None = None
+
+
+class ForkBody(msgspec.Struct, forbid_unknown_fields=True):
+    """``POST /api/conversations/{id}/fork``: up to ``message``, the head if it is absent; of an answer only up to ``at``."""
+
+    message: str | None = None
+    at: Annotated[int, Meta(ge=1, description="Code points of the answer's text that are kept.")] | None = None
+    title: Title | None = None
+    id: str | None = None
+
+
+class ShareBody(msgspec.Struct, forbid_unknown_fields=True):
+    """``POST /api/conversations/{id}/share``: the branch that ends at ``message``, or the active one."""
+
+    message: str | None = None
+    title: Title | None = None
+    expires: Annotated[datetime, Meta(tz=True, description="When the link opens nothing any more.")] | None = None
+    id: str | None = None
 
 
 class UpdateBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -79,6 +83,7 @@ class PostBody(msgspec.Struct, forbid_unknown_fields=True):
     id: str | None = None
     respond: bool = True
     metadata: Metadata | None = None
+    location: Location | None = None
 
 
 class EditBody(msgspec.Struct, forbid_unknown_fields=True):

@@ -11,19 +11,32 @@ from trialogue import (
     Conversation,
     Engine,
     ForbiddenError,
+    Library,
+    Limiter,
     Message,
     NotFoundError,
+    Origin,
+    Plugins,
     Principal,
+    Searcher,
     SecretAuthenticator,
+    SoftState,
     UnauthenticatedError,
     is_id,
 )
+from trialogue_server._access import check_access
 from trialogue_server._call import Call
+from trialogue_server._cors import Cors
 from trialogue_server._hub import Hub
+from trialogue_server._keys import Keys, bearer_token
+from trialogue_server._limiter import LocalLimiter
+from trialogue_server._logins import Journeys, Logins, account_of
 from trialogue_server._peer import Peers
+from trialogue_server._quotas import Quotas
 from trialogue_server._sessions import Sessions
 from trialogue_server._slots import Slots
 from trialogue_server._throttle import Throttle
+from trialogue_server._trail import Trail
 from trialogue_server.config import Config
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -32,24 +45,60 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 class Services:
     """Lives as long as the app; handlers keep nothing of their own between requests."""
 
-    def __init__(self, engine: Engine, authenticators: Sequence[Authenticator], config: Config, hub: Hub) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        authenticators: Sequence[Authenticator],
+        config: Config,
+        hub: Hub,
+        plugins: Plugins | None = None,
+        logins: Logins = Logins(),  # noqa: B008 - immutable
+        soft: SoftState | None = None,
+        searcher: Searcher | None = None,
+    ) -> None:
         self.engine = engine
         self.store = engine.store
+        self.accounts = engine.store.accounts
+        #: To be told of to administrators; who asks them for something has done so before.
+        self.plugins = plugins
+        #: Without one that makes vectors, by words alone.
+        self.searcher = searcher or Searcher(engine.store.index)
         self.config = config
         self.hub = hub
         self.peers = Peers(
             public_url=config.public_url,
-            trusted_origins=config.trusted_origins,
+            trusted_origins=(*config.trusted_origins, *config.cors_origins),
             trusted_proxies=config.trusted_proxies,
         )
-        self.sessions = Sessions(engine.store, config.session_days)
+        self.sessions = Sessions(self.accounts, config.session_days, config.sessions_per_user)
+        #: Behind one address there may be many programs, and a wrong key in one of them.
+        self.keys = Keys(self.accounts, Throttle("wrong API keys from this address", burst=50, seconds=6))
+        self.trail = Trail(self.accounts)
+        self.cors = Cors(config.cors_origins)
+        #: How often who may ask.
+        counts: Limiter = LocalLimiter()
+        self.quotas = Quotas(config, counts if soft is None else soft.limiter(counts), self.peers)
+        #: Ways in without a secret of ours, and browsers that are away on one of them.
+        self.logins = logins
+        self.journeys = Journeys()
         #: Streams that each user has open.
         self.streams = Slots(config.streams_per_user, "streams_per_user")
+        #: WebSockets that each user has open.
+        self.sockets = Slots(config.sockets_per_user, "sockets_per_user", "WebSockets")
+        #: Uploads that each user has under way.
+        self.uploads = Slots(config.uploads_per_user, "uploads_per_user", "uploads")
         #: Failed logins. A person errs a few times; behind one address there may be an office.
         self.account_failures = Throttle("failed logins for this account", burst=10, seconds=30)
         self.address_failures = Throttle("failed logins from this address", burst=50, seconds=6)
         #: Registrations each cost a password hash and a row for ever.
         self.registrations = Throttle("registrations from this address", burst=100, seconds=10)
+        #: Exports under way: each reads all there is.
+        self.exports = Slots(config.exports_per_user, "exports_per_user", "exports")
+        #: Public links are open to everyone, and each look costs a read.
+        views = config.shared_views_per_minute
+        self.shared_views = Throttle(
+            "requests for shared links from this address (shared_views_per_minute)", burst=views, seconds=60 / views
+        )
         #: One look at the disk at a time, whoever asks whether we are ready.
         self.storage_check = trio.Lock()
         self._authenticators = authenticators
@@ -61,28 +110,86 @@ class Services:
                 return authenticator
         raise ForbiddenError("no plugin for logging in is loaded: see `trialogue plugins`")
 
-    def close_streams(self, session: str) -> None:
-        """End the session's streams at once."""
-        self.hub.close_where(lambda tag: tag.session == session)
+    @property
+    def takes_secrets(self) -> bool:
+        """Whether one may log in with an address and a secret."""
+        return any(isinstance(authenticator, SecretAuthenticator) for authenticator in self._authenticators)
+
+    def library(self) -> Library:
+        """The files. Raises ``NotFoundError`` when this server keeps none."""
+        if self.engine.library is None:
+            raise NotFoundError("this server keeps no files")
+        return self.engine.library
+
+    # --- what ends -----------------------------------------------------------------------------------------------
+
+    def close_streams(self, *credentials: str) -> None:
+        """End the streams of these sessions and keys at once."""
+        self.hub.close_where(lambda tag: tag.session in credentials)
+
+    def forget_user(self, user: str, *, close: bool) -> None:
+        """An account has changed, or is gone: read it anew; with ``close``, end all its streams."""
+        self.sessions.cache.forget_where(lambda _, owner: owner.id == user)
+        self.keys.cache.forget_where(lambda _, owner: owner.id == user)
+        if close:
+            self.hub.close_where(lambda tag: tag.user == user)
+
+    # --- who is calling ------------------------------------------------------------------------------------------
+
+    def origin(self, call: Call, principal: Principal | None = None) -> Origin:
+        """What the audit log is told of where a change comes from."""
+        actor = None if principal is None else principal.user.id
+        return Origin(actor, self.peers.address(call), call.request_id)
 
     async def find_principal(self, call: Call) -> Principal | None:
-        """Who is calling, if anyone we know. Raises ``OriginError`` when another site's page sent what changes things."""
-        principal = await self.sessions.find(call, secure=self.peers.is_secure(call))
+        """Who is calling, if anyone we know: by a key if it shows one, else by its cookie.
+
+        Raises ``WrongKeyError``, ``OriginError`` when another site's page sent what changes things (which no page can do
+        with a key), ``ThrottledError``, ``StorageError``.
+        """
+        token = bearer_token(call)
+        if token is not None:
+            return await self.keys.find(token, self.peers.address(call))
+        principal = await self._vouched(call)
+        if principal is None:
+            principal = await self.sessions.find(call, secure=self.peers.is_secure(call))
         if principal is not None and call.method not in _SAFE:
             self.peers.check_origin(call)
         return principal
 
+    async def _vouched(self, call: Call) -> Principal | None:
+        """Whom a trusted proxy names, if there is one that does."""
+        if not self.logins.headers or not self.peers.is_trusted(call):
+            return None
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in call.scope["headers"]}
+        for login in self.logins.headers:
+            person = login.identify(headers)
+            if person is not None:
+                is_open = self.config.registration == "open"
+                origin = self.origin(call)
+                return Principal(await account_of(self.store, person, login, is_open=is_open, origin=origin))
+        return None
+
     async def principal(self, call: Call) -> Principal:
-        """Who is calling. Raises ``UnauthenticatedError``, ``OriginError``."""
+        """Who is calling, and may use the call's route. Raises ``UnauthenticatedError``, ``ForbiddenError``, and as above."""
         principal = await self.find_principal(call)
+        if principal is not None:
+            call.facts["user"] = principal.user.id
+            if principal.key is not None:
+                call.facts["key"] = principal.key
+        await self.quotas.count(call, principal)
         if principal is None:
             raise UnauthenticatedError("log in first: POST /api/auth/login gives a session cookie")
+        assert call.route is not None, "whoever answers a call says first by which route"
+        check_access(principal, call.route)
         return principal
 
     async def conversation(self, call: Call) -> tuple[Principal, Conversation]:
         """The caller, and the conversation the path names. Raises ``NotFoundError`` when it is not the caller's."""
-        principal = await self.principal(call)
-        return principal, await self.owned(principal, call.arguments["id"])
+        principal, name = await self.principal(call), call.arguments["id"]
+        header = await self.owned(principal, name)
+        call.facts["conversation"] = name
+        return principal, header
 
     async def owned(self, principal: Principal, conversation: str) -> Conversation:
         """The conversation, without messages. Raises ``NotFoundError`` when it is not the principal's."""
@@ -99,6 +206,7 @@ class Services:
         header = await self.store.header(message.conversation) if message is not None else None
         if message is None or header is None or header.owner != principal.user.id:
             raise no_message(name)
+        call.facts["conversation"] = header.id
         return message, header
 
 

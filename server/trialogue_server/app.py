@@ -3,6 +3,7 @@
     request --> Surface --+--> Quart --> view --> handler --> Reply
                           +--> handler --> Reply   (the few routes that are asked most)
                           +--> stream              (through the hub)
+                          +--> WebSocket           (the same handlers, and the hub)
 
 ``Surface`` gives each request its id and each answer its headers. A handler raises; ``answer`` renders. What goes past
 Quart is a Quart route as well, for ``Allow``, OPTIONS and HEAD.
@@ -10,32 +11,49 @@ Quart is a Quart route as well, for ``Allow``, OPTIONS and HEAD.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from functools import partial
 from typing import Any
 
 from quart import Blueprint, Response, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
-from trialogue import Authenticator, Engine
+from trialogue import Authenticator, Engine, Plugins, Searcher, SoftState
+from trialogue_server._answered import Answered
 from trialogue_server._bodies import body_reader
 from trialogue_server._call import SCOPE_KEY, Application, Call, Receive, Reply, Scope, Send
+from trialogue_server._errors import MethodError
 from trialogue_server._guard import prepare_app
 from trialogue_server._hub import Hub
+from trialogue_server._logging import REQUEST
+from trialogue_server._logins import Logins
 from trialogue_server._page import add_page
 from trialogue_server._problems import problem_reply
 from trialogue_server._queries import check_names
+from trialogue_server._request_log import log_request
 from trialogue_server._routes import Route
 from trialogue_server._security import security_headers
+from trialogue_server._sending import send_reply
 from trialogue_server._services import Services
-from trialogue_server.api import BLUEPRINTS, DIRECT, events
+from trialogue_server._sockets import PATH, serve_socket
+from trialogue_server._table import Table
+from trialogue_server.api import BLUEPRINTS, events
 from trialogue_server.config import Config
 
 
-def create_app(engine: Engine, authenticators: Sequence[Authenticator], config: Config, hub: Hub) -> Application:
+def create_app(
+    engine: Engine,
+    authenticators: Sequence[Authenticator],
+    config: Config,
+    hub: Hub,
+    plugins: Plugins | None = None,
+    logins: Logins = Logins(),  # noqa: B008 - immutable
+    soft: SoftState | None = None,
+    searcher: Searcher | None = None,
+) -> Application:
     """The ASGI application over an open engine. It owns nothing: closing the engine and the hub is the caller's."""
-    services = Services(engine, authenticators, config, hub)
+    services = Services(engine, authenticators, config, hub, plugins, logins, soft, searcher)
     return Surface(services, _quart(services, config))
 
 
@@ -45,33 +63,55 @@ class Surface:
     def __init__(self, services: Services, quart: QuartTrio) -> None:
         self.services = services
         self.quart = quart
-        self._direct = [(_pattern(route.path), route) for route in DIRECT]
+        self._table = Table(route for routes in BLUEPRINTS.values() for route in routes)
 
     def __repr__(self) -> str:
         return f"<Surface streams={self.services.streams!r}>"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or whatever else the ASGI server has to say."""
+        if scope["type"] == "websocket" and scope["path"] == PATH:
+            await serve_socket(self.services, partial(answer, self.services), scope, receive, send)
+            return
         if scope["type"] != "http":
             await self.quart(scope, receive, send)  # type: ignore[arg-type]  # Quart names hypercorn's TypedDicts
             return
         call = Call(scope)
         scope[SCOPE_KEY] = call
-        send = self._dressed(call, send)
+        REQUEST.set(call.facts)
+        answered = Answered(call, send, self._common(call))
+        try:
+            await self._answer(call, receive, answered)
+        finally:
+            if self.services.config.log_requests:
+                log_request(call, answered.status, answered.sent)
+            call.facts.clear()
+
+    async def _answer(self, call: Call, receive: Receive, send: Send) -> None:
+        found = self._table.find(call.method, call.path)
+        if found is None:
+            await self._unrouted(call, receive, send)
+            return
+        call.route, call.arguments = found
         if events.is_stream(call):
             await self._stream(call, receive, send)
-        elif (route := self._route(call)) is not None:
+        elif call.route.direct:
+            call.receive = receive
             call.read_body = body_reader(call, receive, self.services.config.max_body_bytes)
-            await send_reply(await answer(self.services, call, route), send)
+            await send_reply(call, await answer(self.services, call, call.route), receive, send)
         else:
-            await self.quart(scope, receive, send)  # type: ignore[arg-type]  # as above
+            await self.quart(call.scope, receive, send)  # type: ignore[arg-type]  # as above
 
-    def _route(self, call: Call) -> Route | None:
-        for pattern, route in self._direct:
-            if route.method == call.method and (found := pattern.fullmatch(call.path)):
-                call.arguments = found.groupdict()
-                return route
-        return None
+    async def _unrouted(self, call: Call, receive: Receive, send: Send) -> None:
+        methods = self._table.methods(call.path)
+        if not methods:
+            # A file of the page, or nothing at all.
+            await self.quart(call.scope, receive, send)  # type: ignore[arg-type]  # as above
+        elif call.method == "OPTIONS":
+            await send_reply(call, self.services.cors.options(call, methods), receive, send)
+        else:
+            error = MethodError(f"use one of {', '.join(methods)} here", methods)
+            await send_reply(call, problem_reply(error, call.request_id), receive, send)
 
     async def _stream(self, call: Call, receive: Receive, send: Send) -> None:
         call.read_body = body_reader(call, receive, self.services.config.max_body_bytes)
@@ -88,47 +128,28 @@ class Surface:
             if started:
                 # The head is out: an end that looks clean would hide the failure, so the server breaks the connection.
                 raise
-            await send_reply(problem_reply(error, call.request_id), send)
+            await send_reply(call, problem_reply(error, call.request_id), receive, send)
 
-    def _dressed(self, call: Call, send: Send) -> Send:
-        common = (
+    def _common(self, call: Call) -> tuple[tuple[bytes, bytes], ...]:
+        secure = self.services.peers.is_secure(call)
+        return (
             (b"x-request-id", call.request_id.encode()),
-            *security_headers(secure=self.services.peers.is_secure(call)),
+            *self.services.cors.headers(call),
+            *security_headers(secure=secure),
         )
-
-        async def dressed(message: MutableMapping[str, Any]) -> None:
-            if message["type"] == "http.response.start":
-                given = {name for name, _ in message["headers"]}
-                message["headers"] = [*message["headers"], *(pair for pair in common if pair[0] not in given)]
-            await send(message)
-
-        return dressed
 
 
 async def answer(services: Services, call: Call, route: Route) -> Reply:
     """What the route's handler says, or the problem it ran into."""
     call.route = route
     try:
-        check_names(call.parameters(), route.query)
+        if not route.any_query:
+            check_names(call.parameters(), route.query)
+        if route.needed == "public" and route.limited:
+            await services.quotas.count(call, None)
         return await route.handler(services, call)
     except Exception as error:
         return problem_reply(error, call.request_id)
-
-
-async def send_reply(reply: Reply, send: Send) -> None:
-    """A whole answer, without Quart."""
-    headers = [
-        (b"content-type", reply.media_type.encode()),
-        (b"content-length", b"%d" % len(reply.body)),
-        *((name.lower().encode(), value.encode("latin-1")) for name, value in reply.headers),
-    ]
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    await send({"type": "http.response.body", "body": reply.body, "more_body": False})
-
-
-def _pattern(path: str) -> re.Pattern[str]:
-    # What Quart takes for "<id>": anything without a slash.
-    return re.compile(re.sub(r"<(\w+)>", r"(?P<\1>[^/]+)", path))
 
 
 # --- Quart -------------------------------------------------------------------------------------------------------

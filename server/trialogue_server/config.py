@@ -60,13 +60,31 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     storage_url: Annotated[
         str, Meta(min_length=1, description="Where conversations are stored; `sqlite:` is a file in the data folder.")
     ] = "sqlite:"
-    redis_url: Annotated[str, Meta(description="Reserved: nothing in this version uses Redis.")] = ""
+    files_dir: Annotated[
+        Path,
+        Meta(description="Folder for uploaded files, in the data folder unless absolute; it may be a network share."),
+    ] = Path("files")
+    redis_url: Annotated[str, Meta(description="What several processes share and may lose, such as counts of requests: redis://host:6379/0.")] = ""
     delta_retention_hours: Annotated[
         float,
         Meta(
             ge=0, le=_YEAR, description="How long the single tokens of a finished answer stay for clients that resume."
         ),
     ] = 24.0
+
+    trash_days: Annotated[
+        float, Meta(gt=0, le=3660, description="Days after which what is in the trash is removed for good.")
+    ] = 30.0
+    history_messages: Annotated[
+        int, Meta(ge=1, le=100_000, description="Messages that a fork or an imported conversation may begin with.")
+    ] = 10_000
+    shares_per_conversation: Annotated[
+        int, Meta(ge=1, le=10_000, description="Public links that one conversation may have at a time.")
+    ] = 100
+    exports_per_user: Annotated[int, Meta(ge=1, description="Exports one user may have under way.")] = 2
+    shared_views_per_minute: Annotated[
+        int, Meta(ge=1, description="Requests for public links that one address may send in a minute.")
+    ] = 300
 
     # --- who may use it ------------------------------------------------------------------------------------------
 
@@ -75,7 +93,59 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         Meta(description="Who may make an account; the first one is always accepted and is administrator."),
     ] = "open"
     session_days: Annotated[float, Meta(gt=0, le=3660, description="Days for which a login holds.")] = 30.0
+    rate_per_user: Annotated[
+        float, Meta(ge=0, le=1e6, description="Requests a minute that one account may send for long; 0 is no limit.")
+    ] = 3000.0
+    burst_per_user: Annotated[int, Meta(ge=1, le=10**6, description="Requests that one account may send at once.")] = (
+        1000
+    )
+    rate_per_key: Annotated[
+        float, Meta(ge=0, le=1e6, description="Requests a minute that one API key may send for long; 0 is no limit.")
+    ] = 3000.0
+    burst_per_key: Annotated[int, Meta(ge=1, le=10**6, description="Requests that one API key may send at once.")] = (
+        1000
+    )
+    rate_per_address: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1e6,
+            description="Requests a minute that one address may send for long without logging in; 0 is no limit.",
+        ),
+    ] = 6000.0
+    burst_per_address: Annotated[
+        int, Meta(ge=1, le=10**6, description="Requests that one address may send at once without logging in.")
+    ] = 2000
+    cors_origins: Annotated[
+        tuple[Origin, ...],
+        Meta(
+            examples=["https://app.example.org"],
+            description="Origins whose pages may read what the API answers in a browser, and use a user's cookie.",
+        ),
+    ] = ()
+    sessions_per_user: Annotated[
+        int,
+        Meta(ge=1, le=10_000, description="Devices one user may be logged in on; the one seen longest ago goes first."),
+    ] = 100
+    keys_per_user: Annotated[int, Meta(ge=0, le=10_000, description="API keys one user may have.")] = 50
+    audit_days: Annotated[
+        float, Meta(ge=1, le=36_600, description="Days for which the audit log of accounts and logins is kept.")
+    ] = 365.0
     streams_per_user: Annotated[int, Meta(ge=1, description="Live streams one user may have open.")] = 50
+    sockets_per_user: Annotated[int, Meta(ge=1, description="WebSockets one user may have open.")] = 20
+    subscriptions_per_socket: Annotated[
+        int, Meta(ge=1, le=10_000, description="Conversations one WebSocket may subscribe to at a time.")
+    ] = 100
+    socket_requests: Annotated[
+        int,
+        Meta(ge=1, le=1000, description="Commands of one WebSocket under way at a time; more wait until they are read."),
+    ] = 16
+    socket_message_bytes: Annotated[
+        int, Meta(ge=1024, description="Largest message of a WebSocket: a JSON body, and what is around it.")
+    ] = 1_114_112
+    socket_hello_seconds: Annotated[
+        float, Meta(gt=0, le=3600, description="How long a new WebSocket may take to say who it is.")
+    ] = 10.0
 
     # --- answers -------------------------------------------------------------------------------------------------
 
@@ -105,6 +175,54 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         float, Meta(gt=0, le=_YEAR, description="Idle time after which a conversation leaves memory.")
     ] = 120.0
 
+    # --- searches ------------------------------------------------------------------------------------------------
+
+    search_seconds: Annotated[
+        float, Meta(gt=0, le=5, description="Longest time that a search may take; then it is given up.")
+    ] = 3.0
+    embedder: Annotated[
+        str,
+        Meta(
+            max_length=200,
+            examples=["all-MiniLM-L6-v2"],
+            description="Embedder for searches by meaning; unset, the first that is there; `none` for none.",
+        ),
+    ] = ""
+    embedding_share: Annotated[
+        float, Meta(ge=0.01, le=1, description="Share of its time that making vectors in the background may work.")
+    ] = 0.5
+
+    # --- files ---------------------------------------------------------------------------------------------------
+
+    file_max_bytes: Annotated[int, Meta(ge=1, description="Largest file that can be uploaded.")] = 2 * 1024**3
+    files_per_upload: Annotated[int, Meta(ge=1, le=900, description="Files in one upload.")] = 20
+    files_quota_bytes: Annotated[int, Meta(ge=0, description="What all files of one user may take.")] = 20 * 1024**3
+    uploads_per_user: Annotated[int, Meta(ge=1, description="Uploads one user may have under way.")] = 10
+    upload_stall_seconds: Annotated[
+        float, Meta(gt=0, le=3600, description="How long an upload may pause before it is given up.")
+    ] = 30.0
+    upload_min_rate: Annotated[
+        float, Meta(ge=0, description="Bytes per second below which an upload is given up, after half a minute.")
+    ] = 1024.0
+    upload_max_seconds: Annotated[float, Meta(gt=0, le=80_000, description="Longest time one upload may take.")] = (
+        43_200.0
+    )
+    file_threads: Annotated[
+        int, Meta(ge=1, le=64, description="Calls on files_dir at a time; a share that hangs holds no more threads.")
+    ] = 8
+    file_read_seconds: Annotated[
+        int, Meta(ge=1, le=3600, description="Longest time that reading one file in the background may take.")
+    ] = 60
+    file_read_memory_bytes: Annotated[
+        int, Meta(ge=64 * 1024**2, description="Memory that reading one file in the background may take.")
+    ] = 1024**3
+    file_text_characters: Annotated[
+        int, Meta(ge=1, le=10_000_000, description="Characters of a file's text that are kept and can be searched.")
+    ] = 500_000
+    file_patience_seconds: Annotated[
+        float, Meta(ge=0, le=600, description="How long a request or an answer waits for a file to be read.")
+    ] = 20.0
+
     # --- limits of the wire --------------------------------------------------------------------------------------
 
     max_body_bytes: Annotated[int, Meta(ge=1024, description="Largest JSON body of a request.")] = 1_048_576
@@ -124,6 +242,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         Literal["debug", "info", "warning", "error"],
         Meta(description="Least important kind of message that is logged."),
     ] = "info"
+    log_requests: Annotated[
+        bool, Meta(description="Whether each request is logged, in one line, once it is answered.")
+    ] = True
     log_format: Annotated[
         Literal["auto", "text", "json"], Meta(description="Form of a log line; auto is text on a terminal, else JSON.")
     ] = "auto"

@@ -1,6 +1,6 @@
 """One serving process: what is opened in which order, how it learns that it should stop, and how it stops.
 
-    port -> plugins -> store -> providers -> engine -> hub -> app -> connections
+    port -> plugins -> store -> library -> providers -> engine -> hub -> searcher -> app -> connections
 
 Each thing is open before what stands on it, and closes after it. Told to stop, the process takes no new work, lets running
 answers finish within the grace, tells readers to come back, and closes; told again, it stops waiting for answers.
@@ -19,11 +19,26 @@ from typing import NamedTuple
 
 import trio
 
-from trialogue import Engine, Limits, Plugins, Provider, load_plugins, open_engine
+from trialogue import (
+    Bounds,
+    ConfigurationError,
+    Embedder,
+    Engine,
+    FileLimits,
+    Limits,
+    Plugins,
+    Provider,
+    SoftState,
+    load_plugins,
+    open_engine,
+    open_library,
+    open_searcher,
+)
 from trialogue_server._call import Application
 from trialogue_server._guard import Limits as ConnectionLimits
 from trialogue_server._guard import make_config, open_sockets, serve_guarded
 from trialogue_server._hub import Hub, open_hub
+from trialogue_server._logins import Logins
 from trialogue_server.app import create_app
 from trialogue_server.config import Config
 
@@ -61,14 +76,42 @@ async def open_all(config: Config) -> AsyncGenerator[Opened]:
     plugins = load_plugins(disabled=config.disabled_plugins)
     async with plugins.open_store(config.storage_url, config.data_dir) as store:
         providers = _providers(plugins)
+        folder = config.data_dir / config.files_dir
         async with (
-            open_engine(store, providers, limits(config), default_model=config.default_model or None) as engine,
+            open_library(store.files, folder, plugins.extractors(), file_limits(config)) as library,
+            open_engine(
+                store, providers, limits(config), default_model=config.default_model or None, library=library
+            ) as engine,
             open_hub(send_deadline=config.send_deadline_seconds) as hub,
+            open_searcher(store.index, embedder_of(plugins, config), config.embedding_share) as searcher,
+            _open_soft_state(plugins, config) as soft,
+            _open_logins(plugins) as logins,
         ):
             # What stands now stands for good: the collector need not look at it again, or stall the loop over it.
             gc.collect()
             gc.freeze()
-            yield Opened(create_app(engine, plugins.authenticators(store), config, hub), engine, hub)
+            authenticators = plugins.authenticators(store)
+            yield Opened(create_app(engine, authenticators, config, hub, plugins, logins, soft, searcher), engine, hub)
+
+
+@asynccontextmanager
+async def _open_soft_state(plugins: Plugins, config: Config) -> AsyncGenerator[SoftState | None]:
+    if not config.redis_url:
+        yield None
+        return
+    async with plugins.open_soft_state(config.redis_url) as soft:
+        yield soft
+
+
+@asynccontextmanager
+async def _open_logins(plugins: Plugins) -> AsyncGenerator[Logins]:
+    redirects = plugins.redirect_logins(os.environ)
+    try:
+        yield Logins({login.name: login for login in redirects}, plugins.header_logins(os.environ))
+    finally:
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + 2):
+            for login in redirects:
+                await login.aclose()
 
 
 def limits(config: Config) -> Limits:
@@ -82,6 +125,36 @@ def limits(config: Config) -> Limits:
         idle=config.passivation_seconds,
         recovery=config.recovery,
         retention=config.delta_retention_hours * 3600,
+        trash=config.trash_days * 86_400,
+        audit=config.audit_days * 86_400,
+        history=config.history_messages,
+    )
+
+
+def file_limits(config: Config) -> FileLimits:
+    """The library's bounds as configured."""
+    return FileLimits(
+        bytes=config.file_max_bytes,
+        per_upload=config.files_per_upload,
+        quota=config.files_quota_bytes,
+        threads=config.file_threads,
+        reading=Bounds(config.file_read_seconds, config.file_read_memory_bytes, config.file_text_characters),
+    )
+
+
+def embedder_of(plugins: Plugins, config: Config) -> Embedder | None:
+    """The embedder as configured. Raises ``ConfigurationError`` when that is not there."""
+    if config.embedder == "none":
+        return None
+    offered = plugins.embedders(os.environ)
+    if not config.embedder:
+        return next(iter(offered), None)
+    for embedder in offered:
+        if embedder.name == config.embedder:
+            return embedder
+    there = ", ".join(repr(embedder.name) for embedder in offered) or "none"
+    raise ConfigurationError(
+        f"there is no embedder {config.embedder!r}, of those there are {there}: see `trialogue plugins`"
     )
 
 
@@ -101,7 +174,7 @@ async def drain(opened: Opened, grace: float) -> None:
 
 async def _serve(config: Config) -> None:
     connections = ConnectionLimits(send_deadline=config.send_deadline_seconds)
-    settings = make_config(config.host, config.port, limits=connections)
+    settings = make_config(config.host, config.port, limits=connections, websocket_limit=config.socket_message_bytes)
     # Its lines go where ours go, and ours say where we are.
     settings.errorlog = logging.getLogger("hypercorn.error")
     settings.errorlog.setLevel(logging.WARNING)

@@ -14,7 +14,7 @@ from trio.testing import MockClock
 
 from trialogue import Session, StorageError, User, new_id
 from trialogue.testing import Fault, MemoryStore
-from trialogue_server import _sessions
+from trialogue_server import _tokens
 from trialogue_server._call import Call
 from trialogue_server._sessions import Sessions
 
@@ -51,7 +51,7 @@ async def store() -> Counting:
 
 @pytest.fixture
 def sessions(store: Counting) -> Sessions:
-    return Sessions(store, days=30)
+    return Sessions(store.accounts, days=30)
 
 
 def call(token: str = TOKEN) -> Call:
@@ -75,7 +75,7 @@ async def test_store_is_read_once_in_a_while(mock_clock: MockClock, store: Count
     for _ in range(5):
         assert await knows(sessions)
     assert store.reads == 1
-    mock_clock.jump(_sessions.FRESH)
+    mock_clock.jump(_tokens.FRESH)
     assert await knows(sessions)
     assert store.reads == 2
 
@@ -83,12 +83,12 @@ async def test_store_is_read_once_in_a_while(mock_clock: MockClock, store: Count
 async def test_end_is_seen_at_once_here_and_soon_elsewhere(
     mock_clock: MockClock, store: Counting, sessions: Sessions
 ) -> None:
-    elsewhere = Sessions(store, days=30)
+    elsewhere = Sessions(store.accounts, days=30)
     assert await knows(sessions)
     assert await knows(elsewhere)
     await sessions.end(SESSION.id)
     assert not await knows(sessions)
-    mock_clock.jump(_sessions.FRESH)
+    mock_clock.jump(_tokens.FRESH)
     assert not await knows(elsewhere)
 
 
@@ -112,7 +112,7 @@ async def test_guesses_are_not_remembered(store: Counting, sessions: Sessions) -
 
 
 async def test_cache_is_bounded(store: Counting, sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_sessions, "CACHED", 3)
+    monkeypatch.setattr(_tokens, "CACHED", 3)
     for n in range(6):
         token_hash = hashlib.sha256(str(n).encode()).digest()
         await store.accounts.add_session(replace(SESSION, id=new_id(), token_hash=token_hash))

@@ -15,8 +15,9 @@ import trio
 
 from trialogue import ClosedError
 from trialogue_server._guard._asgi import Message, Receive, Scope, Send
+from trialogue_server._hub._closings import Closings
 from trialogue_server._hub._rounds import Rounds, Statistics
-from trialogue_server._hub._sink import Chunk, sink_for
+from trialogue_server._hub._sink import Chunk, Sink, sink_for
 from trialogue_server._hub._source import Source
 from trialogue_server._hub._stream import Ending, Stream, Tag
 
@@ -60,6 +61,7 @@ class Hub:
         self._streams: set[Stream] = set()
         self._per_user: Counter[str] = Counter()
         self._draining = False
+        self._closings = Closings()
 
     def __repr__(self) -> str:
         return f"<Hub streams={len(self._streams)} draining={self._draining}>"
@@ -75,28 +77,49 @@ class Hub:
         preface: bytes = b"",
         headers: Iterable[tuple[bytes, bytes]] = (),
         tag: Tag = Tag(),  # noqa: B008 - immutable
+        began: float | None = None,
     ) -> None:
         """Answer a request with ``preface`` and then the frames of ``source`` from number ``seq`` on.
 
         Returns when the client has left, when the stream was ended, or when the connection was broken. Raises
         ``ClosedError`` before anything is sent if the hub is draining, and ``StreamBroken`` if the answer must not look
-        complete and only the server can see to that.
+        complete and only the server can see to that. ``began`` is a time, on Trio's clock, at which whose stream it is had
+        not been asked yet: what was closed since then concerns it.
         """
-        if self._draining:
-            raise ClosedError("the server is shutting down: try again, another one answers")
+        self._refuse_when_draining()
         await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS, *headers]})
         if scope["method"] == "HEAD":
             await send(_END)
             return
         await send({"type": "http.response.body", "body": preface or b": ok\n\n", "more_body": True})
         stream = Stream(source, seq, sink_for(scope, send, self._send_deadline), tag, self.rounds.queue)
-        with self._registered(stream), stream.over:
+        with self._registered(stream, began), stream.over:
             await _left(receive)
             stream.end(Ending.LEFT)
         await self._conclude(stream, send)
 
+    async def carry(self, source: Source, seq: int, sink: Sink, tag: Tag, began: float | None = None) -> Ending:
+        """Write the frames of ``source`` from number ``seq`` on to ``sink`` until the stream ends; returns why it did.
+
+        What goes out before and after is the caller's. When cancelled, what the sink has begun to write is finished all the
+        same. ``began`` is as for ``stream``. Raises ``ClosedError`` if the hub is draining.
+        """
+        self._refuse_when_draining()
+        stream = Stream(source, seq, sink, tag, self.rounds.queue)
+        with self._registered(stream, began), stream.over:
+            await trio.sleep_forever()
+        if stream.ending is Ending.DRAINED and not stream.busy:
+            with contextlib.suppress(trio.BrokenResourceError):
+                await _catch_up(stream)
+        assert stream.ending is not None, "only an ending cancels the scope"
+        return stream.ending
+
+    def _refuse_when_draining(self) -> None:
+        if self._draining:
+            raise ClosedError("the server is shutting down: try again, another one answers")
+
     @contextlib.contextmanager
-    def _registered(self, stream: Stream) -> Generator[None, None, None]:
+    def _registered(self, stream: Stream, began: float | None = None) -> Generator[None, None, None]:
         self._streams.add(stream)
         self._per_user[stream.tag.user] += 1
         self.rounds.counters.opened += 1
@@ -104,6 +127,8 @@ class Hub:
         self.rounds.add(stream)
         if self._draining:  # Began while the head was on its way.
             stream.end(Ending.DRAINED)
+        if began is not None and self._closings.concern(stream.tag, began):
+            stream.end(Ending.REVOKED)
         try:
             yield
         finally:
@@ -131,12 +156,23 @@ class Hub:
 
     # ---------------------------------------------------------------------------- what others ask of the hub
 
+    @property
+    def heartbeat(self) -> float:
+        """Seconds of silence that a client sees at most."""
+        return self.rounds.heartbeat
+
+    @property
+    def draining(self) -> bool:
+        """Whether no more streams are taken."""
+        return self._draining
+
     def count(self, user: str) -> int:
         """How many streams ``user`` has open."""
         return self._per_user[user]
 
     def close_where(self, matches: Callable[[Tag], bool]) -> int:
-        """End every stream whose tag matches, now; returns how many."""
+        """End every stream whose tag matches, now, and each one that is just being opened; returns how many are ended."""
+        self._closings.add(matches)
         ended = [stream for stream in self._streams if stream.ending is None and matches(stream.tag)]
         for stream in ended:
             stream.end(Ending.REVOKED)
@@ -174,6 +210,11 @@ async def _catch_up(stream: Stream) -> None:
         found = stream.source.read(stream.seq)
 
 
+def retry_hint() -> int:
+    """When one client is to come back, in milliseconds."""
+    return random.randint(*_RETRY)
+
+
 def _goodbye() -> Chunk:
-    wait = random.randint(*_RETRY)
+    wait = retry_hint()
     return Chunk(b'event: reconnect\nretry: %d\ndata: {"after_ms":%d}\n\n' % (wait, wait), 0)

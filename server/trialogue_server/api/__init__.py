@@ -1,25 +1,62 @@
 """The native API: one module for each kind of thing, each with its ``ROUTES``.
 
-    auth           accounts and sessions
+    auth           registering, logging in and out
+    account        one's own account, devices and API keys
+    admin          accounts, invitations, the audit log, what goes on
+    logins         logging in at another place
     conversations  conversations and their lists
     messages       what is said in them, and stopping the answer
+    files          uploading, listing, sending and removing files
+    forks          a conversation that begins with a branch of another
+    sharing        public links to a branch
+    search         by words, by meaning and by place
+    exports        everything one has, as a document
     models         what can be asked
     health         whether we live and are ready
     events         the streams, which leave beside Quart through the hub
+    socket         the WebSocket's address, as a plain request sees it
+    description    the OpenAPI document
 
 Handlers take the services and a ``Call`` and return a ``Reply``; errors are raised and rendered by whoever called them.
 """
 
-from trialogue_server.api import auth, conversations, events, health, messages, models
+from trialogue_server.api import (
+    account,
+    admin,
+    auth,
+    conversations,
+    description,
+    events,
+    exports,
+    files,
+    forks,
+    health,
+    logins,
+    messages,
+    models,
+    search,
+    sharing,
+    socket,
+)
 
 #: Blueprint name -> routes.
 BLUEPRINTS = {
     "auth": auth.ROUTES,
+    "account": account.ROUTES,
+    "admin": admin.ROUTES,
+    "logins": logins.ROUTES,
     "conversations": conversations.ROUTES,
     "messages": messages.ROUTES,
+    "files": files.ROUTES,
+    "forks": forks.ROUTES,
+    "sharing": sharing.ROUTES,
+    "search": search.ROUTES,
+    "exports": exports.ROUTES,
     "models": models.ROUTES,
     "health": health.ROUTES,
     "events": events.ROUTES,
+    "socket": socket.ROUTES,
+    "description": description.ROUTES,
 }
 
 #: Those that are answered beside Quart.

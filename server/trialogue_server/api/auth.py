@@ -1,10 +1,12 @@
-"""Accounts and sessions: registering, logging in and out, and who one is.
+"""Coming and going: registering, logging in and out, and a password that was lost. What an account is, is ``account``.
 
 A failed login costs a token of the account's and of the address's bucket; an account that does not exist has a bucket
 like any other, so that throttling does not tell which accounts there are.
 """
 
 from __future__ import annotations
+
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -13,26 +15,33 @@ from trialogue import (
     Credentials,
     ForbiddenError,
     InvalidError,
+    Invitation,
+    Principal,
     ThrottledError,
     UnauthenticatedError,
     User,
     normal_email,
 )
-from trialogue_server._call import Call, Reply, json_reply
-from trialogue_server._requests import LoginBody, RegisterBody, read_struct
+from trialogue_server._account_bodies import LoginBody, Me, RegisterBody, ResetBody, shown_user
+from trialogue_server._call import Call, Reply
+from trialogue_server._requests import read_struct
 from trialogue_server._routes import Route
 from trialogue_server._services import Services
+from trialogue_server._tokens import hash_of
 
 
 async def register(services: Services, call: Call) -> Reply:
-    """``POST /api/auth/register``: 201, the account, and a session."""
+    """``POST /api/auth/register``: 201, the account, and a session.
+
+    Where registration is by invitation, ``invitation`` is the token of one. The first account is always admitted, and is
+    administrator.
+    """
     services.peers.check_origin(call)
     body = await read_struct(call, RegisterBody)
     services.registrations.take(services.peers.address(call))
-    await _check_open(services)
-    user = await services.authenticator().register(
-        Credentials(body.email, body.password), body.name, Admission()
-    )
+    admission = await _admission(services, call, body)
+    user = await services.authenticator().register(Credentials(body.email, body.password), body.name, admission)
+    services.trail.tell(*admission.entries(user))
     return await _logged_in(services, call, user, 201)
 
 
@@ -40,44 +49,62 @@ async def login(services: Services, call: Call) -> Reply:
     """``POST /api/auth/login``: 200, the account, and a new session in place of the one the caller had."""
     services.peers.check_origin(call)
     body = await read_struct(call, LoginBody)
-    user = await _verify(services, call, body)
+    user = await verify(services, call, body.email, body.password)
     return await _logged_in(services, call, user, 200)
 
 
 async def logout(services: Services, call: Call) -> Reply:
     """``POST /api/auth/logout``: 204, whether or not anyone was logged in; the session's streams end."""
-    await _end_session(services, call)
+    if await _session(services, call) is not None:
+        services.peers.check_origin(call)
+        await _end_session(services, call)
     cookie = services.sessions.forget_cookie(secure=services.peers.is_secure(call))
     return Reply(204, headers=(("Set-Cookie", cookie),))
 
 
-async def me(services: Services, call: Call) -> Reply:
-    """``GET /api/auth/me``: the account, or 401."""
-    principal = await services.principal(call)
-    return json_reply(principal.user)
+async def reset(services: Services, call: Call) -> Reply:
+    """``POST /api/auth/reset``: a new password for a token that an administrator gave out; every session ends.
+
+    204; log in with it then.
+    """
+    services.peers.check_origin(call)
+    body = await read_struct(call, ResetBody)
+    services.address_failures.take(services.peers.address(call))
+    token_hash = hash_of(body.token)
+    # Looked at first: a hash is not made for everyone who asks.
+    user = await services.accounts.reset(token_hash)
+    if user is None:
+        raise ForbiddenError("this reset was used or is too old: ask the administrator for a new one")
+    services.address_failures.give_back(services.peers.address(call))
+    entry = msgspec.structs.replace(services.origin(call), actor=user.id).entry("password.reset", user.id)
+    _, ended = await services.authenticator().reset_secret(token_hash, body.password, (entry,))
+    services.forget_user(user.id, close=False)
+    services.close_streams(*ended)
+    services.trail.tell(entry)
+    return Reply(204)
 
 
-async def _check_open(services: Services) -> None:
-    mode = services.config.registration
-    # The first account is the administrator's: without one, nobody could open the registration.
-    if mode == "open" or not await services.store.accounts.has_users():
-        return
-    words = "by invitation, and invitations are not offered yet" if mode == "invite" else "closed"
-    raise ForbiddenError(f"registration on this server is {words}: ask its administrator for an account")
+async def verify(services: Services, call: Call, email: str, password: str) -> User:
+    """The account whose password this is, if it may be used.
 
-
-async def _verify(services: Services, call: Call, body: LoginBody) -> User:
-    if "\0" in body.email or len(body.email) > 1024:
+    Raises ``UnauthenticatedError``, ``ForbiddenError`` (disabled), ``ThrottledError``, ``StorageError``.
+    """
+    if "\0" in email or len(email) > 1024:
         raise InvalidError("this is not an e-mail address", pointer="/email")
     attempts = (
         (services.address_failures, services.peers.address(call)),
-        (services.account_failures, normal_email(body.email)),
+        (services.account_failures, normal_email(email)),
     )
     for throttle, key in attempts:
         throttle.take(key)
     try:
-        user = await services.authenticator().login(Credentials(body.email, body.password))
-    except (UnauthenticatedError, ThrottledError):
+        user = await services.authenticator().login(Credentials(email, password))
+    except ThrottledError:
+        raise
+    except UnauthenticatedError:
+        # Looked for only now, whether or not there is one: it takes no part in how long the answer took.
+        known = await services.accounts.user_by_email(normal_email(email))
+        await services.trail.login_failed(services.origin(call), None if known is None else known.id)
         raise
     except Exception:
         # Not the caller's failure.
@@ -86,21 +113,68 @@ async def _verify(services: Services, call: Call, body: LoginBody) -> User:
         raise
     for throttle, key in attempts:
         throttle.give_back(key)
+    if user.disabled:
+        raise ForbiddenError("this account is disabled: ask the administrator")
     return user
 
 
+async def begin_session(services: Services, call: Call, user: User, *, how: str) -> str:
+    """Log ``user`` in, in place of the session that the caller had; returns the ``Set-Cookie``. ``how`` is for the trail."""
+    peers = services.peers
+    origin = msgspec.structs.replace(services.origin(call), actor=user.id)
+    entry = origin.entry("login", user.id, detail=how)
+    session, cookie, ended = await services.sessions.begin(
+        user, call, address=peers.address(call), secure=peers.is_secure(call), audit=(entry,)
+    )
+    services.close_streams(*ended)
+    services.trail.tell(entry)
+    await _end_session(services, call, but=session.id)
+    return cookie
+
+
+async def _admission(services: Services, call: Call, body: RegisterBody) -> Admission:
+    mode = services.config.registration
+    invitation = await _invitation(services, body)
+    admission = Admission(services.origin(call), mode == "open", invitation)
+    # The store looks again, in the transaction; this spares a hash. The first account is the administrator's: without one,
+    # nobody could open the registration.
+    if mode == "open" or not await services.accounts.has_users():
+        return admission
+    if mode == "closed":
+        raise ForbiddenError("registration on this server is closed: ask its administrator for an account")
+    if invitation is None:
+        raise ForbiddenError("accounts are made by invitation here: ask the administrator for one")
+    return admission
+
+
+async def _invitation(services: Services, body: RegisterBody) -> Invitation | None:
+    if body.invitation is None:
+        return None
+    found = await services.accounts.invitation(hash_of(body.invitation))
+    if found is None or not found.admits(normal_email(body.email), datetime.now(UTC)):
+        raise ForbiddenError(
+            "the invitation was used, revoked or is for another address: ask for a new one", pointer="/invitation"
+        )
+    return found
+
+
 async def _logged_in(services: Services, call: Call, user: User, status: int) -> Reply:
-    secure = services.peers.is_secure(call)
-    _, cookie = await services.sessions.begin(user, call, address=services.peers.address(call), secure=secure)
-    await _end_session(services, call)
-    return Reply(status, msgspec.json.encode(user), (("Set-Cookie", cookie),))
+    cookie = await begin_session(services, call, user, how="password")
+    return Reply(status, msgspec.json.encode(shown_user(user)), (("Set-Cookie", cookie),))
 
 
-async def _end_session(services: Services, call: Call) -> None:
-    principal = await services.find_principal(call)
-    if principal is not None and principal.session is not None:
-        await services.sessions.end(principal.session)
-        services.close_streams(principal.session)
+async def _end_session(services: Services, call: Call, but: str | None = None) -> None:
+    principal = await _session(services, call)
+    if principal is None or principal.session == but:
+        return
+    entry = services.origin(call, principal).entry("logout", principal.user.id, thing=principal.session)
+    if await services.sessions.end(principal.credential, (entry,)):
+        services.trail.tell(entry)
+    services.close_streams(principal.credential)
+
+
+async def _session(services: Services, call: Call) -> Principal | None:
+    return await services.sessions.find(call, secure=services.peers.is_secure(call))
 
 
 ROUTES = (
@@ -110,7 +184,7 @@ ROUTES = (
         register,
         access="public",
         body=RegisterBody,
-        reply=User,
+        reply=Me,
         status=201,
         headers=("Set-Cookie",),
         problems=(ForbiddenError,),
@@ -121,10 +195,18 @@ ROUTES = (
         login,
         access="public",
         body=LoginBody,
-        reply=User,
+        reply=Me,
         headers=("Set-Cookie",),
         problems=(UnauthenticatedError, ForbiddenError),
     ),
     Route("POST", "/api/auth/logout", logout, access="public", status=204, headers=("Set-Cookie",)),
-    Route("GET", "/api/auth/me", me, reply=User),
+    Route(
+        "POST",
+        "/api/auth/reset",
+        reset,
+        access="public",
+        body=ResetBody,
+        status=204,
+        problems=(ForbiddenError,),
+    ),
 )

@@ -20,13 +20,13 @@ from trialogue import (
     Tree,
     UpdateConversation,
     is_id,
+    merge_patch,
     new_id,
 )
 from trialogue_server._call import Call, Reply, json_reply
 from trialogue_server._errors import VersionError
 from trialogue_server._etags import etag_of, expected_version
 from trialogue_server._idempotency import command_id, told
-from trialogue_server._merge import merge_patch
 from trialogue_server._queries import Limit, PageCursor, read_query
 from trialogue_server._requests import CreateBody, UpdateBody, checked_id, read_struct
 from trialogue_server._routes import Route

@@ -21,7 +21,7 @@ async def test_register_logs_in(server: Server) -> None:
         assert answer.status_code == 201
         user = answer.json()
         assert user == {**user, "email": "ada@example.org", "name": "Ada", "role": "admin"}
-        assert sorted(user) == ["created_at", "email", "id", "name", "role"]
+        assert sorted(user) == ["created_at", "disabled", "email", "id", "name", "preferences", "role"]
         assert is_id(user["id"])
         assert (await client.get("/api/auth/me")).json() == user
 
