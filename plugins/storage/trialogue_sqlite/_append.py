@@ -2,7 +2,8 @@
 
 A flush of entries alone, which is nearly every one, goes through the door (``_sql.APPEND``) with all others of its kind in a
 single statement. When no other job waits that statement is the whole transaction: one call into SQLite parses, checks,
-writes and syncs while the interpreter is free. A flush with rows to write is done statement by statement, under a savepoint.
+writes and syncs while the interpreter is free. A flush with rows to write is done statement by statement, under a savepoint
+if there are others.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from trialogue_sqlite import _sql as sql
 from trialogue_sqlite._driver import Connection
 from trialogue_sqlite._errors import REFUSED
 from trialogue_sqlite._ledger import put_charges
-from trialogue_sqlite._rows import add_done, put_header, put_messages, remove_messages
+from trialogue_sqlite._rows import add_done, add_entries, put_header, put_messages, remove_messages
 
 _encode = msgspec.json.Encoder().encode
 _log = logging.getLogger("trialogue.sqlite")
@@ -53,7 +54,7 @@ def is_contiguous(flush: Flush) -> bool:
 
 
 class Append:
-    """One call of ``Store.append``, as a job. ``alone`` is set when it is one statement."""
+    """One call of ``Store.append``, as a job. ``alone`` is set when it needs no transaction but its own."""
 
     def __init__(self, flushes: Sequence[Flush]) -> None:
         self._flushes = flushes
@@ -68,7 +69,11 @@ class Append:
             self._plain, self._rich, self._rows = [], list(flushes), "[]"
         #: Entries that this call added to the log, once it ran.
         self.entries = 0
-        self.alone: Callable[[Connection], list[Verdict]] | None = None if self._rich else self._through_the_door
+        self.alone: Callable[[Connection], list[Verdict]] | None = None
+        if not self._rich:
+            self.alone = self._through_the_door
+        elif len(flushes) == 1:
+            self.alone = self._rich_alone
 
     def __call__(self, connection: Connection) -> list[Verdict]:
         """Append within a transaction; one verdict per flush, in their order."""
@@ -91,22 +96,31 @@ class Append:
             return ["committed"] * len(self._plain)
         return [_look(connection, flush) for flush in self._plain]
 
+    def _rich_alone(self, connection: Connection) -> list[Verdict]:
+        connection.execute("BEGIN IMMEDIATE")
+        verdict = self._try(connection, self._rich[0], undo="ROLLBACK")
+        if connection.in_transaction:
+            connection.execute("COMMIT")
+        return [verdict]
+
     def _append_rich(self, connection: Connection, flush: Flush) -> Verdict:
-        verdict: Verdict = "fenced"
         connection.execute("SAVEPOINT flush")
+        verdict = self._try(connection, flush, undo="ROLLBACK TO flush")
+        connection.execute("RELEASE flush")
+        return verdict
+
+    def _try(self, connection: Connection, flush: Flush, undo: str) -> Verdict:
         try:
-            if _append_one(connection, flush):
-                verdict = "committed"
-                self.entries += len(flush.entries)
-            else:
-                verdict = _look(connection, flush)
+            if not _append_one(connection, flush):
+                return _look(connection, flush)
         except REFUSED as error:
             _log.exception(
                 "refused a flush of conversation %s that contradicts what is stored: %s", flush.conversation, error
             )
-            connection.execute("ROLLBACK TO flush")
-        connection.execute("RELEASE flush")
-        return verdict
+            connection.execute(undo)
+            return "fenced"
+        self.entries += len(flush.entries)
+        return "committed"
 
 
 def door_rows(flushes: Sequence[Flush]) -> str:
@@ -154,13 +168,14 @@ def _append_one(connection: Connection, flush: Flush) -> bool:
 
 
 def _write_rows(connection: Connection, flush: Flush, n: int, next_seq: int) -> None:
-    entries = ((n, entry.seq, entry.epoch, entry.type, entry.data) for entry in flush.entries)
-    connection.executemany(sql.ADD_ENTRY, entries)
+    add_entries(connection, n, flush.entries)
     if flush.header is not None:
         put_header(connection, n, flush.header)
     if flush.snapshot is not None:
         connection.execute(sql.PUT_SNAPSHOT, (n, next_seq, flush.snapshot))
-    put_messages(connection, n, flush.messages)
+    if flush.messages:
+        owner = flush.header.owner if flush.header is not None else connection.execute(sql.OWNER, (n,)).get
+        put_messages(connection, n, owner, flush.messages)
     for root in flush.removed:
         remove_messages(connection, n, root)
     for done in flush.done:

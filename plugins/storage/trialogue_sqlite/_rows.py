@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from trialogue import Conversation, Done, Message, Receipt, text_of
+from trialogue import Conversation, Done, Entry, Message, Receipt, text_of
 from trialogue_sqlite import _sql as sql
 from trialogue_sqlite._driver import Connection
 from trialogue_sqlite._facts import message_facts, owner_word
@@ -39,6 +39,24 @@ def moment(micros: int) -> datetime:
     return _START + timedelta(microseconds=micros)
 
 
+def add_entries(connection: Connection, n: int, entries: Sequence[Entry]) -> None:
+    """Write entries of conversation ``n``, a few with each statement."""
+    most = len(sql.ADD_ENTRIES)
+    for start in range(0, len(entries), most):
+        some = entries[start : start + most]
+        values = [value for entry in some for value in (n, entry.seq, entry.epoch, entry.type, entry.data)]
+        connection.execute(sql.ADD_ENTRIES[len(some) - 1], values)
+
+
+class _Titled(msgspec.Struct):
+    """What is wanted of a header that is there."""
+
+    title: str | None = None
+
+
+_decode_titled = msgspec.json.Decoder(_Titled).decode
+
+
 def put_header(connection: Connection, n: int, header: Conversation) -> None:
     """Write a conversation's row, and its title into the index if that changed."""
     before = connection.execute(sql.HEADER_BY_NUMBER, (n,)).get
@@ -58,34 +76,41 @@ def put_header(connection: Connection, n: int, header: Conversation) -> None:
     )
     if header.deleted_at is not None:
         connection.execute(END_SHARES, (n,))
-    if before is None or decode_header(before).title != header.title:
+    if before is None or _decode_titled(before).title != header.title:
         connection.execute(sql.DROP_TITLE, (n,))
         if header.title:
             connection.execute(sql.ADD_TITLE, (n, owner_word(header.owner), indexed(header.title)))
 
 
-def put_messages(connection: Connection, n: int, messages: Iterable[Message]) -> None:
+def put_messages(connection: Connection, n: int, owner: str, messages: Iterable[Message]) -> None:
     """Write messages of conversation ``n``; one that was removed stays so. Raises ``ValueError`` for another's message."""
     for message in messages:
-        found = connection.execute(sql.FIND_MESSAGE, (message.id,)).fetchone()
-        if found is None:
-            values = (message.id, n, message.parent, body_of(message))
-            _index(connection, n, connection.execute(sql.ADD_MESSAGE, values).get, message)
-        elif found[1] != n:
-            raise ValueError(f"message {message.id!r} is of another conversation")
-        elif not found[2]:
-            connection.execute(sql.SET_MESSAGE, (message.parent, body_of(message), found[0]))
-            connection.execute(sql.DROP_TEXT, (found[0],))
-            _index(connection, n, found[0], message)
+        body = body_of(message)
+        row = connection.execute(sql.ADD_MESSAGE, (message.id, n, message.parent, body)).get
+        if row is None:
+            row = _set_message(connection, n, message, body)
+        if row is not None:
+            _index(connection, n, row, owner, message)
 
 
-def _index(connection: Connection, n: int, row: int, message: Message) -> None:
+def _set_message(connection: Connection, n: int, message: Message, body: str) -> int | None:
+    """Write a message anew; returns its number, unless it was removed."""
+    row, conversation, removed = connection.execute(sql.FIND_MESSAGE, (message.id,)).fetchone()
+    if conversation != n:
+        raise ValueError(f"message {message.id!r} is of another conversation")
+    if removed:
+        return None
+    connection.execute(sql.SET_MESSAGE, (message.parent, body, row))
+    connection.execute(sql.DROP_TEXT, (row,))
+    return int(row)
+
+
+def _index(connection: Connection, n: int, row: int, owner: str, message: Message) -> None:
     put_mentions(connection, n, row, message)
     if message.location is not None:
         connection.execute(PUT_PLACE, (row, n, message.location.lat, message.location.lon))
     text = text_of(message.parts) if message.role in ("user", "assistant") else ""
     if text:
-        owner = connection.execute(sql.OWNER, (n,)).get
         connection.execute(sql.ADD_TEXT, (row, message_facts(owner, message), indexed(text)))
 
 

@@ -43,6 +43,8 @@ WHERE id = ? AND node = ? AND epoch = ? AND next_seq = coalesce(?, next_seq) AND
 """
 HAPPENED = "SELECT 1 FROM log WHERE id = ? AND node = ? AND epoch = ? AND flush >= ?"
 ADD_ENTRY = "INSERT INTO entry VALUES (?, ?, ?, ?, ?)"
+#: Up to eight at once; the n-th takes n of them.
+ADD_ENTRIES = tuple(ADD_ENTRY + ", (?, ?, ?, ?, ?)" * more for more in range(8))
 ADD_LOG = """
 INSERT INTO log (id, node, epoch, next_seq, flush) VALUES (?, ?, 1, ?, 0) ON CONFLICT DO NOTHING RETURNING n
 """
@@ -90,7 +92,12 @@ PURGE = (
 
 # --- conversations ---------------------------------------------------------------------------------------------------
 
-PUT_HEADER = "INSERT OR REPLACE INTO conversation VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+#: Not a replacement of the row, which would write every index: an id and an owner do not change.
+PUT_HEADER = """
+INSERT INTO conversation VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (n) DO UPDATE SET updated = excluded.updated,
+    archived = excluded.archived, pinned = excluded.pinned, folder = excluded.folder, trashed = excluded.trashed,
+    body = excluded.body
+"""
 HEADER = "SELECT body FROM conversation WHERE id = ?"
 HEADER_BY_NUMBER = "SELECT body FROM conversation WHERE n = ?"
 OWNER = "SELECT owner FROM conversation WHERE n = ?"
@@ -117,7 +124,9 @@ LIST_END = " ORDER BY updated DESC, id DESC LIMIT :limit"
 # --- messages --------------------------------------------------------------------------------------------------------
 
 FIND_MESSAGE = "SELECT n, conversation, removed FROM message WHERE id = ?"
-ADD_MESSAGE = "INSERT INTO message (id, conversation, parent, body) VALUES (?, ?, ?, ?) RETURNING n"
+ADD_MESSAGE = """
+INSERT INTO message (id, conversation, parent, body) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO NOTHING RETURNING n
+"""
 SET_MESSAGE = "UPDATE message SET parent = ?, body = ? WHERE n = ?"
 REMOVE = """
 WITH RECURSIVE below (n, id) AS (

@@ -26,14 +26,14 @@ def create(
     put_header(connection, n, header)
     add_done(connection, n, done)
     if history is not None:
-        _begin_with(connection, n, entry.seq + 1 + len(more), history)
+        _begin_with(connection, n, entry.seq + 1 + len(more), header.owner, history)
     return done
 
 
-def _begin_with(connection: Connection, n: int, next_seq: int, history: History) -> None:
+def _begin_with(connection: Connection, n: int, next_seq: int, owner: str, history: History) -> None:
     connection.execute(sql.PUT_SNAPSHOT, (n, next_seq, history.snapshot))
     try:
-        put_messages(connection, n, history.messages)
+        put_messages(connection, n, owner, history.messages)
     except ValueError as error:
         raise ConflictError(f"{error}: choose new ids") from error
 
