@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import h11
@@ -12,14 +13,17 @@ import httpx2
 import trio
 from truth import hold
 
-from trialogue import Engine, Provider, Store, open_engine
+from trialogue import Engine, Extractor, Library, Provider, Store, open_engine, open_library
 from trialogue.testing import MemoryStore, ScriptedProvider
 from trialogue_password._authenticator import PasswordAuthenticator
 from trialogue_password._hashing import Hasher
+from trialogue_server._exchange._jobs import Importer, open_importer
 from trialogue_server._guard import make_config, open_sockets, serve_guarded
 from trialogue_server._hub import Hub, open_hub
+from trialogue_server._logins import Logins
 from trialogue_server.app import create_app
 from trialogue_server.config import Config
+from trialogue_server.serve import file_limits, import_limits
 
 PASSWORD = "correct horse"
 
@@ -65,23 +69,32 @@ async def serve(
     provider: ScriptedProvider | None = None,
     store: Store | None = None,
     others: Sequence[Provider] = (),
+    files: Path | None = None,
+    extractors: Sequence[Extractor] = (),
+    logins: Logins = Logins(),  # noqa: B008 - immutable
     **settings: Any,
 ) -> AsyncGenerator[Server]:
-    """A server with any settings; its model says "Hello world" unless ``provider`` says something else."""
+    """A server with any settings; its model says "Hello world" unless ``provider`` says something else.
+
+    It keeps files and takes imports if it gets a folder for them; files are read by ``extractors``.
+    """
     provider = provider or ScriptedProvider(["Hello", " world"])
     config = Config(**settings)
     hypercorn = make_config(port=0, fds=(), grace=0.2)
     sockets = open_sockets(hypercorn)
     address = sockets.insecure_sockets[0].getsockname()
     stop = trio.Event()
+    store = store or MemoryStore()
     async with (
-        open_engine(store or MemoryStore(), [provider, *others]) as engine,
+        _library(store, files, extractors, config) as library,
+        open_engine(store, [provider, *others], library=library) as engine,
         open_hub(heartbeat=60) as hub,
+        _importer(engine, files, config) as importer,
         trio.open_nursery() as nursery,
     ):
         await engine.models()
         authenticator = PasswordAuthenticator(engine.store, Hasher(memory_kib=8, passes=1, lanes=1))
-        app = create_app(engine, [authenticator], config, hub)
+        app = create_app(engine, [authenticator], config, hub, logins=logins, importer=importer)
 
         async def run(task_status: trio.TaskStatus[list[str]]) -> None:
             await serve_guarded(app, hypercorn, shutdown_trigger=stop.wait, sockets=sockets, task_status=task_status)
@@ -91,6 +104,26 @@ async def serve(
             yield Server(address, engine, hub, provider)
         finally:
             stop.set()
+
+
+@asynccontextmanager
+async def _importer(engine: Engine, folder: Path | None, config: Config) -> AsyncGenerator[Importer | None]:
+    if folder is None:
+        yield None
+        return
+    async with open_importer(engine, folder / "imports", import_limits(config)) as importer:
+        yield importer
+
+
+@asynccontextmanager
+async def _library(
+    store: Store, folder: Path | None, extractors: Sequence[Extractor], config: Config
+) -> AsyncGenerator[Library | None]:
+    if folder is None:
+        yield None
+        return
+    async with open_library(store.files, folder, extractors, file_limits(config)) as library:
+        yield library
 
 
 class EventStream:

@@ -27,6 +27,7 @@ from trialogue import (
 from trialogue_server._access import check_access
 from trialogue_server._call import Call
 from trialogue_server._cors import Cors
+from trialogue_server._exchange._jobs import Importer
 from trialogue_server._hub import Hub
 from trialogue_server._keys import Keys, bearer_token
 from trialogue_server._limiter import LocalLimiter
@@ -55,12 +56,15 @@ class Services:
         logins: Logins = Logins(),  # noqa: B008 - immutable
         soft: SoftState | None = None,
         searcher: Searcher | None = None,
+        importer: Importer | None = None,
     ) -> None:
         self.engine = engine
         self.store = engine.store
         self.accounts = engine.store.accounts
         #: To be told of to administrators; who asks them for something has done so before.
         self.plugins = plugins
+        #: What takes exports in; ``None`` where nothing is imported.
+        self.importer = importer
         #: Without one that makes vectors, by words alone.
         self.searcher = searcher or Searcher(engine.store.index)
         self.config = config

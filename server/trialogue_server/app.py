@@ -24,6 +24,7 @@ from trialogue_server._answered import Answered
 from trialogue_server._bodies import body_reader
 from trialogue_server._call import SCOPE_KEY, Application, Call, Receive, Reply, Scope, Send
 from trialogue_server._errors import MethodError
+from trialogue_server._exchange._jobs import Importer
 from trialogue_server._guard import prepare_app
 from trialogue_server._hub import Hub
 from trialogue_server._logging import REQUEST
@@ -51,9 +52,10 @@ def create_app(
     logins: Logins = Logins(),  # noqa: B008 - immutable
     soft: SoftState | None = None,
     searcher: Searcher | None = None,
+    importer: Importer | None = None,
 ) -> Application:
     """The ASGI application over an open engine. It owns nothing: closing the engine and the hub is the caller's."""
-    services = Services(engine, authenticators, config, hub, plugins, logins, soft, searcher)
+    services = Services(engine, authenticators, config, hub, plugins, logins, soft, searcher, importer)
     return Surface(services, _quart(services, config))
 
 

@@ -81,6 +81,16 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     shares_per_conversation: Annotated[
         int, Meta(ge=1, le=10_000, description="Public links that one conversation may have at a time.")
     ] = 100
+    import_max_bytes: Annotated[
+        int, Meta(ge=1024, description="Largest upload of an export to be imported.")
+    ] = 1_073_741_824
+    import_max_unpacked_bytes: Annotated[
+        int, Meta(ge=1024, description="What a zip of an export may unpack to, all in all.")
+    ] = 8_589_934_592
+    import_conversation_bytes: Annotated[
+        int, Meta(ge=1024, description="Largest single conversation in an export; larger ones are left out.")
+    ] = 33_554_432
+    imports_per_user: Annotated[int, Meta(ge=1, description="Imports one user may have under way.")] = 2
     exports_per_user: Annotated[int, Meta(ge=1, description="Exports one user may have under way.")] = 2
     shared_views_per_minute: Annotated[
         int, Meta(ge=1, description="Requests for public links that one address may send in a minute.")

@@ -35,6 +35,7 @@ from trialogue import (
     open_searcher,
 )
 from trialogue_server._call import Application
+from trialogue_server._exchange._jobs import ImportLimits, open_importer
 from trialogue_server._guard import Limits as ConnectionLimits
 from trialogue_server._guard import make_config, open_sockets, serve_guarded
 from trialogue_server._hub import Hub, open_hub
@@ -84,6 +85,7 @@ async def open_all(config: Config) -> AsyncGenerator[Opened]:
             ) as engine,
             open_hub(send_deadline=config.send_deadline_seconds) as hub,
             open_searcher(store.index, embedder_of(plugins, config), config.embedding_share) as searcher,
+            open_importer(engine, config.data_dir / "imports", import_limits(config)) as importer,
             _open_soft_state(plugins, config) as soft,
             _open_logins(plugins) as logins,
         ):
@@ -91,7 +93,8 @@ async def open_all(config: Config) -> AsyncGenerator[Opened]:
             gc.collect()
             gc.freeze()
             authenticators = plugins.authenticators(store)
-            yield Opened(create_app(engine, authenticators, config, hub, plugins, logins, soft, searcher), engine, hub)
+            app = create_app(engine, authenticators, config, hub, plugins, logins, soft, searcher, importer)
+            yield Opened(app, engine, hub)
 
 
 @asynccontextmanager
@@ -128,6 +131,16 @@ def limits(config: Config) -> Limits:
         trash=config.trash_days * 86_400,
         audit=config.audit_days * 86_400,
         history=config.history_messages,
+    )
+
+
+def import_limits(config: Config) -> ImportLimits:
+    """The importer's bounds as configured."""
+    return ImportLimits(
+        config.import_max_bytes,
+        config.import_max_unpacked_bytes,
+        config.import_conversation_bytes,
+        config.imports_per_user,
     )
 
 

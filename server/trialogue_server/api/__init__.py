@@ -11,6 +11,7 @@
     sharing        public links to a branch
     search         by words, by meaning and by place
     exports        everything one has, as a document
+    imports        such documents, and others' exports, taken in
     models         what can be asked
     health         whether we live and are ready
     events         the streams, which leave beside Quart through the hub
@@ -31,6 +32,7 @@ from trialogue_server.api import (
     files,
     forks,
     health,
+    imports,
     logins,
     messages,
     models,
@@ -52,6 +54,7 @@ BLUEPRINTS = {
     "sharing": sharing.ROUTES,
     "search": search.ROUTES,
     "exports": exports.ROUTES,
+    "imports": imports.ROUTES,
     "models": models.ROUTES,
     "health": health.ROUTES,
     "events": events.ROUTES,

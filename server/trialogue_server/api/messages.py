@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Annotated
 
 import msgspec
 import trio
+from msgspec import Meta
 
 from trialogue import (
     Command,
@@ -13,6 +16,8 @@ from trialogue import (
     Conversation,
     Cursor,
     EditMessage,
+    InvalidError,
+    Message,
     NotFoundError,
     PostMessage,
     Receipt,
@@ -26,6 +31,7 @@ from trialogue import (
 )
 from trialogue_server._call import Call, Reply, json_reply
 from trialogue_server._idempotency import command_id, submit_once
+from trialogue_server._queries import Limit, read_query
 from trialogue_server._requests import (
     AttemptBody,
     EditBody,
@@ -35,8 +41,9 @@ from trialogue_server._requests import (
     read_struct,
     said_parts,
 )
-from trialogue_server._routes import Route
+from trialogue_server._routes import Answer, Route
 from trialogue_server._services import Services, no_message
+from trialogue_server._shapes import ShownMessage, StreamEvent
 
 
 class Accepted(msgspec.Struct, frozen=True):
@@ -49,14 +56,63 @@ class Accepted(msgspec.Struct, frozen=True):
     queued: bool
 
 
+class ListQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which part of which branch. ``before`` and ``after`` exclude each other."""
+
+    limit: Limit = 50
+    branch: Annotated[
+        str | None, Meta(description="Id of a message: the branch that goes through it, to its newest leaf.")
+    ] = None
+    before: Annotated[str | None, Meta(description="Id of a message: what stands above it.")] = None
+    after: Annotated[
+        str | None, Meta(description="Id of a message of the branch: what follows it; empty: from the root on.")
+    ] = None
+
+
+class MessagePage(msgspec.Struct, frozen=True):
+    """Messages of one branch, oldest first; ``has_more`` says whether others stand above them (below, with ``after``)."""
+
+    messages: tuple[ShownMessage, ...]
+    has_more: bool
+
+
+#: Media type of a stream of events.
+EVENTS = "text/event-stream"
+
+
+class StreamQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a stream goes on."""
+
+    after: Annotated[str | None, Meta(description="Cursor of the last event that was seen, as `Last-Event-ID`.")] = None
+
+
+class RemoveQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where to look for it."""
+
+    conversation: Annotated[str | None, Meta(description="Of a message that still waits for its turn.")] = None
+
+
+class Stopped(msgspec.Struct, frozen=True):
+    """What was stopped: ``run`` is null when none was live. ``ms`` is how long it took until nothing of it was left."""
+
+    run: str | None
+    seq: int
+    ms: int
+    output_tokens: int | None
+    estimated: bool
+
+
 async def list_messages(services: Services, call: Call) -> Reply:
-    """``GET /api/conversations/{id}/messages``: the active branch, oldest first, ending above ``before``."""
+    """``GET /api/conversations/{id}/messages``: a branch, oldest first: its end, or above ``before``, or below ``after``.
+
+    The text of an answer that is being written is in the snapshot and in the stream, not here.
+    """
     _, header = await services.conversation(call)
-    limit = call.query_int("limit", 50, 200)
-    leaf = await _above(services, header, call.query("before"))
+    query = read_query(call, ListQuery)
+    limit = min(query.limit, 200)
     # One more than asked for tells whether there is more.
-    path = await services.store.path(header.id, leaf, limit + 1) if leaf is not None else ()
-    shown = path[-limit:]
+    path = await _page(services, header, query, limit + 1)
+    shown = path[:limit] if query.after is not None else path[-limit:]
     siblings = await services.store.siblings(header.id, [message.id for message in shown])
     messages = [with_siblings(message, siblings.get(message.id, (message.id,))) for message in shown]
     return json_reply({"messages": messages, "has_more": len(path) > limit})
@@ -86,6 +142,7 @@ async def say(services: Services, call: Call) -> tuple[Conversation, str, Accept
         policy=body.policy,
         respond=body.respond,
         metadata=body.metadata,
+        location=body.location,
     )
     receipt = await submit_once(services, call, header.id, command)
     cursor = await cursor_before(services, header.id, receipt)
@@ -148,7 +205,7 @@ async def remove(services: Services, call: Call) -> Reply:
 
     A message that still waits for its turn is not stored as one yet: with ``?conversation=`` it is taken back.
     """
-    conversation = call.query("conversation")
+    conversation = read_query(call, RemoveQuery).conversation
     if conversation is None:
         target, header = await services.message(call)
         name = target.id
@@ -168,15 +225,8 @@ async def stop(services: Services, call: Call) -> Reply:
     body = await read_struct(call, StopBody, optional=True)
     command = Stop(id=new_id(), at=datetime.now(UTC), run=body.run, seen=body.seen)
     receipt = await services.engine.submit(header.id, command)
-    return json_reply(
-        {
-            "run": receipt.run,
-            "seq": receipt.seq,
-            "ms": round((trio.current_time() - began) * 1000),
-            "output_tokens": receipt.output_tokens,
-            "estimated": receipt.estimated,
-        }
-    )
+    ms = round((trio.current_time() - began) * 1000)
+    return json_reply(Stopped(receipt.run, receipt.seq, ms, receipt.output_tokens, receipt.estimated))
 
 
 async def cursor_before(services: Services, conversation: str, receipt: Receipt) -> str:
@@ -186,13 +236,25 @@ async def cursor_before(services: Services, conversation: str, receipt: Receipt)
     return str(Cursor(services.store.generation, entries[0].epoch, receipt.first - 1))
 
 
-async def _above(services: Services, header: Conversation, before: str | None) -> str | None:
-    if before is None:
-        return header.head
-    message = await services.store.message(before) if is_id(before) else None
+async def _page(services: Services, header: Conversation, query: ListQuery, limit: int) -> Sequence[Message]:
+    if query.before is not None and query.after is not None:
+        raise InvalidError("before and after exclude each other: send one of them")
+    leaf = header.head
+    if query.branch is not None:
+        leaf = await services.store.leaf(header.id, (await _named(services, header, "branch", query.branch)).id)
+    if query.after is not None and leaf is not None:
+        after = (await _named(services, header, "after", query.after)).id if query.after else None
+        return await services.store.onward(header.id, leaf, after, limit)
+    if query.before is not None:
+        leaf = (await _named(services, header, "before", query.before)).parent
+    return await services.store.path(header.id, leaf, limit) if leaf is not None else ()
+
+
+async def _named(services: Services, header: Conversation, parameter: str, name: str) -> Message:
+    message = await services.store.message(name) if is_id(name) else None
     if message is None or message.conversation != header.id:
-        raise NotFoundError(f"before={before[:64]!r} is no message of this conversation")
-    return message.parent
+        raise NotFoundError(f"{parameter}={name[:64]!r} is no message of this conversation")
+    return message
 
 
 async def _answer(services: Services, call: Call, header: Conversation, command: Command, status: int) -> Reply:
@@ -216,9 +278,31 @@ def _settings(header: Conversation, asked: Settings | None) -> Settings:
 
 
 ROUTES = (
-    Route("GET", "/api/conversations/<id>/messages", list_messages),
-    Route("POST", "/api/conversations/<id>/messages", post, direct=True, body=PostBody, reply=Accepted, status=202),
-    Route("PATCH", "/api/messages/<id>", edit, body=EditBody, reply=Accepted, status=202),
+    Route("GET", "/api/conversations/<id>/messages", list_messages, query=ListQuery, reply=MessagePage),
+    Route(
+        "POST",
+        "/api/conversations/<id>/messages",
+        post,
+        direct=True,
+        query=StreamQuery,
+        body=PostBody,
+        reply=Accepted,
+        status=202,
+        events=StreamEvent,
+        headers=("Location",),
+        takes=("Idempotency-Key", "Last-Event-ID"),
+        also=(Answer(200, "With `Accept: text/event-stream`: the message's events.", None, EVENTS, ("Location",)),),
+    ),
+    Route(
+        "PATCH",
+        "/api/messages/<id>",
+        edit,
+        body=EditBody,
+        reply=Accepted,
+        status=202,
+        takes=("Idempotency-Key",),
+        also=(Answer(200, "An answer, corrected in place.", Accepted),),
+    ),
     Route(
         "POST",
         "/api/messages/<id>/regenerate",
@@ -227,10 +311,18 @@ ROUTES = (
         body_optional=True,
         reply=Accepted,
         status=202,
+        takes=("Idempotency-Key",),
     ),
     Route(
-        "POST", "/api/messages/<id>/continue", go_on, body=AttemptBody, body_optional=True, reply=Accepted, status=202
+        "POST",
+        "/api/messages/<id>/continue",
+        go_on,
+        body=AttemptBody,
+        body_optional=True,
+        reply=Accepted,
+        status=202,
+        takes=("Idempotency-Key",),
     ),
-    Route("DELETE", "/api/messages/<id>", remove, status=204),
-    Route("POST", "/api/conversations/<id>/stop", stop, body=StopBody, body_optional=True),
+    Route("DELETE", "/api/messages/<id>", remove, query=RemoveQuery, status=204),
+    Route("POST", "/api/conversations/<id>/stop", stop, body=StopBody, body_optional=True, reply=Stopped),
 )

@@ -1,0 +1,290 @@
+"""Takes uploads in, one conversation after the other, beside the traffic.
+
+An import is a job in the store and a file in the spool. A conversation is taken in whole or not at all, and found again by
+its id when it is met a second time; so a job that a restart interrupted is begun anew at the place it had reached, and what
+it had done since is seen to be there. What cannot be taken in is told, and the rest goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import trio
+from msgspec.structs import replace
+
+from trialogue import (
+    Beginning,
+    ClosedError,
+    ConflictError,
+    Engine,
+    ImportJob,
+    ImportState,
+    Principal,
+    Skipped,
+    StorageError,
+    ThrottledError,
+    TrialogueError,
+    new_id,
+)
+from trialogue_server._call import Call
+from trialogue_server._exchange._ours import SOURCE as OURS
+from trialogue_server._exchange._ours import renamed
+from trialogue_server._exchange._pieces import Bounds, Found, pieces_of
+from trialogue_server._exchange._spool import Spool
+from trialogue_server._uploads import Pace
+
+#: Imports at a time: each keeps a thread and the writer busy, and people at their conversations go first.
+AT_ONCE = 2
+#: Conversations, and seconds, after which progress is stored.
+OFTEN, SECONDS = 50, 1.0
+#: Failures that are told one by one.
+TOLD = 100
+#: Seconds before a store in trouble is tried again.
+AGAIN = 2.0
+
+_log = logging.getLogger("trialogue.imports")
+
+
+class ImportLimits(NamedTuple):
+    """What an upload may be; the settings' names stand in the messages."""
+
+    bytes: int
+    unpacked: int
+    conversation: int
+    per_user: int
+
+
+class Importer:
+    """The imports of this process. Made by ``open_importer``."""
+
+    def __init__(self, engine: Engine, folder: Path, limits: ImportLimits) -> None:
+        self._engine = engine
+        self._imports = engine.store.imports
+        self._spool = Spool(folder)
+        self._limits = limits
+        #: Open jobs of this process, as they are now; the store has them as they were a moment ago.
+        self._open: dict[str, ImportJob] = {}
+        self._limiter = trio.CapacityLimiter(AT_ONCE)
+        self._nursery: trio.Nursery | None = None
+
+    def __repr__(self) -> str:
+        return f"<Importer {self._spool!r} open={len(self._open)}>"
+
+    # --- for the routes ------------------------------------------------------------------------------------------
+
+    async def take(self, principal: Principal, call: Call, pace: Pace) -> ImportJob:
+        """Receive the upload in the body of ``call``, and begin to take it in.
+
+        Raises ``ThrottledError`` (the user has too many open), ``ClosedError``, and what receiving raises.
+        """
+        owner = principal.user.id
+        others = sum(job.owner == owner for job in self._open.values())
+        if others >= self._limits.per_user:
+            raise ThrottledError(f"{others} imports are under way (imports_per_user): wait for one", retry_after=10.0)
+        now = datetime.now(UTC)
+        job = ImportJob(new_id(), owner, now, now, 0)
+        # Counted while it arrives, so that many at once are not more than may be.
+        self._open[job.id] = job
+        try:
+            size = await self._spool.receive(job.id, call, pace, self._limits.bytes)
+            job = replace(job, size=size)
+            await self._imports.put(job)
+        except BaseException:
+            del self._open[job.id]
+            raise
+        self._start(job)
+        return job
+
+    async def get(self, job: str) -> ImportJob | None:
+        """An import, as it is now."""
+        return self._open.get(job) or await self._imports.get(job)
+
+    async def of(self, owner: str) -> list[ImportJob]:
+        """An owner's imports, newest first."""
+        return [self._open.get(job.id, job) for job in await self._imports.of(owner, 100)]
+
+    async def cancel(self, job: ImportJob) -> None:
+        """Take nothing more in; what was taken in stays. One that is over is left as it is."""
+        present = self._open.get(job.id, job)
+        if present.open:
+            await self._imports.put(replace(present, state="cancelled", updated_at=datetime.now(UTC)))
+            self._open.pop(job.id, None)
+            await self._spool.remove(job.id)
+
+    # --- the work ------------------------------------------------------------------------------------------------
+
+    async def run(self, nursery: trio.Nursery) -> None:
+        """Take up what an earlier process left; new jobs join in ``nursery``."""
+        self._nursery = nursery
+        left = await self._left()
+        await self._spool.sweep([job.id for job in left])
+        for job in left:
+            self._open[job.id] = job
+            self._start(job)
+
+    async def _left(self) -> list[ImportJob]:
+        while True:
+            try:
+                return list(await self._imports.unfinished())
+            except StorageError as error:
+                _log.warning("put off: %s", error)
+                await trio.sleep(AGAIN)
+
+    def _start(self, job: ImportJob) -> None:
+        if self._nursery is None:
+            raise ClosedError("the server is starting or stopping: it goes on with this later", retry_after=2)
+        self._nursery.start_soon(self._work, job)
+
+    async def _work(self, job: ImportJob) -> None:
+        async with self._limiter:
+            while job.id in self._open:
+                try:
+                    await self._take_in(self._open[job.id])
+                except ClosedError:
+                    return  # Stopping: the next process goes on.
+                except StorageError as error:
+                    _log.warning("import %s is put off: %s", job.id, error)
+                    await trio.sleep(AGAIN)
+
+    async def _take_in(self, job: ImportJob) -> None:
+        path = self._spool.path(job.id)
+        if not await trio.Path(path).exists():
+            # Its file was on another machine, or went with a crash.
+            await self._end(job, "cut_off", "the upload is not here any more: send it again")
+            return
+        progress = _Progress(self, replace(job, state="running"))
+        bounds = Bounds(self._limits.conversation, self._limits.unpacked)
+        pieces = pieces_of(path, job.owner, datetime.now(UTC), bounds)
+        try:
+            await self._read(pieces, progress)
+        except (StorageError, ClosedError):
+            raise
+        except TrialogueError as error:
+            await self._end(progress.job, "failed", error.detail)
+        except Exception:
+            _log.exception("import %s failed", job.id)
+            await self._end(progress.job, "failed", "this failed on our side: report the import's id, or try again")
+        finally:
+            pieces.close()
+
+    async def _read(self, pieces: Generator[Found], progress: _Progress) -> None:
+        place = 0
+        done = progress.job.added + progress.job.present + progress.job.failed
+        following = partial(next, pieces, None)
+        while (found := await trio.to_thread.run_sync(following)) is not None:
+            if place >= done:
+                await self._take_one(found, place, progress)
+            place += 1
+            if progress.job.id not in self._open:
+                return  # Cancelled.
+        await self._end(replace(progress.job, total=place), "done", None)
+
+    async def _take_one(self, found: Found, place: int, progress: _Progress) -> None:
+        detail = found.detail
+        if found.beginning is not None:
+            try:
+                added = await self._begin(found.beginning, found.source == OURS)
+                await progress.took(found, added, len(found.beginning.messages))
+                return
+            except (StorageError, ClosedError):
+                raise
+            except TrialogueError as error:
+                detail = error.detail
+        await progress.skipped(found, Skipped(place, detail[:300], found.title))
+
+    async def _begin(self, beginning: Beginning, ours: bool) -> bool:
+        """Whether the conversation was added, and not here before."""
+        header = beginning.header
+        if ours:
+            other = renamed(beginning, header.owner)
+            if await self._is_here(other, header.owner):
+                return False
+            found = await self._engine.store.header(header.id)
+            if found is not None and found.owner == header.owner:
+                return False
+            if found is not None:
+                return await self._add(other)
+            try:
+                return await self._add(beginning)
+            except ConflictError:  # A message's id is taken.
+                return await self._add(other)
+        return False if await self._is_here(beginning, header.owner) else await self._add(beginning)
+
+    async def _is_here(self, beginning: Beginning, owner: str) -> bool:
+        found = await self._engine.store.header(beginning.header.id)
+        return found is not None and found.owner == owner
+
+    async def _add(self, beginning: Beginning) -> bool:
+        await self._engine.begin(beginning, ("import", beginning.header.owner, beginning.header.id))
+        return True
+
+    def show(self, job: ImportJob) -> None:
+        """How far it is, for whoever asks."""
+        if job.id in self._open:
+            self._open[job.id] = job
+
+    async def store(self, job: ImportJob) -> None:
+        """Keep how far it has come; one that was cancelled is over."""
+        if job.id in self._open:
+            self._open[job.id] = job
+            if not await self._imports.put(job):
+                self._open.pop(job.id, None)
+
+    async def _end(self, job: ImportJob, state: ImportState, detail: str | None) -> None:
+        ended = replace(job, state=state, detail=detail, updated_at=datetime.now(UTC))
+        await self.store(ended)
+        self._open.pop(job.id, None)
+        await self._spool.remove(job.id)
+
+
+class _Progress:
+    """Counts, and stores the count now and then."""
+
+    def __init__(self, importer: Importer, job: ImportJob) -> None:
+        self.job = job
+        self._importer = importer
+        self._unstored = 0
+        self._stored_at = trio.current_time()
+
+    async def took(self, found: Found, added: bool, messages: int) -> None:
+        job = self.job
+        await self._count(
+            replace(
+                job,
+                source=found.source,
+                added=job.added + added,
+                present=job.present + (not added),
+                messages=job.messages + messages * added,
+            )
+        )
+
+    async def skipped(self, found: Found, skipped: Skipped) -> None:
+        told = (*self.job.skipped, skipped)[:TOLD]
+        source = found.source or self.job.source
+        await self._count(replace(self.job, source=source, failed=self.job.failed + 1, skipped=told))
+
+    async def _count(self, job: ImportJob) -> None:
+        self.job = replace(job, updated_at=datetime.now(UTC))
+        self._unstored += 1
+        self._importer.show(self.job)
+        if self._unstored >= OFTEN or trio.current_time() - self._stored_at >= SECONDS:
+            await self._importer.store(self.job)
+            self._unstored, self._stored_at = 0, trio.current_time()
+
+
+@asynccontextmanager
+async def open_importer(engine: Engine, folder: Path, limits: ImportLimits) -> AsyncGenerator[Importer]:
+    """Take up what was left, and take in what comes, until the block ends; what is open then is for the next start."""
+    importer = Importer(engine, folder, limits)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(importer.run, nursery)
+        try:
+            yield importer
+        finally:
+            nursery.cancel_scope.cancel()

@@ -1,0 +1,90 @@
+"""Exports: everything of a conversation, or of all one has, as a document that is written while it is read.
+
+Both routes stream: one conversation, and of that a page of messages, is held at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from datetime import UTC, datetime
+from typing import Annotated, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+from trialogue import Conversation, ThrottledError
+from trialogue_server._call import Call, Reply, WritePiece
+from trialogue_server._exchange._document import Export
+from trialogue_server._exchange._export import Outlet, headers_of, sole, write_json, write_markdown
+from trialogue_server._queries import read_query
+from trialogue_server._routes import Answer, Route
+from trialogue_server._services import Services
+
+Format: TypeAlias = Literal["json", "markdown"]
+
+_MEDIA_TYPES: dict[Format, str] = {"json": "application/json", "markdown": "text/markdown; charset=utf-8"}
+_SUFFIXES: dict[Format, str] = {"json": "json", "markdown": "md"}
+
+
+class ExportQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What kind of document."""
+
+    format: Annotated[
+        Format, Meta(description="`json` holds everything and can be imported; `markdown` is for people.")
+    ] = "json"
+
+
+async def export_one(services: Services, call: Call) -> Reply:
+    """``GET /api/conversations/{id}/export``: one conversation with all its branches, as a document to keep."""
+    principal, header = await services.conversation(call)
+    kind = read_query(call, ExportQuery).format
+    return _document(services, principal.user.id, kind, f"conversation-{header.id}", lambda: sole(header))
+
+
+async def export_all(services: Services, call: Call) -> Reply:
+    """``GET /api/export``: all of the caller's conversations, the archive and the trash included, as one document."""
+    principal = await services.principal(call)
+    kind = read_query(call, ExportQuery).format
+    owner = principal.user.id
+    return _document(services, owner, kind, "trialogue", lambda: headers_of(services.store, owner))
+
+
+def _document(
+    services: Services, owner: str, kind: Format, name: str, headers: Callable[[], AsyncGenerator[Conversation]]
+) -> Reply:
+    async def write(piece: WritePiece) -> None:
+        with services.exports.hold(owner):
+            await writer(services.store, headers(), Outlet(piece))
+
+    writer = write_json if kind == "json" else write_markdown
+    file = f"{name}-{datetime.now(UTC):%Y-%m-%d}.{_SUFFIXES[kind]}"
+    disposition = ("Content-Disposition", f'attachment; filename="{file}"')
+    return Reply(200, headers=(disposition,), media_type=_MEDIA_TYPES[kind], write=write)
+
+
+_MARKDOWN = (Answer(200, "With `format=markdown`.", None, "text/markdown"),)
+
+ROUTES = (
+    Route(
+        "GET",
+        "/api/conversations/<id>/export",
+        export_one,
+        direct=True,
+        query=ExportQuery,
+        reply=Export,
+        also=_MARKDOWN,
+        headers=("Content-Disposition",),
+        problems=(ThrottledError,),
+    ),
+    Route(
+        "GET",
+        "/api/export",
+        export_all,
+        direct=True,
+        query=ExportQuery,
+        reply=Export,
+        also=_MARKDOWN,
+        headers=("Content-Disposition",),
+        problems=(ThrottledError,),
+    ),
+)
