@@ -72,6 +72,7 @@ async def serve(
     files: Path | None = None,
     extractors: Sequence[Extractor] = (),
     logins: Logins = Logins(),  # noqa: B008 - immutable
+    heartbeat: float = 60,
     **settings: Any,
 ) -> AsyncGenerator[Server]:
     """A server with any settings; its model says "Hello world" unless ``provider`` says something else.
@@ -88,7 +89,7 @@ async def serve(
     async with (
         _library(store, files, extractors, config) as library,
         open_engine(store, [provider, *others], library=library) as engine,
-        open_hub(heartbeat=60) as hub,
+        open_hub(heartbeat=heartbeat) as hub,
         _importer(engine, files, config) as importer,
         trio.open_nursery() as nursery,
     ):

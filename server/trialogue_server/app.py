@@ -37,7 +37,7 @@ from trialogue_server._routes import Route
 from trialogue_server._security import security_headers
 from trialogue_server._sending import send_reply
 from trialogue_server._services import Services
-from trialogue_server._sockets import PATH, serve_socket
+from trialogue_server._sockets import serve_socket
 from trialogue_server._table import Table
 from trialogue_server.api import BLUEPRINTS, events
 from trialogue_server.config import Config
@@ -72,7 +72,7 @@ class Surface:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or whatever else the ASGI server has to say."""
-        if scope["type"] == "websocket" and scope["path"] == PATH:
+        if scope["type"] == "websocket":
             await serve_socket(self.services, partial(answer, self.services), scope, receive, send)
             return
         if scope["type"] != "http":

@@ -59,6 +59,8 @@ class Connection:
         self._socket = self._transport.socket
         self.writer = self._make_writer()
         self._protocol: GuardedProtocol
+        #: A WebSocket's Close frame was sent: after it there is nothing to say.
+        self.parted = False
         # We have said our last byte and only wait for the client to hang up.
         self._closing = False
         self._lingered = 0
@@ -82,6 +84,11 @@ class Connection:
     def takes_chunks(self) -> bool:
         """Whether chunks may be written past the app: a chunked answer under way, and no TLS in the process."""
         return not self.tls and self._protocol.chunked
+
+    @property
+    def takes_messages(self) -> bool:
+        """Whether whole WebSocket frames may be written past the app: an open WebSocket, and no TLS in the process."""
+        return not self.tls and self._protocol.websocket
 
     # ------------------------------------------------------------------------------------------------- life
 

@@ -50,6 +50,11 @@ class GuardedProtocol(H11Protocol):
         )
 
     @property
+    def websocket(self) -> bool:
+        """Whether this is a WebSocket by now."""
+        return isinstance(self.connection, H11WSConnection)
+
+    @property
     def must_break(self) -> bool:
         """Whether closing now would look like a complete answer to a client: HTTP/1.0, whose bodies end with the
         connection."""

@@ -1,5 +1,6 @@
 """A WebSocket that measures before it inflates, notices a dead peer and does not wait for ever for a goodbye.
 
+Frames may be as small as two bytes, and there may be thirty thousand in one read: they are taken in turns with others.
 Hypercorn always agrees to compression and unpacks a message before it looks at its size (100 KB become 100 MB); it sends
 pings and never misses the pongs; and it waits without end for the answer to its Close frame.
 """
@@ -18,6 +19,8 @@ from wsproto.events import Event as FrameEvent
 if TYPE_CHECKING:
     from trialogue_server._guard._connection import Connection
 
+#: Bytes that are taken apart before others have their turn: they may hold hundreds of frames, a ping each.
+_TURN = 2_048
 #: So many intervals without a sign of life, and the peer is gone.
 _MISSES = 2
 
@@ -51,11 +54,16 @@ class GuardedWSStream(WSStream):
             await self._connection.refuse()
             return
         self._behind = True
-        await super().handle(event)
+        for start in range(0, len(event.data), _TURN):
+            if start:
+                await trio.lowlevel.checkpoint()
+            await super().handle(replace(event, data=event.data[start : start + _TURN]))
         self._behind = False
         self._heard = trio.current_time()
 
     async def _send_wsproto_event(self, event: FrameEvent) -> None:
+        if isinstance(event, CloseConnection):
+            self._connection.parted = True
         await super()._send_wsproto_event(event)
         if isinstance(event, CloseConnection):
             self._connection.expect_goodbye()

@@ -16,12 +16,11 @@ import msgspec
 import trio
 
 from trialogue import TrialogueError
-from trialogue_server._hub._sink import Chunk
+from trialogue_server._hub._sink import Chunk, Line
 from trialogue_server._hub._stream import Ending, Stream
 
 _log = logging.getLogger("trialogue.hub")
 
-_PING = Chunk(b": ping\n\n", 0)
 #: Between two rounds that follow at once, others have their turn after so many streams.
 _SLICE = 200
 
@@ -48,7 +47,8 @@ class Rounds:
         self.counters = Statistics()
         #: By silence, the longest first; a stream that is busy is not silent and not in here.
         self._silent: OrderedDict[Stream, None] = OrderedDict()
-        self._heartbeat = heartbeat
+        #: Seconds of silence after which a stream says that it is there.
+        self.heartbeat = heartbeat
         self._dirty: list[Stream] = []
         self._wanted = trio.Event()
         self._carriers: trio.Nursery
@@ -60,7 +60,8 @@ class Rounds:
 
     def add(self, stream: Stream) -> None:
         """Serve ``stream`` from now on."""
-        self._silent[stream] = None
+        if stream.heartbeat is not None:
+            self._silent[stream] = None
         stream.wake()
 
     def discard(self, stream: Stream) -> None:
@@ -78,7 +79,7 @@ class Rounds:
 
     async def _wait(self) -> None:
         oldest = next(iter(self._silent), None)
-        due = math.inf if oldest is None else oldest.idle_since + self._heartbeat
+        due = math.inf if oldest is None else oldest.idle_since + self.heartbeat
         with trio.CancelScope(deadline=due):
             await self._wanted.wait()
         self._wanted = trio.Event()
@@ -102,6 +103,10 @@ class Rounds:
                 chunks.clear()  # What was read before may have grown.
 
     def _serve(self, stream: Stream, chunks: dict[tuple[int, int], Chunk | None], now: float) -> None:
+        line = stream.sink.line
+        if line is not None and line.busy:
+            line.waiting[stream] = None
+            return
         key = (id(stream.source), stream.seq)
         try:
             chunk = chunks[key] if key in chunks else chunks.setdefault(key, _read(stream))
@@ -121,8 +126,9 @@ class Rounds:
         if left:
             self._carry(stream, chunk, left)
         else:
-            stream.idle_since = now
-            self._silent.move_to_end(stream)
+            if stream.heartbeat is not None:
+                stream.idle_since = now
+                self._silent.move_to_end(stream)
             if stream.seq < stream.source.next_seq:
                 stream.wake()
 
@@ -142,6 +148,8 @@ class Rounds:
 
     def _carry(self, stream: Stream, chunk: Chunk | None, left: int) -> None:
         stream.busy = True
+        if stream.sink.line is not None:
+            stream.sink.line.busy = True
         self.counters.busy += 1
         self._silent.pop(stream, None)
         self._carriers.start_soon(self._carrier, stream, chunk, left)
@@ -163,9 +171,19 @@ class Rounds:
     def _put_down(self, stream: Stream) -> None:
         stream.busy = False
         self.counters.busy -= 1
+        if stream.sink.line is not None:
+            self._pass_on(stream.sink.line)
         if stream.ending is None:
             stream.idle_since = trio.current_time()
-            self._silent[stream] = None
+            if stream.heartbeat is not None:
+                self._silent[stream] = None
+            stream.wake()
+
+    def _pass_on(self, line: Line) -> None:
+        """Those that waited come before the stream that held them up."""
+        line.busy = False
+        waiting, line.waiting = line.waiting, {}
+        for stream in waiting:
             stream.wake()
 
     async def _catch_up(self, stream: Stream) -> None:
@@ -184,22 +202,30 @@ class Rounds:
     def _beat(self) -> None:
         now = trio.current_time()
         for stream in self._overdue(now):
-            try:
-                left = stream.sink.write_nowait(_PING)
-            except trio.BrokenResourceError:
-                stream.end(Ending.LEFT)
-                self.discard(stream)
-                continue
-            self.counters.heartbeats += 1
             stream.idle_since = now
             self._silent.move_to_end(stream)
-            if left:
-                self._carry(stream, _PING, left)
+            line = stream.sink.line
+            if line is None or not line.busy:  # What is on its way there is sign enough of life.
+                self._ping(stream)
+
+    def _ping(self, stream: Stream) -> None:
+        ping = stream.heartbeat
+        assert ping is not None, "it is not among the silent"
+        try:
+            left = stream.sink.write_nowait(ping)
+        except trio.BrokenResourceError:
+            stream.end(Ending.LEFT)
+            self.discard(stream)
+            return
+        self.counters.heartbeats += 1
+        if left:
+            # A ping has no number: the stream stays where it is.
+            self._carry(stream, ping, left)
 
     def _overdue(self, now: float) -> list[Stream]:
         overdue: list[Stream] = []
         for stream in self._silent:
-            if stream.idle_since + self._heartbeat > now:
+            if stream.idle_since + self.heartbeat > now:
                 break
             overdue.append(stream)
         return overdue

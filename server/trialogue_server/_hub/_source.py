@@ -25,3 +25,28 @@ class Source(Protocol):
     async def read_log(self, seq: int, limit: int = ...) -> tuple[bytes, int]:
         """Like ``read``, from the log; ``limit`` counts frames."""
         ...
+
+
+class Silence:
+    """Where nothing ever happens: what is read by a stream that is there for its heartbeat and its end."""
+
+    @property
+    def next_seq(self) -> int:
+        """Always the same."""
+        return 0
+
+    def read(self, seq: int, limit: int = 0) -> tuple[bytes, int]:
+        """Nothing."""
+        return b"", seq
+
+    def attach(self, wake: Callable[[], None]) -> Callable[[], None]:
+        """Nobody will be woken."""
+        return _nothing
+
+    async def read_log(self, seq: int, limit: int = 0) -> tuple[bytes, int]:
+        """Nothing."""
+        return b"", seq
+
+
+def _nothing() -> None:
+    pass

@@ -33,13 +33,15 @@ class Ending(enum.Enum):
 class Stream:
     """One subscriber. All of its state is changed by the hub's task, or while ``busy`` by the task that carries a rest."""
 
-    __slots__ = ("busy", "dirty", "ending", "idle_since", "over", "queue", "seq", "sink", "source", "tag")
+    __slots__ = ("busy", "dirty", "ending", "heartbeat", "idle_since", "over", "queue", "seq", "sink", "source", "tag")
 
     def __init__(self, source: Source, seq: int, sink: Sink, tag: Tag, queue: Callable[[Stream], None]) -> None:
         self.source = source
         #: The number of the next frame that the client gets.
         self.seq = seq
         self.sink = sink
+        #: What the sink sends after a silence, if it does.
+        self.heartbeat = sink.heartbeat
         self.tag = tag
         #: Puts the stream on the hub's list for its next round.
         self.queue = queue
