@@ -15,8 +15,9 @@ import pytest
 import trialogue_sqlite
 from trialogue import Conversation, Store, new_id
 from trialogue.testing._kit_making import BEGAN, begin
-from trialogue_sqlite import _files_sql, _ledger_sql, _sharing_sql
+from trialogue_sqlite import _accounts_sql, _files_sql, _ledger_sql, _sharing_sql
 from trialogue_sqlite import _sql as sql
+from trialogue_sqlite._accounts_reads import audit_statement
 from trialogue_sqlite._driver import Connection, connect
 from trialogue_sqlite._files import page_statement
 from trialogue_sqlite._reads import list_statement
@@ -34,15 +35,18 @@ async def store(tmp_path: Path) -> AsyncIterator[SQLiteStore]:
 
 
 #: Where there is SQL.
-MODULES = (sql, _files_sql, _ledger_sql, _sharing_sql)
+MODULES = (sql, _accounts_sql, _files_sql, _ledger_sql, _sharing_sql)
 
 
 def statements() -> Iterator[tuple[str, str]]:
     for module in MODULES:
         for name, value in vars(module).items():
-            if name.isupper() and not name.startswith(("LIST", "DOOR", "PAGE")):
+            if name.isupper() and not name.startswith(("_", "LIST", "DOOR", "PAGE", "AUDIT")):
                 for place, statement in enumerate([value] if isinstance(value, str) else value):
-                    yield f"{name}{place or ''}", statement
+                    yield f"{module.__name__}.{name}{place or ''}", statement
+    for count in range(4):
+        for wanted in itertools.combinations(_accounts_sql.AUDIT_FILTERS, count):
+            yield f"AUDIT {' '.join(wanted)}", audit_statement(wanted)
     for count in range(4):
         for wanted in itertools.combinations(_files_sql.PAGE_FILTERS, count):
             yield f"PAGE {' '.join(wanted)}", page_statement(wanted)
@@ -63,11 +67,17 @@ def plan_of(connection: Connection, statement: str) -> list[str]:
 
 GROWING = (
     "log|entry|snapshot|receipt|conversation|message|account|session|[lcmsat]|file|file_body|message_file|blob|"
-    "blob_name|share|import_job|charge|open_charge|usage_day|usage_conversation|budget|space|upload|f|b|mf|o|other"
+    "blob_name|share|import_job|charge|open_charge|usage_day|usage_conversation|budget|space|upload|f|b|mf|o|other|"
+    "api_key|invitation|reset|identity|audit|[kri]"
 )
 #: Scanned on purpose: it ends at the first row.
 ALLOWED = {
     "ANY_BLOB": {"SCAN blob"},
+    # Of what waits alone: an index holds nothing else.
+    "PENDING": {"SCAN file USING INDEX file_pending"},
+    "OPEN_IMPORTS": {"SCAN import_job USING INDEX import_open"},
+    # Of the index of administrators, which ends at the first that is not the one in question.
+    "OTHER_RULER": {"SCAN account USING INDEX account_rules"},
     "ANY_ACCOUNT": {"SCAN account USING COVERING INDEX sqlite_autoindex_account_2"},
 }
 
@@ -80,7 +90,7 @@ async def test_no_statement_scans_what_grows(store: SQLiteStore) -> None:
     assert len(found) > 80
     for name, plan in found.items():
         scans = {step for step in plan if re.match(rf"SCAN ({GROWING})\b", step) and "VIRTUAL TABLE" not in step}
-        assert scans <= ALLOWED.get(name, set()), (name, plan)
+        assert scans <= ALLOWED.get(name.rpartition(".")[2], set()), (name, plan)
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,13 @@ from functools import partial
 
 import trio
 
+from trialogue._accounts import Identity, Reset, UserChange
+from trialogue._audit import Origin
 from trialogue._commands import Receipt
 from trialogue._ids import new_id
 from trialogue._search import SearchQuery
 from trialogue._store import Done, Store
+from trialogue.testing._kit_access import invitation_of, key_of
 from trialogue.testing._kit_accounts import device, someone
 from trialogue.testing._kit_making import OpenStore, StoreCheck, Talk, begin, checks_in, creation, minutes, numbers
 
@@ -101,6 +104,33 @@ def calls_on(store: Store, talk: Talk, message: str) -> list[Callable[[], Awaita
         lambda: store.accounts.session(b"t" * 32),
         lambda: store.accounts.touch_session(new_id(), minutes(0), minutes(1)),
         lambda: store.accounts.drop_session(new_id()),
+        lambda: store.accounts.user_by_email(user.email),
+        lambda: store.accounts.users(limit=5),
+        lambda: store.accounts.set_user(user.id, UserChange(name="x")),
+        lambda: store.accounts.remove_user(new_id()),
+        lambda: store.accounts.renew_secret(user.id, "old", "new"),
+        lambda: store.accounts.add_reset(Reset(user.id, b"r", minutes(1))),
+        lambda: store.accounts.reset(b"r"),
+        lambda: store.accounts.use_reset(b"r", "hash"),
+        lambda: store.accounts.identity("issuer", "subject"),
+        lambda: store.accounts.add_identity(user.id, Identity("issuer", "subject")),
+        lambda: store.accounts.sessions(user.id),
+        lambda: store.accounts.add_key(key_of(user, new_id().encode())),
+        lambda: store.accounts.key(b"k" * 32),
+        lambda: store.accounts.key_by_id(new_id()),
+        lambda: store.accounts.keys(user.id),
+        lambda: store.accounts.touch_key(new_id(), minutes(0)),
+        lambda: store.accounts.drop_key(new_id()),
+        lambda: store.accounts.add_invitation(invitation_of(user, new_id().encode())),
+        lambda: store.accounts.invitation(b"i" * 32),
+        lambda: store.accounts.invitations(limit=5),
+        lambda: store.accounts.drop_invitation(new_id()),
+        lambda: store.accounts.note((Origin().entry("login"),)),
+        lambda: store.accounts.audit(limit=5),
+        lambda: store.accounts.drop_audit(minutes(-60), 5),
+        lambda: store.accounts.deletions(),
+        lambda: store.accounts.owned(user.id, 5),
+        lambda: store.accounts.forget_deletion(new_id()),
         lambda: store.check(),
     ]
 

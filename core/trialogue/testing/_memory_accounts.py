@@ -442,7 +442,7 @@ def _parse(cursor: str | None) -> str | None:
     if cursor is None:
         return None
     try:
-        return base64.urlsafe_b64decode(cursor.encode()).decode()
+        return base64.b64decode(cursor, altchars=b"-_", validate=True).decode()
     except (ValueError, binascii.Error) as error:
         raise InvalidError(f"{cursor[:64]!r} is not a cursor of this list: leave it out to start over") from error
 

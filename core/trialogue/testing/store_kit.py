@@ -19,6 +19,7 @@ be the beginning of one; every call is a checkpoint, and one that finds itself c
 
 from __future__ import annotations
 
+from trialogue.testing._kit_access import ACCESS_CHECKS
 from trialogue.testing._kit_accounts import ACCOUNT_CHECKS
 from trialogue.testing._kit_fence import FENCE_CHECKS
 from trialogue.testing._kit_files import FILE_CHECKS
@@ -39,6 +40,7 @@ STORE_CHECKS: tuple[StoreCheck, ...] = (
     *TREE_CHECKS,
     *LIST_CHECKS,
     *ACCOUNT_CHECKS,
+    *ACCESS_CHECKS,
     *FILE_CHECKS,
     *LEDGER_CHECKS,
     *SEARCH_CHECKS,

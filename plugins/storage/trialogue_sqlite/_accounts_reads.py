@@ -166,7 +166,7 @@ def _page(rows: list[tuple[str | int, str]], limit: int) -> tuple[list[tuple[str
 def parse_place(cursor: str) -> str:
     """The place that a cursor names. Raises ``InvalidError``."""
     try:
-        return base64.urlsafe_b64decode(cursor.encode()).decode()
+        return base64.b64decode(cursor, altchars=b"-_", validate=True).decode()
     except (ValueError, binascii.Error) as error:
         raise _no_cursor(cursor) from error
 
