@@ -13,7 +13,17 @@ import httpx2
 import trio
 from truth import hold
 
-from trialogue import Engine, Extractor, Library, Provider, Store, open_engine, open_library
+from trialogue import (
+    Embedder,
+    Engine,
+    Extractor,
+    Library,
+    Provider,
+    Store,
+    open_engine,
+    open_library,
+    open_searcher,
+)
 from trialogue.testing import MemoryStore, ScriptedProvider
 from trialogue_password._authenticator import PasswordAuthenticator
 from trialogue_password._hashing import Hasher
@@ -71,6 +81,7 @@ async def serve(
     others: Sequence[Provider] = (),
     files: Path | None = None,
     extractors: Sequence[Extractor] = (),
+    embedder: Embedder | None = None,
     logins: Logins = Logins(),  # noqa: B008 - immutable
     heartbeat: float = 60,
     **settings: Any,
@@ -78,6 +89,7 @@ async def serve(
     """A server with any settings; its model says "Hello world" unless ``provider`` says something else.
 
     It keeps files and takes imports if it gets a folder for them; files are read by ``extractors``.
+    It searches by meaning if it gets an ``embedder``.
     """
     provider = provider or ScriptedProvider(["Hello", " world"])
     config = Config(**settings)
@@ -90,12 +102,13 @@ async def serve(
         _library(store, files, extractors, config) as library,
         open_engine(store, [provider, *others], library=library) as engine,
         open_hub(heartbeat=heartbeat) as hub,
+        open_searcher(store.index, embedder, share=1.0) as searcher,
         _importer(engine, files, config) as importer,
         trio.open_nursery() as nursery,
     ):
         await engine.models()
         authenticator = PasswordAuthenticator(engine.store, Hasher(memory_kib=8, passes=1, lanes=1))
-        app = create_app(engine, [authenticator], config, hub, logins=logins, importer=importer)
+        app = create_app(engine, [authenticator], config, hub, logins=logins, searcher=searcher, importer=importer)
 
         async def run(task_status: trio.TaskStatus[list[str]]) -> None:
             await serve_guarded(app, hypercorn, shutdown_trigger=stop.wait, sockets=sockets, task_status=task_status)

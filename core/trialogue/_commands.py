@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from trialogue._values import Message, Part, Policy, Settings, Terms
+from trialogue._values import Location, Message, Part, Policy, Settings, Terms
 
 
 class CreateConversation(msgspec.Struct, frozen=True, tag="create"):
@@ -79,6 +79,7 @@ class PostMessage(msgspec.Struct, frozen=True, tag="post"):
     respond: bool = True
     metadata: dict[str, Any] | None = None
     terms: Terms = Terms()
+    location: Location | None = None
 
 
 class EditMessage(msgspec.Struct, frozen=True, tag="edit"):

@@ -13,6 +13,7 @@
     ├── ClosedError         we are shutting down, or were never open
     ├── BrokenError         the other side failed: a provider, a disk, a database
     │   ├── ProviderError   ... an LLM provider
+    │   ├── EmbedderError   ... an embedder
     │   └── StorageError    ... the store; nothing unacknowledged was shown
     ├── FencedError         someone newer owns the conversation
     ├── FaultedError        this conversation failed too often and is parked
@@ -133,6 +134,17 @@ class ProviderError(BrokenError):
     def __init__(self, detail: str, *, kind: str = "broken", retry_after: float | None = None) -> None:
         super().__init__(detail, retry_after=retry_after)
         self.kind = kind
+
+
+class EmbedderError(BrokenError):
+    """An embedder cannot give vectors now. ``by_text`` says that one of the texts may be to blame: it died over them."""
+
+    code = "embedder"
+    status = 503
+
+    def __init__(self, detail: str, *, by_text: bool = False, retry_after: float | None = None) -> None:
+        super().__init__(detail, retry_after=retry_after)
+        self.by_text = by_text
 
 
 class StorageError(BrokenError):

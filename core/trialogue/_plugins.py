@@ -24,9 +24,12 @@ import pluggy
 
 from trialogue import hookspecs
 from trialogue._auth import Authenticator
+from trialogue._embedder import Embedder
 from trialogue._errors import ConfigurationError, TrialogueError
+from trialogue._extractor import Extractor
 from trialogue._identity import HeaderLogin, RedirectLogin
 from trialogue._provider import Provider
+from trialogue._soft import SoftState
 from trialogue._store import Store
 
 log = logging.getLogger("trialogue.plugins")
@@ -103,24 +106,40 @@ class Plugins:
         found = self._declared("trialogue_header_logins", HeaderLogin, is_asked_for=True, environment=environment)
         return [login for _, some in found for login in some]
 
+    def extractors(self) -> list[Extractor]:
+        """Every extractor that is offered; of two that read the same media type, the first one is asked."""
+        return [extractor for _, some in self._declared("trialogue_extractors", Extractor) for extractor in some]
+
+    def embedders(self, environment: Mapping[str, str]) -> list[Embedder]:
+        """Every embedder that is offered, in the order of asking."""
+        found = self._declared("trialogue_embedders", Embedder, environment=environment)
+        return [embedder for _, some in found for embedder in some]
+
     def open_store(self, url: str, data_dir: Path) -> AbstractAsyncContextManager[Store]:
         """The store for ``url``; nothing is opened until the block is entered.
 
         Raises ``ConfigurationError``: no plugin knows the URL's scheme, or the one that does says what is wrong with it.
         """
-        for name in self._implementers("trialogue_store"):
+        found = self._opening("trialogue_store", "storage_url", url, data_dir=data_dir)
+        return cast("AbstractAsyncContextManager[Store]", found)
+
+    def open_soft_state(self, url: str) -> AbstractAsyncContextManager[SoftState]:
+        """What processes share at ``url``; nothing is opened until the block is entered. Raises as ``open_store`` does."""
+        found = self._opening("trialogue_soft_state", "redis_url", url)
+        return cast("AbstractAsyncContextManager[SoftState]", found)
+
+    def _opening(self, hook: str, setting: str, url: str, **more: object) -> AbstractAsyncContextManager[object]:
+        """The first answer to what opens a URL."""
+        for name in self._implementers(hook):
             try:
-                answer = self._ask(name, "trialogue_store", url=url, data_dir=data_dir)
+                answer = self._ask(name, hook, url=url, **more)
                 if answer is not None:
-                    _expect(answer, AbstractAsyncContextManager)
+                    return cast("AbstractAsyncContextManager[object]", _expect(answer, AbstractAsyncContextManager))
             except ConfigurationError:
                 raise  # It knows the scheme, and the operator is to mend the URL.
             except FAULTS as error:
                 self._put_aside(name, error)
-            else:
-                if answer is not None:
-                    return cast("AbstractAsyncContextManager[Store]", answer)
-        raise ConfigurationError(self._no_store(url))
+        raise ConfigurationError(self._nobody_opens(setting, url))
 
     # --- asking --------------------------------------------------------------------------------------------------
 
@@ -154,9 +173,9 @@ class Plugins:
         answers = cast("list[object]", answer)
         return answers[0] if answers else ()
 
-    def _no_store(self, url: str) -> str:
+    def _nobody_opens(self, setting: str, url: str) -> str:
         # Only the scheme: what follows it may hold a password.
-        problem = f"no plugin opens storage_url {url.partition(':')[0] + ':'!r}"
+        problem = f"no plugin opens {setting} {url.partition(':')[0] + ':'!r}"
         aside = "; ".join(f"{name}: {reason}" for name, reason in self.set_aside.items())
         return f"{problem}. Set aside: {aside}" if aside else f"{problem}: correct it, or install the plugin that does"
 

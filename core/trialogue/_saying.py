@@ -63,6 +63,7 @@ def _queued(state: State, command: PostMessage) -> Queued:
         created_at=command.at,
         parent=None if command.parent is UNSET else command.parent,
         metadata=command.metadata,
+        location=command.location,
     )
     return Queued(
         message,

@@ -20,8 +20,11 @@ import pluggy
 
 if TYPE_CHECKING:
     from trialogue._auth import Authenticator
+    from trialogue._embedder import Embedder
+    from trialogue._extractor import Extractor
     from trialogue._identity import HeaderLogin, RedirectLogin
     from trialogue._provider import Provider
+    from trialogue._soft import SoftState
     from trialogue._store import Store
 
 hookspec: pluggy.HookspecMarker = pluggy.HookspecMarker("trialogue")
@@ -45,6 +48,14 @@ def trialogue_store(url: str, data_dir: Path) -> AbstractAsyncContextManager[Sto
     """
 
 
+@hookspec(firstresult=True)
+def trialogue_soft_state(url: str) -> AbstractAsyncContextManager[SoftState] | None:
+    """What processes share at ``url`` if its scheme is this plugin's, else ``None``. Nothing is opened until the block.
+
+    Entering raises ``ConfigurationError`` for a URL that cannot be meant, and nothing because the place is out of reach.
+    """
+
+
 @hookspec
 def trialogue_authenticators(store: Store) -> Sequence[Authenticator]:  # type: ignore[empty-body]
     """The authenticators this plugin adds, for accounts in ``store``."""
@@ -61,3 +72,20 @@ def trialogue_redirect_logins(environment: Mapping[str, str]) -> Sequence[Redire
 @hookspec
 def trialogue_header_logins(environment: Mapping[str, str]) -> Sequence[HeaderLogin]:  # type: ignore[empty-body]
     """What reads a person from the headers of a trusted proxy; none without its settings."""
+
+
+@hookspec
+def trialogue_extractors() -> Sequence[Extractor]:  # type: ignore[empty-body]
+    """The extractors this plugin adds: which media types it reads, and the function that does, by its name.
+
+    The function runs in a child process without the server; ``Extractor`` says how it is called and what it returns.
+    """
+
+
+@hookspec
+def trialogue_embedders(environment: Mapping[str, str]) -> Sequence[Embedder]:  # type: ignore[empty-body]
+    """The embedders this plugin adds; an empty list when its settings are absent. One of all is used: the first, or the
+    one that is configured by name.
+
+    ``environment`` is the process's environment. Load the model when a text is first embedded, not here.
+    """

@@ -185,6 +185,28 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         float, Meta(gt=0, le=_YEAR, description="Idle time after which a conversation leaves memory.")
     ] = 120.0
 
+    # --- what answers cost ---------------------------------------------------------------------------------------
+
+    prices_file: Annotated[
+        str,
+        Meta(
+            examples=["prices.toml"],
+            description="TOML file with prices of models, which count before the ones that are built in.",
+        ),
+    ] = ""
+    budget_month_micro_dollars: Annotated[
+        int,
+        Meta(
+            ge=-1,
+            le=10**12,
+            description="Millionths of a dollar that a user may spend in a month, unless told otherwise; -1 is no limit.",
+        ),
+    ] = -1
+    budget_day_tokens: Annotated[
+        int,
+        Meta(ge=-1, le=10**12, description="Tokens that a user may use in a day, unless told otherwise; -1 is no limit."),
+    ] = -1
+
     # --- searches ------------------------------------------------------------------------------------------------
 
     search_seconds: Annotated[

@@ -29,7 +29,9 @@ from trialogue import (
     Plugins,
     Provider,
     SoftState,
+    SpendingBudget,
     load_plugins,
+    load_prices,
     open_engine,
     open_library,
     open_searcher,
@@ -75,13 +77,20 @@ async def open_app(config: Config) -> AsyncGenerator[Application]:
 async def open_all(config: Config) -> AsyncGenerator[Opened]:
     """Everything but connections. Raises ``ConfigurationError``: a setting, the data folder, a missing plugin."""
     plugins = load_plugins(disabled=config.disabled_plugins)
+    prices = load_prices(Path(config.prices_file).expanduser() if config.prices_file else None)
     async with plugins.open_store(config.storage_url, config.data_dir) as store:
         providers = _providers(plugins)
         folder = config.data_dir / config.files_dir
         async with (
             open_library(store.files, folder, plugins.extractors(), file_limits(config)) as library,
             open_engine(
-                store, providers, limits(config), default_model=config.default_model or None, library=library
+                store,
+                providers,
+                limits(config),
+                default_model=config.default_model or None,
+                library=library,
+                prices=prices,
+                budget=default_budget(config),
             ) as engine,
             open_hub(send_deadline=config.send_deadline_seconds) as hub,
             open_searcher(store.index, embedder_of(plugins, config), config.embedding_share) as searcher,
@@ -169,6 +178,12 @@ def embedder_of(plugins: Plugins, config: Config) -> Embedder | None:
     raise ConfigurationError(
         f"there is no embedder {config.embedder!r}, of those there are {there}: see `trialogue plugins`"
     )
+
+
+def default_budget(config: Config) -> SpendingBudget:
+    """What a user may use for whom nothing else was said."""
+    month, day = config.budget_month_micro_dollars, config.budget_day_tokens
+    return SpendingBudget(None if month < 0 else month, None if day < 0 else day)
 
 
 def _providers(plugins: Plugins) -> Sequence[Provider]:

@@ -40,6 +40,12 @@ def owner_match(owner: str) -> str:
     return f'owner : "{owner_word(owner)}"'
 
 
+def is_filtered(query: SearchQuery, today: date) -> bool:
+    """Whether anything but the owner narrows what ``message_match`` finds."""
+    others = (query.conversation, query.role, query.model)
+    return any(one is not None for one in others) or bool(_span(query.since, query.until, today))
+
+
 def message_match(owner: str, query: SearchQuery, today: date) -> str:
     """The query for messages of ``owner`` that pass the filters; those of the days at its ends may be too early or late."""
     wanted = [owner_word(owner)]

@@ -52,8 +52,7 @@ SIGNS_FILTERS = {
     "message": " AND kind = 0",
     "file": " AND kind = 1",
     "facts": " AND (kind = 1 OR source IN (SELECT rowid FROM message_text WHERE message_text MATCH :match))",
-    "near": f" AND source IN (SELECT n FROM message_place WHERE {_NEAR})",
-    "file near": f" AND source IN (SELECT n FROM file WHERE lat IS NOT NULL AND {_NEAR})",
+    "near": f" AND (kind = 0 AND source IN ({_NEAR_MESSAGES}) OR kind = 1 AND source IN ({_NEAR_FILES}))",
 }
 SIGNS_END = """ ORDER BY vec_distance_hamming(vec_bit(signs), vec_bit(:signs)) LIMIT :look)
 SELECT p.kind, p.source, p.start, vec_distance_cosine(vec_int8(p.vector), vec_int8(:vector)) AS distance

@@ -18,7 +18,7 @@ from trialogue import Hit, HitKind, SearchQuery
 from trialogue_sqlite import _search_sql as sql
 from trialogue_sqlite._circle import box_of
 from trialogue_sqlite._driver import Connection, Value
-from trialogue_sqlite._facts import message_match
+from trialogue_sqlite._facts import is_filtered, message_match
 from trialogue_sqlite._looking import Look
 
 #: Passages that are looked at closely. At a hundred thousand, 400 of them hold 97 of the true 100 nearest, and 1,000 cost
@@ -39,19 +39,18 @@ def read_similar(
     values["match"] = message_match(owner, query, now.date())
     if query.near is not None:
         values |= box_of(query.near)
-    rows = connection.execute(similar_statement(filters_of(query)), values).fetchall()
+    rows = connection.execute(similar_statement(filters_of(query, now)), values).fetchall()
     return _shown(Look(connection, owner, query, []), rows, limit)
 
 
-def filters_of(query: SearchQuery) -> list[str]:
+def filters_of(query: SearchQuery, now: datetime) -> list[str]:
     """The parts of the statement that the query asks for, by names of ``SIGNS_FILTERS``."""
     wanted = _wanted(query)
     filters = list[str](wanted) if len(wanted) == 1 else []
-    if wanted != ["file"] and any((query.conversation, query.role, query.model, query.since, query.until)):
+    if wanted != ["file"] and is_filtered(query, now.date()):
         filters.append("facts")
     if query.near is not None:
-        # Both have places, of their own kinds; two statements in one would each be scanned for every passage.
-        filters.append("file near" if wanted == ["file"] else "near")
+        filters.append("near")
     return filters
 
 
