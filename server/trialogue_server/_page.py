@@ -94,11 +94,14 @@ def _respond(asset: Asset) -> Response:
 
 
 def add_page(app: Quart) -> None:
-    """Serve the page at ``/`` and ``/c/<conversation>``, its files at ``/page/``, and an icon."""
+    """Serve the page at ``/`` and ``/c/<conversation>``, the API's at ``/docs``, their files at ``/page/``, and an icon."""
     assets = load_assets()
 
     async def index(conversation: str = "") -> Response:
         return _respond(assets["index.html"])
+
+    async def docs() -> Response:
+        return _respond(assets["docs/index.html"])
 
     async def icon() -> Response:
         return _respond(assets["icon.svg"])
@@ -110,5 +113,6 @@ def add_page(app: Quart) -> None:
 
     app.add_url_rule("/", "page.index", index)
     app.add_url_rule("/c/<conversation>", "page.conversation", index)
+    app.add_url_rule("/docs", "page.docs", docs)
     app.add_url_rule("/favicon.ico", "page.icon", icon)
     app.add_url_rule("/page/<path:path>", "page.file", file)

@@ -44,6 +44,8 @@ class Route(NamedTuple):
     access: Access | None = None
     #: Query parameters, a field each.
     query: type[msgspec.Struct] | None = None
+    #: Whether others may come besides, because a third party writes the address.
+    any_query: bool = False
     #: The body, when it is JSON.
     body: type[msgspec.Struct] | None = None
     #: The body may be left out.

@@ -3,6 +3,7 @@
     trialogue serve      serve until told to stop
     trialogue config     every setting: its value, where that came from, what it is for
     trialogue plugins    what is loaded, what it adds, and what was set aside and why
+    trialogue openapi    the API as an OpenAPI 3.1 document
     trialogue version    versions, for a report
 
 Exit codes: 0 done, 2 the operator has something to mend (said in one line on standard error), 130 interrupted. Whatever
@@ -84,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
         ("serve", _serve, "serve until told to stop"),
         ("config", _config, "show every setting: its value, where that came from, what it is for"),
         ("plugins", _plugins, "list what is loaded, what it adds, and what was set aside and why"),
+        ("openapi", _openapi, "print the API as an OpenAPI 3.1 document, for instance to generate a client"),
         ("version", _version, "show versions, for a report"),
     ):
         command = commands.add_parser(
@@ -94,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
             allow_abbrev=False,
         )
         command.set_defaults(run=run)
-        if run is not _version:
+        if run not in (_version, _openapi):
             _add_settings(command)
     return parser
 
@@ -173,6 +175,13 @@ def _plugin_lines(plugins: Plugins) -> list[str]:
 
 def _without_prefix(hook: str) -> str:
     return hook.removeprefix("trialogue_")
+
+
+def _openapi(_: argparse.Namespace) -> int:
+    from trialogue_server.api.description import encoded_document
+
+    print(encoded_document()[0].decode())
+    return 0
 
 
 def _version(_: argparse.Namespace) -> int:

@@ -18,12 +18,8 @@ from trialogue_server._quotas import network
 USER, KEY = Quota("user", 3, 6.0), Quota("key", 2, 60.0)
 
 
-@pytest.fixture
-def limiter(autojump_clock: trio.testing.MockClock) -> LocalLimiter:
-    return LocalLimiter()
-
-
-async def test_burst_then_one_by_one(limiter: LocalLimiter) -> None:
+async def test_burst_then_one_by_one(autojump_clock: trio.testing.MockClock) -> None:
+    limiter = LocalLimiter()
     for left in (2, 1, 0):
         [taken] = await limiter.take([(USER, "ada")])
         assert (taken.left, taken.wait) == (left, 0)
@@ -35,7 +31,8 @@ async def test_burst_then_one_by_one(limiter: LocalLimiter) -> None:
     assert (await limiter.take([(USER, "eve")]))[0].left == 2
 
 
-async def test_all_or_none_is_taken(limiter: LocalLimiter) -> None:
+async def test_all_or_none_is_taken(autojump_clock: trio.testing.MockClock) -> None:
+    limiter = LocalLimiter()
     both = [(USER, "ada"), (KEY, "k")]
     await limiter.take(both)
     await limiter.take(both)

@@ -50,7 +50,7 @@ class Example(msgspec.Struct, frozen=True, kw_only=True):
 
     def as_json(self) -> Json:
         """As the document's extension shows it, a command included."""
-        return {"title": self.title, "curl": self.curl()}
+        return {"title": self.title, "curl": self.curl(), "status": self.status, "reply": self.reply}
 
     def curl(self) -> str:
         """The request as a command, ``$SERVER`` and ``$KEY`` being the reader's own."""

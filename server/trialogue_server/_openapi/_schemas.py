@@ -1,7 +1,8 @@
 """JSON schemas of the types that requests are decoded into and answers are encoded from.
 
-msgspec makes them. Three things it cannot know are added: in an answer a field with a default is there all the same, times
-are RFC 3339, and descriptions are Markdown here and reStructuredText in the docstrings.
+msgspec makes them. Some things it cannot know are added: in an answer a field with a default is there all the same, times
+are RFC 3339, and descriptions are Markdown here and reStructuredText in the docstrings. What an absent field of a body means
+is said in words: of one with the keyword ``default``, generators of clients believe that it may not be absent.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ class Schemas:
             component = self.components.get(struct.cls.__name__)
             if component is not None:
                 _finish(component, struct, always=struct.cls not in inward)
+                for name, field in component["properties"].items():
+                    _tell_default(field, may_be_absent=name not in component["required"])
 
     def of(self, kind: Any) -> Json:
         """The schema of one of the types."""
@@ -76,6 +79,13 @@ def _finish(schema: Json, struct: types.StructType, *, always: bool) -> None:
         schema["required"] = [name for name in properties if name not in absent]
     if "description" in schema:
         schema["description"] = markdown(schema["description"])
+
+
+def _tell_default(field: Json, *, may_be_absent: bool) -> None:
+    default = field.pop("default", None)
+    if may_be_absent and default not in (None, {}, []):
+        said = f"Absent, it is `{msgspec.json.encode(default).decode()}`."
+        field["description"] = f"{field['description']} {said}" if "description" in field else said
 
 
 def _date(schema: Json, kind: types.Type) -> None:

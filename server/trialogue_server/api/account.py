@@ -49,13 +49,13 @@ from trialogue_server.api.auth import verify
 
 
 async def show(services: Services, call: Call) -> Reply:
-    """``GET /api/auth/me``: the account, or 401."""
+    """``GET /api/auth/me``: read one's own account."""
     principal = await services.principal(call)
     return json_reply(shown_user(principal.user))
 
 
 async def update(services: Services, call: Call) -> Reply:
-    """``PATCH /api/auth/me``: a merge patch of name, e-mail address and preferences.
+    """``PATCH /api/auth/me``: change one's name, e-mail address or preferences by a merge patch.
 
     ``preferences`` are any JSON object, for the page or another client to remember things by; null empties them.
     """
@@ -84,7 +84,7 @@ async def update(services: Services, call: Call) -> Reply:
 
 
 async def change_password(services: Services, call: Call) -> Reply:
-    """``POST /api/auth/password``: 204; every other session ends, its streams included. API keys stay."""
+    """``POST /api/auth/password``: change one's password; every other session ends, its streams included. API keys stay."""
     principal = await services.principal(call)
     body = await read_struct(call, PasswordBody)
     await _confirm(services, call, principal.user, body.old, pointer="/old")
@@ -100,7 +100,7 @@ async def change_password(services: Services, call: Call) -> Reply:
 
 
 async def delete(services: Services, call: Call) -> Reply:
-    """``DELETE /api/auth/me``: 204; the account is gone, and everything it owns goes in the background."""
+    """``DELETE /api/auth/me``: delete one's account; everything it owns goes in the background."""
     principal = await services.principal(call)
     body = await read_struct(call, DeleteMeBody)
     await _confirm(services, call, principal.user, body.password)
@@ -137,14 +137,14 @@ def _gone() -> NotFoundError:
 
 
 async def list_sessions(services: Services, call: Call) -> Reply:
-    """``GET /api/auth/sessions``: where one is logged in, the device seen last first."""
+    """``GET /api/auth/sessions``: list where one is logged in, the device seen last first."""
     principal = await services.principal(call)
     sessions = await services.accounts.sessions(principal.user.id)
     return json_reply(Devices(tuple(shown_session(session, principal.session) for session in sessions)))
 
 
 async def end_session(services: Services, call: Call) -> Reply:
-    """``DELETE /api/auth/sessions/{id}``: 204; that device is logged out at once, its streams included."""
+    """``DELETE /api/auth/sessions/{id}``: log that device out at once, its streams included."""
     principal, name = await services.principal(call), call.arguments["id"]
     if name not in {session.id for session in await services.accounts.sessions(principal.user.id)}:
         raise NotFoundError(f"there is no session {name[:64]!r}: GET /api/auth/sessions lists them")
@@ -159,14 +159,14 @@ async def end_session(services: Services, call: Call) -> Reply:
 
 
 async def list_keys(services: Services, call: Call) -> Reply:
-    """``GET /api/auth/keys``: one's API keys, without their tokens."""
+    """``GET /api/auth/keys``: list one's API keys, without their tokens."""
     principal = await services.principal(call)
     keys = await services.accounts.keys(principal.user.id)
     return json_reply(KeyList(tuple(shown_key(key) for key in keys)))
 
 
 async def add_key(services: Services, call: Call) -> Reply:
-    """``POST /api/auth/keys``: 201, a new API key, and its token, which is shown this once.
+    """``POST /api/auth/keys``: make an API key; its token is shown this once.
 
     Send it as ``Authorization: Bearer``. ``read`` is for what asks, ``write`` for what changes, ``admin`` for what
     administrators may; none includes another.
@@ -183,7 +183,7 @@ async def add_key(services: Services, call: Call) -> Reply:
 
 
 async def drop_key(services: Services, call: Call) -> Reply:
-    """``DELETE /api/auth/keys/{id}``: 204; the key is good for nothing from now on, its live streams end."""
+    """``DELETE /api/auth/keys/{id}``: revoke the key at once; its live streams end."""
     principal, name = await services.principal(call), call.arguments["id"]
     key = await services.accounts.key_by_id(name)
     if key is None or key.user != principal.user.id:

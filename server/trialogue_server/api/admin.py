@@ -57,7 +57,7 @@ class UsersQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     limit: Limit = 50
     cursor: PageCursor | None = None
-    q: Annotated[str | None, Meta(max_length=200, description="What stands in the address or the name.")] = None
+    q: Annotated[str, Meta(max_length=200, description="What stands in the address or the name.")] | None = None
 
 
 class Users(msgspec.Struct, frozen=True):
@@ -130,7 +130,7 @@ class Actors(msgspec.Struct, frozen=True):
 
 
 async def list_users(services: Services, call: Call) -> Reply:
-    """``GET /api/admin/users``: accounts, by address."""
+    """``GET /api/admin/users``: list accounts, by address."""
     await services.principal(call)
     query = read_query(call, UsersQuery)
     text = (query.q or "").strip() or None
@@ -140,7 +140,7 @@ async def list_users(services: Services, call: Call) -> Reply:
 
 
 async def update_user(services: Services, call: Call) -> Reply:
-    """``PATCH /api/admin/users/{id}``: name, role, or whether it is disabled.
+    """``PATCH /api/admin/users/{id}``: change an account's name or role, or whether it is disabled.
 
     A disabled account is logged out everywhere at once; its API keys rest until it is enabled again.
     """
@@ -158,7 +158,7 @@ async def update_user(services: Services, call: Call) -> Reply:
 
 
 async def delete_user(services: Services, call: Call) -> Reply:
-    """``DELETE /api/admin/users/{id}``: 204; the account is gone, and everything it owns goes in the background."""
+    """``DELETE /api/admin/users/{id}``: delete an account; everything it owns goes in the background."""
     principal, user = await services.principal(call), await _user(services, call)
     if not await remove_account(services, call, principal, user.id):
         raise _no_user(user.id)
@@ -166,7 +166,7 @@ async def delete_user(services: Services, call: Call) -> Reply:
 
 
 async def offer_reset(services: Services, call: Call) -> Reply:
-    """``POST /api/admin/users/{id}/password``: 201, a token with which the account's password can be set, once.
+    """``POST /api/admin/users/{id}/password``: make a token with which the account's password can be set, once.
 
     It holds for a day, and replaces one that was offered before. The password that is there stays until it is used.
     """
@@ -206,7 +206,7 @@ def _changes(origin: Origin, before: User, change: UserChange) -> Sequence[Audit
 
 
 async def list_invitations(services: Services, call: Call) -> Reply:
-    """``GET /api/admin/invitations``: invitations and what became of them, newest first."""
+    """``GET /api/admin/invitations``: list invitations and what became of them, newest first."""
     await services.principal(call)
     query = read_query(call, PageQuery)
     page = await services.accounts.invitations(limit=min(query.limit, MOST), cursor=query.cursor)
@@ -216,7 +216,7 @@ async def list_invitations(services: Services, call: Call) -> Reply:
 
 
 async def invite(services: Services, call: Call) -> Reply:
-    """``POST /api/admin/invitations``: 201, an invitation for one account, and its token, which is shown this once."""
+    """``POST /api/admin/invitations``: invite one account; the token is shown this once."""
     principal = await services.principal(call)
     body = await read_struct(call, InvitationBody)
     token, now = new_token("tl_invite_"), datetime.now(UTC)
@@ -236,7 +236,7 @@ async def invite(services: Services, call: Call) -> Reply:
 
 
 async def drop_invitation(services: Services, call: Call) -> Reply:
-    """``DELETE /api/admin/invitations/{id}``: 204; nobody can use it any more. One that was used stays as a record."""
+    """``DELETE /api/admin/invitations/{id}``: withdraw an invitation. One that was used stays as a record."""
     principal, name = await services.principal(call), call.arguments["id"]
     entry = services.origin(call, principal).entry("invitation.revoked", thing=name[:64])
     if not is_id(name) or not await services.accounts.drop_invitation(name, (entry,)):
@@ -249,7 +249,7 @@ async def drop_invitation(services: Services, call: Call) -> Reply:
 
 
 async def show_audit(services: Services, call: Call) -> Reply:
-    """``GET /api/admin/audit``: who did what to which account, from where, newest first."""
+    """``GET /api/admin/audit``: read who did what to which account, from where, newest first."""
     await services.principal(call)
     query = read_query(call, AuditQuery)
     page = await services.accounts.audit(
@@ -266,7 +266,7 @@ async def show_audit(services: Services, call: Call) -> Reply:
 
 
 async def list_plugins(services: Services, call: Call) -> Reply:
-    """``GET /api/admin/plugins``: what is loaded, what it adds, and what was set aside and why."""
+    """``GET /api/admin/plugins``: list what is loaded, what it adds, and what was set aside and why."""
     await services.principal(call)
     plugins = services.plugins
     if plugins is None:
@@ -276,7 +276,7 @@ async def list_plugins(services: Services, call: Call) -> Reply:
 
 
 async def show_actors(services: Services, call: Call) -> Reply:
-    """``GET /api/admin/actors``: what lives in this process, and what waits in it."""
+    """``GET /api/admin/actors``: see what lives in this process, and what waits in it."""
     await services.principal(call)
     engine = services.engine
     streams = services.hub.statistics().streams

@@ -31,7 +31,7 @@ from trialogue_server._tokens import hash_of
 
 
 async def register(services: Services, call: Call) -> Reply:
-    """``POST /api/auth/register``: 201, the account, and a session.
+    """``POST /api/auth/register``: make an account; 201, and a session with it.
 
     Where registration is by invitation, ``invitation`` is the token of one. The first account is always admitted, and is
     administrator.
@@ -46,7 +46,7 @@ async def register(services: Services, call: Call) -> Reply:
 
 
 async def login(services: Services, call: Call) -> Reply:
-    """``POST /api/auth/login``: 200, the account, and a new session in place of the one the caller had."""
+    """``POST /api/auth/login``: log in; the new session takes the place of the one the caller had."""
     services.peers.check_origin(call)
     body = await read_struct(call, LoginBody)
     user = await verify(services, call, body.email, body.password)
@@ -54,7 +54,7 @@ async def login(services: Services, call: Call) -> Reply:
 
 
 async def logout(services: Services, call: Call) -> Reply:
-    """``POST /api/auth/logout``: 204, whether or not anyone was logged in; the session's streams end."""
+    """``POST /api/auth/logout``: log out, whether or not anyone was logged in; the session's streams end."""
     if await _session(services, call) is not None:
         services.peers.check_origin(call)
         await _end_session(services, call)
@@ -63,7 +63,7 @@ async def logout(services: Services, call: Call) -> Reply:
 
 
 async def reset(services: Services, call: Call) -> Reply:
-    """``POST /api/auth/reset``: a new password for a token that an administrator gave out; every session ends.
+    """``POST /api/auth/reset``: set a new password by a token that an administrator gave out; every session ends.
 
     204; log in with it then.
     """

@@ -74,7 +74,7 @@ class DeleteQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 async def list_conversations(services: Services, call: Call) -> Reply:
-    """``GET /api/conversations``: headers, newest activity first."""
+    """``GET /api/conversations``: list conversations without their messages, newest activity first."""
     principal = await services.principal(call)
     query = read_query(call, ListQuery)
     page = await services.store.conversations(
@@ -92,7 +92,7 @@ async def list_conversations(services: Services, call: Call) -> Reply:
 
 
 async def create(services: Services, call: Call) -> Reply:
-    """``POST /api/conversations``: 201 and the conversation; again with the same ``id`` or key, the same one."""
+    """``POST /api/conversations``: begin a conversation; again with the same ``id`` or key, the same one."""
     principal = await services.principal(call)
     body = await read_struct(call, CreateBody)
     name = checked_id(body.id, "/id") or command_id(call, principal.user.id, "create") or new_id()
@@ -117,7 +117,7 @@ async def create(services: Services, call: Call) -> Reply:
 
 
 async def show(services: Services, call: Call) -> Reply:
-    """``GET /api/conversations/{id}``: the snapshot, from which a stream goes on at its ``token``.
+    """``GET /api/conversations/{id}``: read a conversation: a snapshot, from which a stream goes on at its ``token``.
 
     The tag is the version that ``If-Match`` takes. It does not change with every token of a live answer, so the answer
     to this is never 304.
@@ -141,7 +141,7 @@ async def _shown(services: Services, conversation: str, query: ShowQuery, limit:
 
 
 async def update(services: Services, call: Call) -> Reply:
-    """``PATCH /api/conversations/{id}``: a merge patch; ``If-Match`` guards it."""
+    """``PATCH /api/conversations/{id}``: change a conversation by a merge patch; ``If-Match`` guards it."""
     principal, header = await services.conversation(call)
     body = await read_struct(call, UpdateBody)
     if isinstance(body.model, str):
@@ -163,7 +163,7 @@ async def update(services: Services, call: Call) -> Reply:
 
 
 async def delete(services: Services, call: Call) -> Reply:
-    """``DELETE /api/conversations/{id}``: to the trash, or with ``purge=true`` gone for good."""
+    """``DELETE /api/conversations/{id}``: move a conversation to the trash, or with ``purge=true`` remove it for good."""
     _, header = await services.conversation(call)
     purge = read_query(call, DeleteQuery).purge
     if header.deleted_at is None:
@@ -175,7 +175,7 @@ async def delete(services: Services, call: Call) -> Reply:
 
 
 async def restore(services: Services, call: Call) -> Reply:
-    """``POST /api/conversations/{id}/restore``: back from the trash."""
+    """``POST /api/conversations/{id}/restore``: take a conversation back from the trash."""
     principal, header = await services.conversation(call)
     await _move(services, header, deleted=False)
     return _conversation_reply(await services.owned(principal, header.id))

@@ -15,7 +15,7 @@ from trialogue_server._services import Services
 
 
 async def openapi(services: Services, call: Call) -> Reply:
-    """``GET /openapi.json``: this document, OpenAPI 3.1."""
+    """``GET /openapi.json``: read this document, OpenAPI 3.1."""
     body, etag = encoded_document()
     headers = (("ETag", etag), ("Cache-Control", "no-cache"))
     if etag in call.header("if-none-match"):

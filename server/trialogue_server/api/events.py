@@ -87,7 +87,7 @@ def _cursor(call: Call) -> str | None:
 
 
 async def follow_list(services: Services, call: Call) -> Reply:
-    """``GET /api/events``: the caller's list as it changes, from a cursor or a snapshot on.
+    """``GET /api/events``: follow one's list as it changes, from a cursor or a snapshot on.
 
     Each `conversation.changed` carries the conversation's whole row, so that applying one twice, or one that was replaced
     by a newer `seq`, is seen and harmless. One stream is enough for a page's whole list, who is speaking included.
@@ -97,7 +97,7 @@ async def follow_list(services: Services, call: Call) -> Reply:
 
 
 async def follow(services: Services, call: Call) -> Reply:
-    """``GET /api/conversations/{id}/events``: what happens in a conversation, from a cursor or a snapshot on.
+    """``GET /api/conversations/{id}/events``: follow what happens in a conversation, from a cursor or a snapshot on.
 
     The stream goes on until one of both sides leaves; runs go on without any reader. HEAD asks whether it could be opened.
     """

@@ -35,14 +35,14 @@ class ExportQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 async def export_one(services: Services, call: Call) -> Reply:
-    """``GET /api/conversations/{id}/export``: one conversation with all its branches, as a document to keep."""
+    """``GET /api/conversations/{id}/export``: export a conversation with all its branches, as a document to keep."""
     principal, header = await services.conversation(call)
     kind = read_query(call, ExportQuery).format
     return _document(services, principal.user.id, kind, f"conversation-{header.id}", lambda: sole(header))
 
 
 async def export_all(services: Services, call: Call) -> Reply:
-    """``GET /api/export``: all of the caller's conversations, the archive and the trash included, as one document."""
+    """``GET /api/export``: export all one's conversations, archive and trash included, as one document."""
     principal = await services.principal(call)
     kind = read_query(call, ExportQuery).format
     owner = principal.user.id

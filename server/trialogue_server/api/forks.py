@@ -14,7 +14,7 @@ from trialogue_server._services import Services, no_message
 
 
 async def fork(services: Services, call: Call) -> Reply:
-    """``POST /api/conversations/{id}/fork``: 201 and the new conversation; again with the same ``id`` or key, the same one.
+    """``POST /api/conversations/{id}/fork``: begin a new conversation with a branch; again with the same id or key, the same.
 
     An answer that is being written is copied as far as it is, and marked incomplete; the original goes on.
     """

@@ -37,12 +37,12 @@ class Ready(msgspec.Struct, frozen=True):
 
 
 async def healthz(services: Services, call: Call) -> Reply:
-    """``GET /healthz``: the process runs and its loop turns. Nothing else is asked."""
+    """``GET /healthz``: see that the process runs and its loop turns. Nothing else is asked."""
     return _ALIVE
 
 
 async def readyz(services: Services, call: Call) -> Reply:
-    """``GET /readyz``: 200 when requests can be served here, else 503; each dependency with a reason."""
+    """``GET /readyz``: see whether requests can be served here: 200, else 503; each dependency with a reason."""
     checks = {"engine": _engine(services), "storage": await _storage(services)}
     ready = all(check.ok for check in checks.values())
     return json_reply(Ready("ok" if ready else "not ready", checks), 200 if ready else 503)

@@ -20,7 +20,7 @@ class ImportPage(msgspec.Struct, frozen=True):
 
 
 async def take(services: Services, call: Call) -> Reply:
-    """``POST /api/import``: 202, and an import that takes the conversations of the body in, one after the other.
+    """``POST /api/import``: import conversations: 202, and the body's are taken in one after the other.
 
     The body is an export, as JSON or as the zip it came in: ours, ChatGPT's or Claude's, found out by its shape. Sent as
     it is, not as a form. What is here already is left alone, so that the same export may be sent again.
@@ -38,18 +38,18 @@ async def take(services: Services, call: Call) -> Reply:
 
 
 async def list_imports(services: Services, call: Call) -> Reply:
-    """``GET /api/import``: the caller's imports."""
+    """``GET /api/import``: list one's imports."""
     principal = await services.principal(call)
     return json_reply(ImportPage(tuple(await _importer(services).of(principal.user.id))))
 
 
 async def show(services: Services, call: Call) -> Reply:
-    """``GET /api/import/{id}``: how far it is, and what could not be taken in, with reasons."""
+    """``GET /api/import/{id}``: see how far an import is, and what could not be taken in, with reasons."""
     return json_reply(await _job(services, call))
 
 
 async def cancel(services: Services, call: Call) -> Reply:
-    """``DELETE /api/import/{id}``: 204; nothing more is taken in, what was taken in stays. One that is over stays as it is."""
+    """``DELETE /api/import/{id}``: stop an import; what was taken in stays. One that is over stays as it is."""
     await _importer(services).cancel(await _job(services, call))
     return Reply(204)
 

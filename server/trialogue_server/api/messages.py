@@ -14,7 +14,6 @@ from trialogue import (
     Command,
     ContinueAnswer,
     Conversation,
-    Cursor,
     EditMessage,
     InvalidError,
     Message,
@@ -119,7 +118,7 @@ async def list_messages(services: Services, call: Call) -> Reply:
 
 
 async def post(services: Services, call: Call) -> Reply:
-    """``POST /api/conversations/{id}/messages``: 202, and where its events begin."""
+    """``POST /api/conversations/{id}/messages``: say something; 202, and where its events begin."""
     _, location, accepted = await say(services, call)
     return json_reply(accepted, 202, (("Location", location),))
 
@@ -145,12 +144,12 @@ async def say(services: Services, call: Call) -> tuple[Conversation, str, Accept
         location=body.location,
     )
     receipt = await submit_once(services, call, header.id, command)
-    cursor = await cursor_before(services, header.id, receipt)
+    cursor = await services.engine.cursor_before(header.id, receipt.first)
     return header, f"/api/conversations/{header.id}/events?after={cursor}", _accepted(receipt)
 
 
 async def edit(services: Services, call: Call) -> Reply:
-    """``PATCH /api/messages/{id}``: a sibling and its answer (202), or an answer corrected in place (200)."""
+    """``PATCH /api/messages/{id}``: edit a message: 202, a sibling and its answer; or 200, an answer corrected."""
     target, header = await services.message(call)
     body = await read_struct(call, EditBody)
     message = checked_id(body.id, "/id")
@@ -170,7 +169,7 @@ async def edit(services: Services, call: Call) -> Reply:
 
 
 async def regenerate(services: Services, call: Call) -> Reply:
-    """``POST /api/messages/{id}/regenerate``: 202; another attempt beside the answer, or a first one below a message."""
+    """``POST /api/messages/{id}/regenerate``: ask for another attempt at an answer, or for a first one."""
     target, header = await services.message(call)
     body = await read_struct(call, AttemptBody, optional=True)
     command = Regenerate(
@@ -186,7 +185,7 @@ async def regenerate(services: Services, call: Call) -> Reply:
 
 
 async def go_on(services: Services, call: Call) -> Reply:
-    """``POST /api/messages/{id}/continue``: 202; the answer goes on from where it stopped, by its own model."""
+    """``POST /api/messages/{id}/continue``: have the answer go on from where it stopped, by its own model."""
     target, header = await services.message(call)
     body = await read_struct(call, AttemptBody, optional=True)
     command = ContinueAnswer(
@@ -201,7 +200,7 @@ async def go_on(services: Services, call: Call) -> Reply:
 
 
 async def remove(services: Services, call: Call) -> Reply:
-    """``DELETE /api/messages/{id}``: 204; what hangs below it goes too.
+    """``DELETE /api/messages/{id}``: remove a message and what hangs below it.
 
     A message that still waits for its turn is not stored as one yet: with ``?conversation=`` it is taken back.
     """
@@ -219,7 +218,10 @@ async def remove(services: Services, call: Call) -> Reply:
 
 
 async def stop(services: Services, call: Call) -> Reply:
-    """``POST /api/conversations/{id}/stop``: 200 once nothing of the run is left; ``run`` is null when none was live."""
+    """``POST /api/conversations/{id}/stop``: stop the answer; 200 once nothing of the run is left.
+
+    ``run`` is null when none was live.
+    """
     began = trio.current_time()
     _, header = await services.conversation(call)
     body = await read_struct(call, StopBody, optional=True)
@@ -227,13 +229,6 @@ async def stop(services: Services, call: Call) -> Reply:
     receipt = await services.engine.submit(header.id, command)
     ms = round((trio.current_time() - began) * 1000)
     return json_reply(Stopped(receipt.run, receipt.seq, ms, receipt.output_tokens, receipt.estimated))
-
-
-async def cursor_before(services: Services, conversation: str, receipt: Receipt) -> str:
-    """The cursor just before what the command did: from there, a stream begins with its first event."""
-    # The event before may have been pruned; the cursor is then too old, and its reader is told to start over.
-    entries = await services.store.events(conversation, receipt.first - 1, 1)
-    return str(Cursor(services.store.generation, entries[0].epoch, receipt.first - 1))
 
 
 async def _page(services: Services, header: Conversation, query: ListQuery, limit: int) -> Sequence[Message]:

@@ -18,7 +18,7 @@ class Models(msgspec.Struct, frozen=True):
 
 
 async def list_models(services: Services, call: Call) -> Reply:
-    """``GET /api/models``: the models, and the one that is asked when nothing is said."""
+    """``GET /api/models``: list the models, and the one that is asked when nothing is said."""
     await services.principal(call)
     models = await services.engine.models()
     return json_reply(Models(tuple(models), services.engine.default_model))

@@ -99,7 +99,7 @@ class SharedQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 async def share(services: Services, call: Call) -> Reply:
-    """``POST /api/conversations/{id}/share``: 201 and a new public link; again with the same ``id`` or key, the same one.
+    """``POST /api/conversations/{id}/share``: make a public link; again with the same ``id`` or key, the same one.
 
     It shows the branch as it is now: what is said or written later does not show, a correction does.
     """
@@ -127,14 +127,14 @@ async def share(services: Services, call: Call) -> Reply:
 
 
 async def links(services: Services, call: Call) -> Reply:
-    """``GET /api/conversations/{id}/share``: the public links of a conversation, with their tokens."""
+    """``GET /api/conversations/{id}/share``: list the public links of a conversation, with their tokens."""
     _, header = await services.conversation(call)
     found = await services.store.shares.of(header.id)
     return json_reply(Links(tuple(map(_link, found))))
 
 
 async def unshare(services: Services, call: Call) -> Reply:
-    """``DELETE /api/conversations/{id}/share/{share}``: 204; the link, named by its id or token, opens nothing any more."""
+    """``DELETE /api/conversations/{id}/share/{share}``: end a link, named by its id or token: it opens nothing any more."""
     _, header = await services.conversation(call)
     name = call.arguments["share"]
     for found in await services.store.shares.of(header.id):
@@ -176,7 +176,7 @@ def _link(one: Share) -> Link:
 
 
 async def shared(services: Services, call: Call) -> Reply:
-    """``GET /api/shared/{token}``: what a public link shows, to anyone who has it."""
+    """``GET /api/shared/{token}``: read what a public link shows; anyone who has it may."""
     query = read_query(call, SharedQuery)
     found = await find_share(services, call)
     limit = min(query.limit, 200)
