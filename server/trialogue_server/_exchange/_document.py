@@ -17,6 +17,7 @@ from trialogue import (
     Failure,
     FinishReason,
     ForkedFrom,
+    Location,
     Message,
     Part,
     Role,
@@ -61,6 +62,7 @@ class ExportedMessage(msgspec.Struct, frozen=True, omit_defaults=True):
     attempt: int = 1
     revision: int = 0
     metadata: dict[str, Any] | None = None  # Any JSON value: the client's own.
+    location: Location | None = None
     wordings: tuple[Wording, ...] = ()
 
     @classmethod

@@ -29,14 +29,14 @@ def read_ours(piece: bytes, owner: str, now: datetime) -> Beginning:
     header = found.conversation.header(owner)
     _check(found, now)
     messages = [_first(message, header.id) for message in found.messages]
-    for waiting in found.waiting:
-        parent = waiting.parent or (messages[-1].id if messages else None)
-        messages.append(replace(waiting.message(header.id), parent=parent))
-    revisions = [revision for message in found.messages for revision in _corrections(message, header.id)]
-    known = {message.id for message in messages}
-    if header.head not in known:
+    if header.head not in {message.id for message in messages}:
         # Removed while it was given out.
         header = replace(header, head=messages[-1].id if messages else None)
+    for waiting in found.waiting:
+        # Their turn has come, as it would have, but nobody answers.
+        messages.append(replace(waiting.message(header.id), parent=waiting.parent or header.head))
+        header = replace(header, head=waiting.id)
+    revisions = [revision for message in found.messages for revision in _corrections(message, header.id)]
     return Beginning(header, tuple(messages), tuple(revisions))
 
 
