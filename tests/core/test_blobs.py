@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -26,11 +25,11 @@ def disk() -> FaultyDisk:
 
 
 @pytest.fixture
-async def blobs(tmp_path: Path, disk: FaultyDisk) -> AsyncIterator[Blobs]:
+async def blobs(tmp_path: Path, disk: FaultyDisk) -> Blobs:
     found = Blobs(tmp_path / "files", disk=disk)
     await claim_folder(MemoryStore().files, found)
     disk.calls.clear()
-    yield found
+    return found
 
 
 async def put(blobs: Blobs, content: bytes = CONTENT) -> None:
