@@ -40,6 +40,7 @@ from trialogue._events import (
 )
 from trialogue._ledger import Charge
 from trialogue._provider import Request
+from trialogue._recent import Recent
 from trialogue._reply import Reply
 from trialogue._state import State, encode_state, evolve
 from trialogue._store import Done, Flush
@@ -66,6 +67,8 @@ class Activation:
         self.tail = tail
         #: The answer being written; its base is the row as it was when the run began.
         self.answer: Answer | None = None
+        # What was said last, committed or not.
+        self._recent = Recent()
         #: What the live run has asked its provider; ``None`` while that is nothing.
         self.request: Request | None = None
         #: Why it can no longer be used, once it cannot.
@@ -148,19 +151,24 @@ class Activation:
                     self.answer.apply(event)
                 return
             case MessageAdded(message) | MessageRevised(message):
-                self._rows[message.id] = message
+                self._put(message)
                 if message.status == "in_progress":
                     self.answer = Answer(message)
             case MessageRemoved(message):
                 self._removed.append(message)
+                self._recent.clear()
             case RunStarted() | RunCompleted() | RunIncomplete() | RunFailed() | RunCancelled() | RunInterrupted():
                 if self.answer is not None:
                     self.answer.apply(event)
-                    self._rows[self.answer.id] = self.answer.message()
+                    self._put(self.answer.message())
                 self._charge(event, before)
             case _:
                 pass
         self._changed = True
+
+    def _put(self, message: Message) -> None:
+        self._rows[message.id] = message
+        self._recent.put(message)
 
     def _charge(self, event: RunStarted | RunEnded, before: State) -> None:
         if isinstance(event, RunStarted):
@@ -185,18 +193,26 @@ class Activation:
         else:
             self._replies.append((self._flush + self._pending, reply, receipt))
 
-    def ahead(self, message: str) -> list[Message]:
-        """``message`` and what is above it, newest first, as far as the store does not have them yet."""
+    def path(self, message: str) -> list[Message]:
+        """``message`` and what is above it, newest first, as far as it is at hand: at least what the store has not yet."""
         found: list[Message] = []
         wanted: str | None = message
-        while wanted is not None and (row := self._uncommitted(wanted)) is not None:
+        while wanted is not None and (row := self._at_hand(wanted)) is not None:
             found.append(row)
             wanted = row.parent
         return found
 
-    def _uncommitted(self, message: str) -> Message | None:
+    def learn(self, messages: Sequence[Message]) -> None:
+        """Have what was read from the store at hand too. What is being written anew is not what was read."""
+        self._recent.learn([message for message in messages if self._at_hand(message.id) is None])
+
+    def _at_hand(self, message: str) -> Message | None:
         in_flight = self._in_flight.messages if self._in_flight is not None else ()
-        return self._rows.get(message) or next((row for row in in_flight if row.id == message), None)
+        return (
+            self._rows.get(message)
+            or next((row for row in in_flight if row.id == message), None)
+            or self._recent.get(message)
+        )
 
     async def wait_settled(self) -> None:
         """Wait until everything appended before the call is committed. Raises what ``gone`` says."""

@@ -1,12 +1,12 @@
 """What a model is shown: the end of the branch that fits its context, oldest first.
 
-Read from the log's rows page by page from the leaf upwards, so that a turn costs what the context holds and not what the
-conversation does.
+Taken from the leaf upwards, first what the actor has at hand and then, page by page, what the store has, so that a turn costs
+what the context holds and not what the conversation does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from trialogue._errors import NotFoundError
 from trialogue._provider import Request
@@ -34,17 +34,24 @@ def estimate_request(request: Request) -> int:
 
 
 async def build_request(
-    store: Store, conversation: Conversation, run: LiveRun, model: str, budget: int, ahead: Sequence[Message] = ()
+    store: Store,
+    conversation: Conversation,
+    run: LiveRun,
+    model: str,
+    budget: int,
+    at_hand: Sequence[Message] = (),
+    learn: Callable[[Sequence[Message]], None] | None = None,
 ) -> Request:
     """The request whose response is the answer ``run`` is to write.
 
-    ``model`` is the name inside the provider, ``budget`` what history and system prompt may take, in tokens. ``ahead`` is
-    the end of the branch that is not in the store yet, newest first, the answer included; the rest is read.
+    ``model`` is the name inside the provider, ``budget`` what history and system prompt may take, in tokens. ``at_hand`` is
+    the end of the branch, newest first, the answer included: at least what the store has not yet. The rest is read, and
+    ``learn`` is told what was.
 
     Raises ``NotFoundError`` when the answer was removed meanwhile, ``StorageError``.
     """
     budget -= estimate_tokens(conversation.system or "")
-    branch = await _branch(store, conversation.id, run.message, budget, ahead)
+    branch = await _branch(store, conversation.id, run.message, budget, at_hand, learn)
     if not branch:
         raise NotFoundError(f"the answer {run.message!r} is not there any more")
     *history, answer = branch
@@ -58,10 +65,15 @@ async def build_request(
 
 
 async def _branch(
-    store: Store, conversation: str, leaf: str, budget: int, ahead: Sequence[Message]
+    store: Store,
+    conversation: str,
+    leaf: str,
+    budget: int,
+    at_hand: Sequence[Message],
+    learn: Callable[[Sequence[Message]], None] | None,
 ) -> Sequence[Message]:
     kept: list[Message] = []  # newest first
-    page, wanted = ahead, ahead[-1].parent if ahead else leaf
+    page, wanted = at_hand, at_hand[-1].parent if at_hand else leaf
     while page or wanted is not None:
         for message in page:
             budget -= estimate_tokens(text_of(message.parts))
@@ -72,6 +84,8 @@ async def _branch(
         if wanted is None:
             break
         page = (await store.path(conversation, wanted, PAGE))[::-1]
+        if learn is not None:
+            learn(page)
         wanted = page[-1].parent if page else None
     return kept[::-1]
 

@@ -36,6 +36,11 @@ def parse_cursor(text: str) -> Cursor:
     return Cursor(generation, epoch, seq)
 
 
+def cursor_in(frame: bytes) -> str:
+    """The cursor that a frame carries."""
+    return frame[len(b"id: ") : frame.index(b"\n")].decode()
+
+
 def frame(generation: int, entry: Entry) -> bytes:
     """The entry as one server-sent event; the bytes every subscriber gets."""
     return b"id: %04d.%010d.%012d\nevent: %b\ndata: %b\n\n" % (

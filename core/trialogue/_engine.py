@@ -223,6 +223,16 @@ class Engine:
         reset = b"" if reason is None else b'event: reset\ndata: {"type":"reset","reason":"%b"}\n\n' % reason.encode()
         return reset + frame_snapshot(snapshot), snapshot.seq + 1
 
+    async def cursor_before(self, conversation: str, seq: int) -> str:
+        """The cursor from which a stream begins with the committed event ``seq``. Raises ``StorageError``."""
+        tail = self._node.tails.get(conversation)
+        cursor = tail.cursor(seq - 1) if tail is not None else None
+        if cursor is not None:
+            return cursor
+        # The event before may have been pruned; the cursor is then too old, and its reader is told to start over.
+        entries = await self.store.events(conversation, seq - 1, 1)
+        return str(Cursor(self.store.generation, entries[0].epoch, seq - 1))
+
     async def _why_not(self, conversation: str, cursor: Cursor) -> str | None:
         """Why reading cannot go on at a cursor; ``None`` when it can."""
         position = await self.store.position(conversation)

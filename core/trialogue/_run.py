@@ -106,8 +106,8 @@ class Run:
         provider, name = node.catalog.provider(self._model)
         budget = int(node.catalog.describe(self._model).context_tokens * limits.context_share)
         header = self._activation.state.header
-        ahead = self._activation.ahead(self._message)
-        request = await build_request(node.store, header, live, name, budget, ahead)
+        at_hand, learn = self._activation.path(self._message), self._activation.learn
+        request = await build_request(node.store, header, live, name, budget, at_hand, learn)
         if await node.budgets.concern(header.owner, live.terms):
             request = await self._affordable(request, live, header.owner)
         if self.live is None:

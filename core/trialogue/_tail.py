@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from trialogue._cursor import frame
+from trialogue._cursor import cursor_in, frame
 from trialogue._store import Store
 
 
@@ -107,6 +107,12 @@ class Tail(Frames):
 
     def __repr__(self) -> str:
         return f"<Tail {self.conversation} {self.base}..{self.next_seq} readers={len(self._wakers)}>"
+
+    def cursor(self, seq: int) -> str | None:
+        """The cursor just after event ``seq``; ``None`` when that is not kept here."""
+        if not self.base <= seq < self.next_seq:
+            return None
+        return cursor_in(self._frames[seq - self.base])
 
     async def read_log(self, seq: int, limit: int = 500) -> tuple[bytes, int]:
         """Like ``read``, from the store, at most ``limit`` frames. Raises ``StorageError``."""
