@@ -21,7 +21,14 @@ from trialogue import (
     TrialogueError,
     UnauthenticatedError,
 )
-from trialogue_server._errors import MalformedError, MediaTypeError, OriginError, SlowBodyError
+from trialogue_server._errors import (
+    MalformedError,
+    MediaTypeError,
+    OriginError,
+    ScopeError,
+    SlowBodyError,
+    WrongKeyError,
+)
 from trialogue_server._openapi._headers import Json, answered
 from trialogue_server._openapi._schemas import markdown
 from trialogue_server._problems import TITLES
@@ -41,7 +48,7 @@ def errors_of(route: Route) -> set[type[TrialogueError]]:
     if route.limited:
         errors.add(ThrottledError)
     if route.needed != "public":
-        errors |= {UnauthenticatedError, ForbiddenError}
+        errors |= {UnauthenticatedError, WrongKeyError, ForbiddenError, ScopeError}
     if changes:
         errors |= {OriginError, ConflictError, FencedError}
     if "<" in route.path:
