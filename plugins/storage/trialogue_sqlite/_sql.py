@@ -127,6 +127,9 @@ FIND_MESSAGE = "SELECT n, conversation, removed FROM message WHERE id = ?"
 ADD_MESSAGE = """
 INSERT INTO message (id, conversation, parent, body) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO NOTHING RETURNING n
 """
+#: Several at once, whose numbers must be known for the index: the writer is alone.
+NEXT_MESSAGE = "SELECT coalesce(max(n), 0) + 1 FROM message"
+ADD_NUMBERED = "INSERT INTO message (n, id, conversation, parent, body) VALUES (?, ?, ?, ?, ?)"
 SET_MESSAGE = "UPDATE message SET parent = ?, body = ? WHERE n = ?"
 REMOVE = """
 WITH RECURSIVE below (n, id) AS (

@@ -39,6 +39,7 @@ from trialogue_sqlite._append import Append
 from trialogue_sqlite._driver import Connection
 from trialogue_sqlite._files import SQLiteFiles
 from trialogue_sqlite._folder import hold_folder
+from trialogue_sqlite._history import Rows, rows_of
 from trialogue_sqlite._ledger import SQLiteLedger
 from trialogue_sqlite._opening import open_database
 from trialogue_sqlite._readers import Readers
@@ -49,6 +50,8 @@ from trialogue_sqlite._writer import Writer
 
 #: Up to so many rows are read in the loop; more in a thread.
 FEW = 100
+#: Up to so many messages are made ready to be written in the loop.
+SOME = 10
 
 
 @asynccontextmanager
@@ -127,10 +130,16 @@ class SQLiteStore(Store):
     async def create(
         self, header: Conversation, node: str, entry: Entry, done: Done, history: History | None = None
     ) -> Done:
-        write = partial(writes.create, header=header, node=node, entry=entry, done=done, history=history)
+        rows = None if history is None else await self._rows(history, header.owner)
+        write = partial(writes.create, header=header, node=node, entry=entry, done=done, rows=rows)
         made = await self.writer.run(write)
         self._entries += (1 + len(history.entries if history else ())) * (made is done)
         return made
+
+    async def _rows(self, history: History, owner: str) -> Rows:
+        if len(history.messages) <= SOME:
+            return rows_of(history, owner)
+        return await trio.to_thread.run_sync(rows_of, history, owner)
 
     async def claim(self, conversation: str, node: str) -> Claim | None:
         return await self.writer.run(partial(writes.claim, conversation=conversation, node=node))

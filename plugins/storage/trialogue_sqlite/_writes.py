@@ -2,40 +2,33 @@
 
 from __future__ import annotations
 
-from trialogue import Claim, ConflictError, Conversation, Done, Entry, History, StorageError
+from trialogue import Claim, Conversation, Done, Entry, StorageError
 from trialogue_sqlite import _sql as sql
 from trialogue_sqlite._driver import Connection
+from trialogue_sqlite._history import Rows, add_history
 from trialogue_sqlite._ledger import close_charges
 from trialogue_sqlite._mentions import purge_mentions
 from trialogue_sqlite._reads import read_receipt
-from trialogue_sqlite._rows import add_done, decode_header, put_header, put_messages
+from trialogue_sqlite._rows import add_done, decode_header, put_header
 
 
 def create(
-    connection: Connection, header: Conversation, node: str, entry: Entry, done: Done, history: History | None = None
+    connection: Connection, header: Conversation, node: str, entry: Entry, done: Done, rows: Rows | None = None
 ) -> Done:
     """A new conversation, or what made the one that is there. Raises ``ConflictError``."""
-    more = history.entries if history else ()
-    n = connection.execute(sql.ADD_LOG, (header.id, node, entry.seq + 1 + len(more))).get
+    next_seq = entry.seq + 1 + (len(rows.entries) if rows else 0)
+    n = connection.execute(sql.ADD_LOG, (header.id, node, next_seq)).get
     if n is None:
         first = read_receipt(connection, header.id, header.id)
         if first is None:
             raise StorageError(f"conversation {header.id!r} has no record of its creation: restore a backup")
         return first
-    connection.executemany(sql.ADD_ENTRY, ((n, one.seq, one.epoch, one.type, one.data) for one in (entry, *more)))
+    connection.execute(sql.ADD_ENTRY, (n, entry.seq, entry.epoch, entry.type, entry.data))
     put_header(connection, n, header)
     add_done(connection, n, done)
-    if history is not None:
-        _begin_with(connection, n, entry.seq + 1 + len(more), header.owner, history)
+    if rows is not None:
+        add_history(connection, n, next_seq, rows)
     return done
-
-
-def _begin_with(connection: Connection, n: int, next_seq: int, owner: str, history: History) -> None:
-    connection.execute(sql.PUT_SNAPSHOT, (n, next_seq, history.snapshot))
-    try:
-        put_messages(connection, n, owner, history.messages)
-    except ValueError as error:
-        raise ConflictError(f"{error}: choose new ids") from error
 
 
 def claim(connection: Connection, conversation: str, node: str) -> Claim | None:
