@@ -2,7 +2,8 @@
 
 Frames may be as small as two bytes, and there may be thirty thousand in one read: they are taken in turns with others.
 Hypercorn always agrees to compression and unpacks a message before it looks at its size (100 KB become 100 MB); it sends
-pings and never misses the pongs; and it waits without end for the answer to its Close frame.
+pings and never misses the pongs; it waits without end for the answer to its Close frame; and it hangs up without one on a
+peer that breaks the rules.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 from hypercorn.protocol.events import Body, Data, Event, Request, StreamClosed
-from hypercorn.protocol.ws_stream import WSStream
-from wsproto.events import CloseConnection, Ping
+from hypercorn.protocol.ws_stream import FrameTooLargeError, WSStream
+from wsproto.connection import ConnectionState
+from wsproto.events import CloseConnection, Message, Ping
 from wsproto.events import Event as FrameEvent
+from wsproto.frame_protocol import CloseReason
 
 if TYPE_CHECKING:
     from trialogue_server._guard._connection import Connection
@@ -60,6 +63,33 @@ class GuardedWSStream(WSStream):
             await super().handle(replace(event, data=event.data[start : start + _TURN]))
         self._behind = False
         self._heard = trio.current_time()
+
+    async def _handle_events(self) -> None:
+        """As Hypercorn does, and with a word for a peer that breaks the rules: wsproto then says the code."""
+        for event in self.connection.events():
+            if isinstance(event, Message):
+                await self._take(event)
+            elif isinstance(event, Ping):
+                await self._send_wsproto_event(event.response())
+            elif isinstance(event, CloseConnection):
+                theirs = self.connection.state is ConnectionState.REMOTE_CLOSING
+                await self._send_wsproto_event(event.response() if theirs else event)
+                await self.send(StreamClosed(stream_id=self.stream_id))
+                return
+
+    async def _take(self, event: Message[Any]) -> None:
+        if self.connection.state is not ConnectionState.OPEN:
+            return  # We have said goodbye: what was still on its way is not wanted.
+        try:
+            self.buffer.extend(event)
+        except FrameTooLargeError:
+            self.buffer.clear()
+            await self._send_wsproto_event(CloseConnection(code=CloseReason.MESSAGE_TOO_BIG))
+            return
+        if event.message_finished:
+            assert self.app_put is not None, "a WebSocket that was accepted has an app"
+            await self.app_put(self.buffer.to_message())
+            self.buffer.clear()
 
     async def _send_wsproto_event(self, event: FrameEvent) -> None:
         if isinstance(event, CloseConnection):

@@ -21,6 +21,8 @@ from trialogue_server._hub._stream import Ending, Stream
 
 _log = logging.getLogger("trialogue.hub")
 
+#: What is read from the log at a time, in bytes as far as can be foreseen, and in frames.
+_BATCH_BYTES, _MOST_FRAMES = 131_072, 500
 #: Between two rounds that follow at once, others have their turn after so many streams.
 _SLICE = 200
 
@@ -189,13 +191,16 @@ class Rounds:
     async def _catch_up(self, stream: Stream) -> None:
         self.counters.caught_up += 1
         while stream.ending is None and (chunk := _read(stream)) is None:
-            data, next_seq = await stream.source.read_log(stream.seq)
+            data, next_seq = await stream.source.read_log(stream.seq, stream.batch)
             if next_seq <= stream.seq:
                 raise LookupError(f"frame {stream.seq} is neither in the tail nor in the log any more")
             chunk = Chunk(data, next_seq)
             await stream.sink.write_rest(chunk, stream.sink.write_nowait(chunk))
             stream.seq = next_seq
+            stream.batch = _next_batch(stream.batch, len(data))
             self._count(chunk)
+            if stream.sink.line is not None:
+                return  # Others on the same line have their turn; this one is woken again.
 
     # -------------------------------------------------------------------------------------------- heartbeats
 
@@ -229,6 +234,13 @@ class Rounds:
                 break
             overdue.append(stream)
         return overdue
+
+
+def _next_batch(batch: int, size: int) -> int:
+    """How many frames to read next, when the last ``batch`` of them had ``size`` bytes: not many if they are large."""
+    if size > _BATCH_BYTES:
+        return max(1, batch // 4)
+    return min(_MOST_FRAMES, batch * 2) if size < _BATCH_BYTES // 2 else batch
 
 
 def _read(stream: Stream) -> Chunk | None:

@@ -33,7 +33,20 @@ class Ending(enum.Enum):
 class Stream:
     """One subscriber. All of its state is changed by the hub's task, or while ``busy`` by the task that carries a rest."""
 
-    __slots__ = ("busy", "dirty", "ending", "heartbeat", "idle_since", "over", "queue", "seq", "sink", "source", "tag")
+    __slots__ = (
+        "batch",
+        "busy",
+        "dirty",
+        "ending",
+        "heartbeat",
+        "idle_since",
+        "over",
+        "queue",
+        "seq",
+        "sink",
+        "source",
+        "tag",
+    )
 
     def __init__(self, source: Source, seq: int, sink: Sink, tag: Tag, queue: Callable[[Stream], None]) -> None:
         self.source = source
@@ -43,6 +56,8 @@ class Stream:
         #: What the sink sends after a silence, if it does.
         self.heartbeat = sink.heartbeat
         self.tag = tag
+        #: Frames to read from the log at a time, when it is behind.
+        self.batch = 20
         #: Puts the stream on the hub's list for its next round.
         self.queue = queue
         #: Whether it is on that list.
