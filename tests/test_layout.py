@@ -129,6 +129,6 @@ def test_a_plugin_takes_only_public_names(plugin: str) -> None:
 
 def test_loading_plugins_imports_no_sdk() -> None:
     """A start pays for what is used, and one that is missing is told in words."""
-    code = "import sys, trialogue; trialogue.load_plugins(); print(*{'openai', 'httpx2', 'xllamacpp'} & sys.modules.keys())"
+    code = "import sys, trialogue; trialogue.load_plugins(); print(*{'openai', 'httpx2', 'xllamacpp', 'onnxruntime', 'numpy'} & sys.modules.keys())"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.split() == []

@@ -187,7 +187,8 @@ def snippet_of(words: Sequence[str], text: str) -> tuple[str, tuple[tuple[int, i
 
 def _cosine(one: bytes, other: bytes) -> float:
     a, b = (struct.unpack(f"<{len(vector) // 4}f", vector) for vector in (one, other))
-    return sum(x * y for x, y in zip(a, b, strict=True)) / (math.hypot(*a) * math.hypot(*b))
+    product: float = sum(x * y for x, y in zip(a, b, strict=True))
+    return product / (math.hypot(*a) * math.hypot(*b))
 
 
 def _key(hit: Hit) -> Key:
