@@ -33,7 +33,7 @@ from trialogue_server._hub import Hub, open_hub
 from trialogue_server._logins import Logins
 from trialogue_server.app import create_app
 from trialogue_server.config import Config
-from trialogue_server.serve import file_limits, import_limits
+from trialogue_server.serve import default_budget, file_limits, import_limits, price_list
 
 PASSWORD = "correct horse"
 
@@ -100,7 +100,9 @@ async def serve(
     store = store or MemoryStore()
     async with (
         _library(store, files, extractors, config) as library,
-        open_engine(store, [provider, *others], library=library) as engine,
+        open_engine(
+            store, [provider, *others], library=library, prices=price_list(config), budget=default_budget(config)
+        ) as engine,
         open_hub(heartbeat=heartbeat) as hub,
         open_searcher(store.index, embedder, share=1.0) as searcher,
         _importer(engine, files, config) as importer,

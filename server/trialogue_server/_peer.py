@@ -40,6 +40,16 @@ class Peers:
             return True
         return _client(call) in self._proxies and call.header("x-forwarded-proto").strip().lower() == "https"
 
+    def own_address(self, call: Call) -> str:
+        """Scheme and host under which the caller reaches us."""
+        if self._public:
+            return self._public.rstrip("/")
+        return f"{'https' if self.is_secure(call) else 'http'}://{call.header('host')}"
+
+    def is_trusted(self, call: Call) -> bool:
+        """Whether a trusted proxy sent it, whose headers are believed."""
+        return _client(call) in self._proxies
+
     def check_origin(self, call: Call) -> None:
         """Raises ``OriginError`` for what a browser sends on behalf of another site (cross-site request forgery).
 

@@ -15,6 +15,7 @@ import signal
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import trio
@@ -27,6 +28,7 @@ from trialogue import (
     FileLimits,
     Limits,
     Plugins,
+    PriceList,
     Provider,
     SoftState,
     SpendingBudget,
@@ -77,7 +79,7 @@ async def open_app(config: Config) -> AsyncGenerator[Application]:
 async def open_all(config: Config) -> AsyncGenerator[Opened]:
     """Everything but connections. Raises ``ConfigurationError``: a setting, the data folder, a missing plugin."""
     plugins = load_plugins(disabled=config.disabled_plugins)
-    prices = load_prices(Path(config.prices_file).expanduser() if config.prices_file else None)
+    prices = price_list(config)
     async with plugins.open_store(config.storage_url, config.data_dir) as store:
         providers = _providers(plugins)
         folder = config.data_dir / config.files_dir
@@ -137,6 +139,7 @@ def limits(config: Config) -> Limits:
         idle=config.passivation_seconds,
         recovery=config.recovery,
         retention=config.delta_retention_hours * 3600,
+        file_patience=config.file_patience_seconds,
         trash=config.trash_days * 86_400,
         audit=config.audit_days * 86_400,
         history=config.history_messages,
@@ -178,6 +181,11 @@ def embedder_of(plugins: Plugins, config: Config) -> Embedder | None:
     raise ConfigurationError(
         f"there is no embedder {config.embedder!r}, of those there are {there}: see `trialogue plugins`"
     )
+
+
+def price_list(config: Config) -> PriceList:
+    """What models cost. Raises ``ConfigurationError``: a prices file that cannot be read, or meant."""
+    return load_prices(Path(config.prices_file).expanduser() if config.prices_file else None)
 
 
 def default_budget(config: Config) -> SpendingBudget:

@@ -13,6 +13,7 @@
     exports        everything one has, as a document
     imports        such documents, and others' exports, taken in
     models         what can be asked
+    usage          what was used and what it cost, and what may be
     health         whether we live and are ready
     events         the streams, which leave beside Quart through the hub
     socket         the WebSocket's address, as a plain request sees it
@@ -39,6 +40,7 @@ from trialogue_server.api import (
     search,
     sharing,
     socket,
+    usage,
 )
 
 #: Blueprint name -> routes.
@@ -56,6 +58,7 @@ BLUEPRINTS = {
     "exports": exports.ROUTES,
     "imports": imports.ROUTES,
     "models": models.ROUTES,
+    "usage": usage.ROUTES,
     "health": health.ROUTES,
     "events": events.ROUTES,
     "socket": socket.ROUTES,
