@@ -33,6 +33,7 @@ Action: TypeAlias = Literal[
     "invitation.used",
     "invitation.revoked",
     "identity.added",
+    "budget.changed",
 ]
 
 

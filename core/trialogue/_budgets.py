@@ -7,12 +7,13 @@ in one step in the store: whoever comes second finds that gone. Who has no budge
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import trio
 
 from trialogue._affording import binds, bounds, grant, hold, longest_answer
+from trialogue._audit import AuditEntry
 from trialogue._ledger import Hold, PayerKind, SpendingBudget, Standing
 from trialogue._state import LiveRun
 from trialogue._store import Store
@@ -47,9 +48,11 @@ class Budgets:
         self._known[kind, payer] = (trio.current_time() + BELIEVED, budget)
         return budget
 
-    async def set(self, kind: PayerKind, payer: str, budget: SpendingBudget | None) -> None:
+    async def set(
+        self, kind: PayerKind, payer: str, budget: SpendingBudget | None, audit: Sequence[AuditEntry] = ()
+    ) -> None:
         """Replace it; ``None`` goes back to what holds by default. Raises ``StorageError``."""
-        await self._store.ledger.set_budget(kind, payer, budget)
+        await self._store.ledger.set_budget(kind, payer, budget, audit)
         self._known.pop((kind, payer), None)
 
     async def _unset(self, kind: PayerKind, payer: str) -> SpendingBudget:

@@ -17,6 +17,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import msgspec
 
+from trialogue._audit import AuditEntry
 from trialogue._errors import InvalidError
 from trialogue._values import Usage
 
@@ -144,8 +145,10 @@ class Ledger(ABC):
         """What was set for a user or a key; ``None`` when nothing was."""
 
     @abstractmethod
-    async def set_budget(self, kind: PayerKind, payer: str, budget: SpendingBudget | None) -> None:
-        """Replace it; ``None`` removes it."""
+    async def set_budget(
+        self, kind: PayerKind, payer: str, budget: SpendingBudget | None, audit: Sequence[AuditEntry] = ()
+    ) -> None:
+        """Replace it, and record that in the audit log; ``None`` removes it."""
 
     @abstractmethod
     async def standing(self, owner: str, key: str | None, at: datetime) -> Standing:

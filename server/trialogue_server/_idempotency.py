@@ -9,7 +9,20 @@ from __future__ import annotations
 import hashlib
 from uuid import UUID
 
-from trialogue import Command, ConflictError, InvalidError, Receipt, TrialogueError
+import msgspec
+
+from trialogue import (
+    Command,
+    ConflictError,
+    ContinueAnswer,
+    EditMessage,
+    InvalidError,
+    PostMessage,
+    Receipt,
+    Regenerate,
+    Terms,
+    TrialogueError,
+)
 from trialogue_server._call import Call
 from trialogue_server._errors import VersionError
 from trialogue_server._services import Services
@@ -36,9 +49,19 @@ def command_id(call: Call, user: str, *scope: str) -> str | None:
 async def submit_once(services: Services, call: Call, conversation: str, command: Command) -> Receipt:
     """Have the command take effect, or find out that it has. Raises what ``Engine.submit`` does, conflicts as told here."""
     try:
-        return await services.engine.submit(conversation, command)
+        return await services.engine.submit(conversation, _on_account(call, command))
     except ConflictError as error:
         raise await told(services, call, conversation, command.id, error) from error
+
+
+def _on_account(call: Call, command: Command) -> Command:
+    """The command with the caller's API key in its terms, where it may cost something."""
+    key = call.facts.get("key")
+    match command:
+        case PostMessage() | EditMessage() | Regenerate() | ContinueAnswer() if key is not None:
+            return msgspec.structs.replace(command, terms=Terms(key))
+        case _:
+            return command
 
 
 async def told(services: Services, call: Call, conversation: str, command: str, error: ConflictError) -> TrialogueError:

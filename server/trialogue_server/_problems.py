@@ -28,6 +28,7 @@ TYPE = "tag:trialogue,2026:problem:"
 TITLES = {
     400: "Malformed request",
     401: "Not logged in",
+    402: "Budget used up",
     403: "Not allowed",
     404: "Not found",
     405: "Method not allowed",

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import trio
 
+from trialogue._audit import Origin
 from trialogue._errors import BudgetError, InvalidError, NotFoundError, TrialogueError
 from trialogue._ids import new_id
 from trialogue._ledger import Charge, Hold, SpendingBudget, Standing, UsageSum, sum_of
@@ -214,8 +215,10 @@ async def budget_is_set_and_removed(store: Store) -> None:
     await store.ledger.set_budget("key", "ann", SpendingBudget(day_tokens=7))
     assert await store.ledger.budget("user", "ann") == SpendingBudget(0, 5)
     assert await store.ledger.budget("key", "ann") == SpendingBudget(None, 7)
-    await store.ledger.set_budget("user", "ann", None)
+    entry = Origin("root").entry("budget.changed", "ann")
+    await store.ledger.set_budget("user", "ann", None, [entry])
     assert await store.ledger.budget("user", "ann") is None
+    assert list((await store.accounts.audit(limit=10)).entries) == [entry]
 
 
 @check

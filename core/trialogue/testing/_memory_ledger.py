@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 
 from msgspec.structs import replace
 
+from trialogue._audit import AuditEntry
 from trialogue._errors import InvalidError, NotFoundError
 from trialogue._ledger import (
     Charge,
@@ -76,10 +77,11 @@ class Book:
 
 
 class MemoryLedger(Ledger):
-    """See ``trialogue.Ledger``."""
+    """See ``trialogue.Ledger``. ``note`` writes into the audit log."""
 
-    def __init__(self, call: Caller) -> None:
+    def __init__(self, call: Caller, note: Callable[[Sequence[AuditEntry]], None]) -> None:
         self._call = call
+        self._note = note
         self.book: Book = Book()
 
     async def charge(self, owner: str, run: str) -> Charge | None:
@@ -123,11 +125,14 @@ class MemoryLedger(Ledger):
     async def budget(self, kind: PayerKind, payer: str) -> SpendingBudget | None:
         return await self._call("budget", lambda: self.book.budgets.get((kind, payer)))
 
-    async def set_budget(self, kind: PayerKind, payer: str, budget: SpendingBudget | None) -> None:
+    async def set_budget(
+        self, kind: PayerKind, payer: str, budget: SpendingBudget | None, audit: Sequence[AuditEntry] = ()
+    ) -> None:
         def effect() -> None:
             self.book.budgets.pop((kind, payer), None)
             if budget is not None:
                 self.book.budgets[kind, payer] = budget
+            self._note(audit)
 
         await self._call("set_budget", effect, writes=True)
 

@@ -64,7 +64,7 @@ class MemoryStore(Store):
         self._index = MemoryIndex(self._call, lambda: self._rows.values(), self._files)
         self._shares = MemoryShares(self._call, lambda name: name in self._rows and not self._rows[name].header.deleted_at)
         self._imports = MemoryImports(self._call)
-        self._ledger = MemoryLedger(self._call)
+        self._ledger = MemoryLedger(self._call, self._accounts.record)
         self._now = now
         #: Requests on their way whose callers have given up: due time and effect.
         self._late: list[tuple[float, Callable[[], object]]] = []

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 
 import msgspec
 
 from trialogue import (
+    AuditEntry,
     Charge,
     ChargePage,
     Hold,
@@ -29,6 +30,7 @@ from trialogue import (
     period_of,
 )
 from trialogue_sqlite import _ledger_sql as sql
+from trialogue_sqlite._accounts_writes import note
 from trialogue_sqlite._driver import Connection
 from trialogue_sqlite._readers import Readers
 from trialogue_sqlite._rows import body_of
@@ -75,12 +77,15 @@ class SQLiteLedger(Ledger):
         row = await self._readers.near(lambda found: found.execute(sql.BUDGET, (kind, payer)).fetchone())
         return None if row is None else SpendingBudget(*row)
 
-    async def set_budget(self, kind: PayerKind, payer: str, budget: SpendingBudget | None) -> None:
+    async def set_budget(
+        self, kind: PayerKind, payer: str, budget: SpendingBudget | None, audit: Sequence[AuditEntry] = ()
+    ) -> None:
         def write(connection: Connection) -> None:
             if budget is None:
                 connection.execute(sql.DROP_BUDGET, (kind, payer))
             else:
                 connection.execute(sql.PUT_BUDGET, (kind, payer, budget.month_micro_dollars, budget.day_tokens))
+            note(connection, audit)
 
         await self._writer.run(write)
 

@@ -11,6 +11,7 @@ import trio
 from msgspec import Meta
 
 from trialogue import (
+    BudgetError,
     Command,
     ContinueAnswer,
     Conversation,
@@ -43,6 +44,7 @@ from trialogue_server._requests import (
 from trialogue_server._routes import Answer, Route
 from trialogue_server._services import Services, no_message
 from trialogue_server._shapes import ShownMessage, StreamEvent
+from trialogue_server.api.files import named_files
 
 
 class Accepted(msgspec.Struct, frozen=True):
@@ -134,7 +136,7 @@ async def say(services: Services, call: Call) -> tuple[Conversation, str, Accept
         message=message or new_id(),
         run=new_id(),
         answer=new_id(),
-        parts=said_parts(body),
+        parts=await named_files(services, principal.user.id, said_parts(body)),
         model=_model(services, header, body.model),
         settings=_settings(header, body.settings),
         parent=body.parent,
@@ -160,7 +162,7 @@ async def edit(services: Services, call: Call) -> Reply:
         message=message or new_id(),
         run=new_id(),
         answer=new_id(),
-        parts=said_parts(body),
+        parts=await named_files(services, header.owner, said_parts(body)),
         model=_model(services, header, body.model),
         settings=_settings(header, body.settings),
         respond=body.regenerate,
@@ -287,6 +289,7 @@ ROUTES = (
         headers=("Location",),
         takes=("Idempotency-Key", "Last-Event-ID"),
         also=(Answer(200, "With `Accept: text/event-stream`: the message's events.", None, EVENTS, ("Location",)),),
+        problems=(BudgetError,),
     ),
     Route(
         "PATCH",
@@ -297,6 +300,7 @@ ROUTES = (
         status=202,
         takes=("Idempotency-Key",),
         also=(Answer(200, "An answer, corrected in place.", Accepted),),
+        problems=(BudgetError,),
     ),
     Route(
         "POST",
@@ -307,6 +311,7 @@ ROUTES = (
         reply=Accepted,
         status=202,
         takes=("Idempotency-Key",),
+        problems=(BudgetError,),
     ),
     Route(
         "POST",
@@ -317,6 +322,7 @@ ROUTES = (
         reply=Accepted,
         status=202,
         takes=("Idempotency-Key",),
+        problems=(BudgetError,),
     ),
     Route("DELETE", "/api/messages/<id>", remove, query=RemoveQuery, status=204),
     Route("POST", "/api/conversations/<id>/stop", stop, body=StopBody, body_optional=True, reply=Stopped),
