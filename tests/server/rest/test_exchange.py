@@ -1,0 +1,260 @@
+"""Exports and imports over HTTP: streamed both ways, one conversation after the other, again and again."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+import trio
+from rest import Server, serve
+from talking import make, note, talked
+
+from trialogue import new_id
+from trialogue.testing import Fault, MemoryStore
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncGenerator[Server]:
+    """A server that takes imports."""
+    async with serve(files=tmp_path) as server:
+        yield server
+
+
+@pytest.fixture
+async def ada(server: Server) -> AsyncGenerator[httpx2.AsyncClient]:
+    async with server.user("ada") as client:
+        yield client
+
+
+@pytest.fixture
+async def eve(server: Server, ada: httpx2.AsyncClient) -> AsyncGenerator[httpx2.AsyncClient]:
+    async with server.user("eve") as client:
+        yield client
+
+
+async def send(client: httpx2.AsyncClient, data: bytes, kind: str = "application/json") -> dict[str, Any]:
+    """Import ``data``, and wait until it is over."""
+    answer = await client.post("/api/import", content=data, headers={"Content-Type": kind})
+    assert answer.status_code == 202, answer.text
+    return await ended(client, answer.headers["location"])
+
+
+async def ended(client: httpx2.AsyncClient, url: str) -> dict[str, Any]:
+    with trio.fail_after(10):
+        while True:
+            job: dict[str, Any] = (await client.get(url)).json()
+            if job["state"] not in ("waiting", "running"):
+                return job
+            await trio.sleep(0.01)  # It is asked, as a page would.
+
+
+def chats(count: int, text: str = "Hi") -> bytes:
+    """A ChatGPT export of so many conversations."""
+    return json.dumps(
+        [
+            {
+                "title": f"Chat {number}",
+                "create_time": 1_700_000_000 + number,
+                "update_time": 1_700_000_000 + number,
+                "conversation_id": f"c{number}",
+                "current_node": "a",
+                "mapping": {
+                    "u": {"message": {"author": {"role": "user"}, "content": {"parts": [text]}}, "parent": None},
+                    "a": {"message": {"author": {"role": "assistant"}, "content": {"parts": ["Yo"]}}, "parent": "u"},
+                },
+            }
+            for number in range(count)
+        ]
+    ).encode()
+
+
+# --- out ---------------------------------------------------------------------------------------------------------
+
+
+async def test_export_is_a_document_to_keep(ada: httpx2.AsyncClient, eve: httpx2.AsyncClient) -> None:
+    url = await make(ada, title="Tea")
+    await talked(ada, url, "one")
+    answer = await ada.get(f"{url}/export")
+    assert answer.status_code == 200
+    assert answer.headers["content-disposition"].startswith('attachment; filename="conversation-')
+    (one,) = answer.json()["conversations"]
+    assert (one["conversation"]["title"], len(one["messages"])) == ("Tea", 2)
+    assert "owner" not in one["conversation"]
+    text = await ada.get(f"{url}/export", params={"format": "markdown"})
+    assert text.headers["content-type"] == "text/markdown; charset=utf-8"
+    assert text.text.startswith("# Tea\n")
+    assert (await eve.get(f"{url}/export")).status_code == 404
+    assert (await ada.get(f"{url}/export", params={"format": "pdf"})).status_code == 422
+    head = await ada.head(f"{url}/export")
+    assert (head.status_code, head.content) == (200, b"")
+
+
+async def test_export_of_all_is_of_ones_own_and_of_the_trash_too(
+    ada: httpx2.AsyncClient, eve: httpx2.AsyncClient
+) -> None:
+    urls = [await make(ada, title=title) for title in ("kept", "archived", "gone")]
+    await make(eve, title="another's")
+    await ada.patch(urls[1], json={"archived": True})
+    await ada.delete(urls[2])
+    document = (await ada.get("/api/export")).json()
+    titles = [one["conversation"]["title"] for one in document["conversations"]]
+    assert sorted(titles) == ["archived", "gone", "kept"]
+    assert titles[-1] == "gone"
+    assert (document["format"], document["version"]) == ("trialogue", 1)
+
+
+async def test_export_of_nothing(ada: httpx2.AsyncClient) -> None:
+    assert (await ada.get("/api/export")).json()["conversations"] == []
+    assert (await ada.get("/api/export", params={"format": "markdown"})).text == ""
+
+
+async def test_export_is_limited_and_breaks_rather_than_ending_early(tmp_path: Path) -> None:
+    store = MemoryStore()
+    async with serve(store=store, exports_per_user=1) as server, server.user() as ada:
+        urls = [await make(ada, title=str(number)) for number in range(3)]
+        for url in urls:
+            for number in range(40):
+                await note(ada, url, f"{number} " + "x" * 4_000)
+        # The store fails in the midst of it: what came must not look whole.
+        store.faults.next("tree", *(Fault() for _ in range(4)), Fault(fail="before"))
+        with pytest.raises(httpx2.RemoteProtocolError):
+            await ada.get("/api/export")
+        assert (await ada.get("/api/export")).status_code == 200
+
+
+# --- in ----------------------------------------------------------------------------------------------------------
+
+
+async def test_own_export_comes_back(ada: httpx2.AsyncClient, eve: httpx2.AsyncClient, tmp_path: Path) -> None:
+    url = await make(ada, title="Tea")
+    await talked(ada, url, "one")
+    document = (await ada.get("/api/export")).content
+    again = await send(ada, document)
+    assert (again["state"], again["added"], again["present"], again["source"]) == ("done", 0, 1, "trialogue")
+    # Somebody else's ids are taken: the same conversation, under ids of one's own.
+    hers = await send(eve, document)
+    assert (hers["added"], hers["messages"], hers["total"]) == (1, 2, 1)
+    (copy,) = (await eve.get("/api/conversations")).json()["conversations"]
+    assert (copy["title"], f"/api/conversations/{copy['id']}" == url) == ("Tea", False)
+    assert (await send(eve, document))["present"] == 1
+    assert (await ada.get(url)).json()["conversation"]["title"] == "Tea"
+    async with serve(files=tmp_path / "other") as other, other.user("bob") as bob:
+        assert (await send(bob, document))["added"] == 1
+        assert (await bob.get("/api/export")).content == document
+
+
+async def test_chatgpt_export_is_taken_in_once(ada: httpx2.AsyncClient) -> None:
+    first = await send(ada, chats(5))
+    assert (first["added"], first["total"], first["messages"], first["source"]) == (5, 5, 10, "chatgpt")
+    again = await send(ada, chats(7))
+    assert (again["added"], again["present"], again["total"]) == (2, 5, 7)
+    listed = (await ada.get("/api/conversations")).json()["conversations"]
+    assert [one["title"] for one in listed] == [f"Chat {number}" for number in reversed(range(7))]
+    found = (await ada.get(f"/api/conversations/{listed[0]['id']}")).json()
+    assert [message["role"] for message in found["messages"]] == ["user", "assistant"]
+    await talked(ada, f"/api/conversations/{listed[0]['id']}", "go on")
+    assert len((await ada.get(f"/api/conversations/{listed[0]['id']}")).json()["messages"]) == 4
+
+
+async def test_zip_is_taken_in(ada: httpx2.AsyncClient) -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("user.json", b"{}")
+        archive.writestr("conversations.json", chats(3))
+    job = await send(ada, file.getvalue(), "application/zip")
+    assert (job["state"], job["added"]) == ("done", 3)
+
+
+async def test_what_cannot_be_taken_in_is_told(ada: httpx2.AsyncClient) -> None:
+    data = b"[" + chats(1)[1:-1] + b', {"mapping": 3}, 17, ' + chats(2)[1:-1] + b"]"
+    job = await send(ada, data)
+    assert (job["state"], job["added"], job["present"], job["failed"], job["total"]) == ("done", 2, 1, 2, 5)
+    assert [one["place"] for one in job["skipped"]] == [1, 2]
+    assert all(one["detail"] for one in job["skipped"])
+
+
+@pytest.mark.parametrize("data", [b"nonsense", b"PK\x03\x04nonsense", b"[", b'[{"mapping": {}'])
+async def test_what_is_no_export_fails_in_words(ada: httpx2.AsyncClient, data: bytes) -> None:
+    job = await send(ada, data)
+    assert (job["state"], job["added"]) == ("failed", 0)
+    assert job["detail"]
+
+
+async def test_too_long_a_history_is_told(tmp_path: Path) -> None:
+    nodes = {str(n): {"message": {"author": {"role": "user"}, "content": {"parts": ["x"]}}, "parent": str(n - 1)}
+             for n in range(10_001)}  # fmt: skip
+    async with serve(files=tmp_path) as server, server.user() as ada:
+        job = await send(ada, json.dumps([{"mapping": nodes, "title": "Long"}]).encode())
+        assert (job["state"], job["failed"]) == ("done", 1)
+        assert "history_messages" in job["skipped"][0]["detail"]
+        assert job["skipped"][0]["title"] == "Long"
+
+
+async def test_upload_is_limited(tmp_path: Path) -> None:
+    async with serve(files=tmp_path, import_max_bytes=2_000) as server, server.user() as ada:
+        for headers in ({}, {"transfer-encoding": "chunked"}):
+
+            async def pieces() -> AsyncGenerator[bytes]:
+                for _ in range(5):
+                    yield b"x" * 1_000
+
+            content: Any = pieces() if headers else b"x" * 5_000
+            answer = await ada.post("/api/import", content=content)
+            assert (answer.status_code, answer.json()["code"]) == (413, "limit")
+            assert "import_max_bytes" in answer.json()["detail"]
+        empty = await ada.post("/api/import", content=b"")
+        assert empty.status_code == 422
+        form = await ada.post("/api/import", files={"file": b"x"})
+        assert form.status_code == 415
+        assert not list((tmp_path / "imports").glob("*"))
+        assert (await ada.get("/api/import")).json()["imports"] == []
+
+
+async def test_upload_that_is_cut_off_leaves_nothing(server: Server, ada: httpx2.AsyncClient, tmp_path: Path) -> None:
+    cookies = "; ".join(f"{name}={value}" for name, value in ada.cookies.items())
+    head = f"POST /api/import HTTP/1.1\r\nHost: x\r\nCookie: {cookies}\r\nContent-Length: 5000\r\n\r\n[{{"
+    await server.raw(head.encode())
+    assert (await ada.get("/api/import")).json()["imports"] == []
+    with trio.fail_after(5):
+        while list((tmp_path / "imports").glob("*")):  # noqa: ASYNC110 - the disk tells nobody
+            await trio.sleep(0.01)
+
+
+async def test_imports_are_ones_own(ada: httpx2.AsyncClient, eve: httpx2.AsyncClient) -> None:
+    job = await send(ada, chats(1))
+    assert (await ada.get("/api/import")).json()["imports"] == [job]
+    assert (await eve.get("/api/import")).json()["imports"] == []
+    for name in (job["id"], new_id(), "x"):
+        assert (await eve.get(f"/api/import/{name}")).status_code == 404
+        assert (await eve.delete(f"/api/import/{name}")).status_code == 404
+    assert (await ada.delete(f"/api/import/{job['id']}")).status_code == 204
+    assert (await ada.get(f"/api/import/{job['id']}")).json() == job  # It was over.
+
+
+async def test_import_is_cancelled(tmp_path: Path) -> None:
+    store = MemoryStore()
+    async with serve(store=store, files=tmp_path, imports_per_user=1) as server, server.user() as ada:
+        store.faults.next("create", *(Fault(delay=0.05) for _ in range(500)))
+        answer = await ada.post("/api/import", content=chats(500))
+        full = await ada.post("/api/import", content=chats(1))
+        assert (full.status_code, "imports_per_user" in full.json()["detail"]) == (429, True)
+        assert (await ada.delete(answer.headers["location"])).status_code == 204
+        job = (await ada.get(answer.headers["location"])).json()
+        assert job["state"] == "cancelled"
+        assert job["added"] < 400
+        count = len((await ada.get("/api/conversations", params={"limit": 100})).json()["conversations"])
+        await trio.sleep(0.2)
+        after = len((await ada.get("/api/conversations", params={"limit": 100})).json()["conversations"])
+        assert after - count <= 1
+        assert not list((tmp_path / "imports").glob("*"))
+
+
+async def test_server_without_imports_says_so() -> None:
+    async with serve() as server, server.user() as ada:
+        assert (await ada.post("/api/import", content=b"[]")).status_code == 404
