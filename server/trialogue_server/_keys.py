@@ -8,6 +8,8 @@ from __future__ import annotations
 import logging
 from datetime import UTC, datetime, timedelta
 
+from msgspec.structs import replace
+
 from trialogue import Accounts, ApiKey, Principal, TrialogueError, User
 from trialogue_server._call import Call
 from trialogue_server._errors import WrongKeyError
@@ -56,8 +58,8 @@ class Keys:
         return found
 
     async def _touch(self, key: bytes, kept: ApiKey, now: datetime) -> None:
-        # Read anew after this, with its new time.
-        self.cache.forget(key)
+        # First of all, so that requests that come meanwhile do not do it as well.
+        self.cache.change(key, replace(kept, used_at=now))
         try:
             await self._accounts.touch_key(kept.id, now)
         except TrialogueError as error:

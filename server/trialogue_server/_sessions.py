@@ -6,6 +6,8 @@ import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from msgspec.structs import replace
+
 from trialogue import Accounts, AuditEntry, Principal, Session, TrialogueError, User, new_id
 from trialogue_server._call import Call
 from trialogue_server._tokens import Cache, hash_of, new_token
@@ -84,8 +86,8 @@ class Sessions:
         return _set_cookie("", 0, secure)
 
     async def _touch(self, key: bytes, session: Session, now: datetime) -> None:
-        # Read anew after this, with its new times.
-        self.cache.forget(key)
+        # First of all, so that requests that come meanwhile do not do it as well.
+        self.cache.change(key, replace(session, seen_at=now, expires_at=now + self._life))
         try:
             await self._accounts.touch_session(session.id, now, now + self._life)
         except TrialogueError as error:

@@ -57,9 +57,10 @@ class Cache(Generic[T]):
         """What this is the hash of the token of. Raises ``StorageError``."""
         return self.fresh(key) or await self._read(key)
 
-    def forget(self, key: bytes) -> None:
-        """It has changed, and is to be read anew."""
-        self._found.pop(key, None)
+    def change(self, key: bytes, found: T) -> None:
+        """It has changed a little; if it is remembered, then so from now on."""
+        if key in self._found:
+            self._found[key] = (found, *self._found[key][1:])
 
     def forget_where(self, matches: Callable[[T, User], bool]) -> None:
         """Something has ended, or changed for its worse: what matches counts no longer, from now on."""
