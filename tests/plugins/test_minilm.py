@@ -164,7 +164,7 @@ async def test_real_model_over_a_real_store(
         talk = await begin(store)
         said = [(await talk.say(text)).id for text in texts]
         with trio.fail_after(20):
-            while (found := await searcher.search("owner", SearchQuery("insects eat my flowers"), 3)).pending:
+            while (found := await searcher.search("owner", SearchQuery("insects eat my flowers"), 3)).pending:  # noqa: ASYNC110
                 await trio.sleep(0.05)
         assert (found.mode, found.hits[0].id) == ("hybrid", said[0])
         for query, best in (("railway departure", 1), ("baking problem", 2), ("vehicle repair", 3)):

@@ -81,8 +81,8 @@ FORGET_SOME = "DELETE FROM passage_sign WHERE (owner, n) IN (SELECT owner, n FRO
 PENDING_NEW = "SELECT count(*) FROM (SELECT 1 FROM message_text WHERE message_text MATCH ? AND rowid > ? LIMIT ?)"
 PENDING_MARKED = """
 SELECT count(*) FROM (
-    SELECT 1 FROM unembedded u JOIN message m ON m.n = u.source JOIN conversation c ON c.n = m.conversation
-    WHERE u.kind = 0 AND c.owner = ?1
-    UNION ALL SELECT 1 FROM unembedded u JOIN file f ON f.n = u.source WHERE u.kind = 1 AND f.owner = ?1 LIMIT ?2
+    SELECT 1 FROM unembedded w JOIN message m ON m.n = w.source JOIN conversation c ON c.n = m.conversation
+    WHERE w.kind = 0 AND c.owner = ?1
+    UNION ALL SELECT 1 FROM unembedded w JOIN file f ON f.n = w.source WHERE w.kind = 1 AND f.owner = ?1 LIMIT ?2
 )
 """

@@ -34,7 +34,7 @@ def read_similar(
     wanted = _wanted(query)
     if not wanted or not any(vector):
         return []
-    _load(connection)
+    load_vectors(connection)
     values: dict[str, Value] = {"owner": owner, "look": LOOK, "signs": signs_of(vector), "vector": bytes_of(vector)}
     values["match"] = message_match(owner, query, now.date())
     if query.near is not None:
@@ -99,7 +99,8 @@ def _numbers(vector: bytes) -> tuple[float, ...]:
     return struct.unpack(f"<{len(vector) // 4}f", vector)
 
 
-def _load(connection: Connection) -> None:
+def load_vectors(connection: Connection) -> None:
+    """Let statements of the connection compare vectors."""
     try:
         connection.execute("SELECT vec_version()")
     except apsw.SQLError:
