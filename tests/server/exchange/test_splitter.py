@@ -33,14 +33,14 @@ def pieces(data: bytes, size: int = 65_536, most: int = 10_000) -> list[Any]:
     return [json.loads(one) if isinstance(one, bytes) else one for one in split(reading(data, size), most)]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(OBJECTS, st.integers(1, 40), st.booleans(), st.sampled_from([None, 2]))
 def test_elements_come_as_they_are(objects: list[Any], size: int, ascii_only: bool, indent: int | None) -> None:
     data = json.dumps(objects, ensure_ascii=ascii_only, indent=indent).encode(errors="replace")
     assert pieces(data, size) == json.loads(data)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(OBJECTS, st.integers(60, 90))
 def test_our_document_is_cut_as_it_is_written(objects: list[Any], size: int) -> None:
     body = ",\n".join(map(json.dumps, objects))
@@ -48,7 +48,7 @@ def test_our_document_is_cut_as_it_is_written(objects: list[Any], size: int) -> 
     assert pieces(data, size) == objects
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.dictionaries(st.text(max_size=4), JSON, max_size=4), st.integers(1, 40))
 def test_an_object_is_one_piece(value: dict[str, Any], size: int) -> None:
     assert pieces(json.dumps(value).encode(), size) == [value]
