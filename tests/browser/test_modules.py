@@ -242,3 +242,39 @@ def _coloured(page: Page, text: str, step: int) -> str:
     drawn = page.locator("body > div").last
     drawn.locator(".hljs-keyword").first.wait_for(state="attached")
     return drawn.inner_html()
+
+
+# --- words -------------------------------------------------------------------------------------------------------
+
+SPENT = """async (usages) => {
+  const { costOf, tokensOf, usageDetails } = await import("/page/words.js");
+  return usages.map((usage) => [tokensOf(usage), costOf(usage), usageDetails(usage).split("\\n")]);
+}"""
+
+
+def test_what_an_answer_cost_is_told_in_words(page: Page) -> None:
+    usages: list[dict[str, Any]] = [  # Any: an event's JSON.
+        {
+            "source": "reported",
+            "input_tokens": 1200,
+            "output_tokens": 184,
+            "cache_read_tokens": 1000,
+            "reasoning_tokens": 50,
+            "cost": 2_140_500,
+        },
+        {"source": "estimated", "output_tokens": 1, "cost": 30},
+        {"source": "reported", "input_tokens": 0, "output_tokens": 7, "cost": 0},
+        {"source": "reported", "output_tokens": 7},
+        {"source": "reported", "input_tokens": 10, "output_tokens": 2, "cost": 12_345_000_000},
+    ]
+    assert page.evaluate(SPENT, usages) == [
+        [
+            "184 tokens",
+            "$0.0021",
+            ["1,200 tokens in (1,000 from a cache)", "184 tokens out (50 of thought)", "$0.002140500"],
+        ],
+        ["about 1 token", "less than $0.0001", ["1 tokens out", "$0.000000030, by our own estimate"]],
+        ["7 tokens", None, ["0 tokens in", "7 tokens out", "free"]],
+        ["7 tokens", None, ["7 tokens out", "cost unknown"]],
+        ["2 tokens", "$12.35", ["10 tokens in", "2 tokens out", "$12.345000000"]],
+    ]

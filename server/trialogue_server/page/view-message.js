@@ -1,7 +1,7 @@
 // One message: who says it, its parts, what became of it, and what can be done with it. Redrawn only where it changed.
 
 import { h, icon, iconButton, wordButton } from "./dom.js";
-import { modelName, outcomeOf, timeOf, tokensOf } from "./words.js";
+import { costOf, modelName, outcomeOf, timeOf, tokensOf, usageDetails } from "./words.js";
 import { PartsView } from "./view-parts.js";
 
 /** The readable text of a message: its text parts, joined without anything between them. */
@@ -81,10 +81,14 @@ export class MessageView {
   actions(message) {
     const copy = iconButton("copy", "Copy text", () => this.copy(copy));
     if (message.role === "user") return [iconButton("pencil", "Edit", () => this.edit()), copy];
-    const tokens = tokensOf(message.usage);
+    const spent = [tokensOf(message.usage), costOf(message.usage)].filter(Boolean).join(" · ");
     const again = iconButton("again", "Regenerate", () => this.act.regenerate(this.message));
     const offered = outcomeOf(message, false) !== null; // Then "Try again" stands above already.
-    return [copy, ...(offered ? [] : [again]), ...(tokens ? [h("span", { className: "usage" }, tokens)] : [])];
+    return [copy, ...(offered ? [] : [again]), ...(spent ? [this.usage(spent, message.usage)] : [])];
+  }
+
+  usage(spent, usage) {
+    return h("span", { className: "usage", title: usageDetails(usage) }, spent);
   }
 
   async copy(button) {

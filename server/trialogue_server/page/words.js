@@ -67,6 +67,28 @@ export function tokensOf(usage) {
   return usage.source === "estimated" ? `about ${count}` : count;
 }
 
+/** "$0.0021", of nano-dollars; "less than $0.0001"; null when nobody knows it, or it was free. */
+export function costOf(usage) {
+  if (!usage?.cost) return null;
+  const dollars = usage.cost / 1e9;
+  if (dollars < 0.0001) return "less than $0.0001";
+  return `$${dollars.toFixed(dollars < 1 ? 4 : 2)}`;
+}
+
+/** All that is known of an answer's tokens and cost, a line each. */
+export function usageDetails(usage) {
+  const line = (count, words, part) =>
+    count == null ? [] : [`${count.toLocaleString()} ${words}${part.length ? ` (${part.join(", ")})` : ""}`];
+  const of = (count, words) => (count ? [`${count.toLocaleString()} ${words}`] : []);
+  const cached = [...of(usage.cache_read_tokens, "from a cache"), ...of(usage.cache_write_tokens, "into a cache")];
+  const cost = usage.cost == null ? "cost unknown" : usage.cost === 0 ? "free" : `$${(usage.cost / 1e9).toFixed(9)}`;
+  return [
+    ...line(usage.input_tokens, "tokens in", cached),
+    ...line(usage.output_tokens, "tokens out", of(usage.reasoning_tokens, "of thought")),
+    usage.source === "estimated" ? `${cost}, by our own estimate` : cost,
+  ].join("\n");
+}
+
 /** The line below the log: the state of the connection first, then what is being done. */
 export function statusOf(line, run, stopping, models) {
   const doing = run && (stopping ? "Stopping…" : `${modelName(models, run.model)} is answering…`);
