@@ -65,6 +65,7 @@ class Engine:
         self.feeds: Feeds = feeds
         #: Removes what deleted accounts leave; other parts of the server add what they keep of an account.
         self.clearing: Clearing = Clearing(node, self.purge)
+        self.clearing.also.append(node.store.ledger.forget)
         #: Set while stopping: nothing new is begun.
         self.draining: bool = False
         self._node = node

@@ -351,3 +351,18 @@ async def test_without_a_budget_nobody_asks_for_one_twice(autojump_clock: trio.t
             await talk.settled()
     assert asked.count("budget") == 1
     assert not {"standing", "reserve"} & set(asked)
+
+
+async def test_deleted_account_leaves_sums_without_a_name(autojump_clock: trio.testing.MockClock) -> None:
+    async with talking(["x", REPORTED]) as (talk, _):
+        engine, store = talk.engine, talk.engine.store
+        for name in ("root", "ann"):
+            await store.accounts.add_user(User(name, f"{name}@example.org", name, "user", AT), None)
+        receipt = await talk.post("hi")
+        await talk.settled()
+        await store.accounts.remove_user("ann")
+        engine.clearing.poke()
+        await trio.sleep(5)  # of virtual time, in which the sweep comes to its end
+        assert await store.ledger.charge("ann", receipt.run or "") is None
+        (left,) = (await store.ledger.usage(None, "user", AT.date(), AT.date(), limit=9)).groups
+        assert (left.name, left.runs, left.cost) == (None, 1, 200_000)
