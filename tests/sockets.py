@@ -93,7 +93,7 @@ class Socket:
                     if finished:
                         text, self._text = self._text, ""
                         return text
-                case frames.Ping() as ping:
+                case frames.Ping() as ping if self._protocol.state is wsproto.connection.ConnectionState.OPEN:
                     await self.stream.send_all(self._protocol.send(ping.response()))
                 case frames.CloseConnection(code=code, reason=reason) as close:
                     if self._protocol.state is wsproto.connection.ConnectionState.REMOTE_CLOSING:
