@@ -22,7 +22,7 @@ from trialogue_openai._errors import translated
 from trialogue_openai._transport import Outcome, WireTransport, head_of, in_hand, origin_of, wire_of
 from trialogue_openai._wire import Origin
 
-#: Seconds for a connection to be made, and for the head of an answer to come. The server bounds its runs itself.
+#: Seconds for a connection to be made, and, where the SDK waits for it, for the head of an answer to come.
 _CONNECT, _READ = 5.0, 600.0
 #: For a client with a transport of its own: connections that are not used go after a while.
 _LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=30.0)
@@ -69,7 +69,8 @@ class Upstream:
         origin, head = self._template
         try:
             request = b"%bcontent-length: %d\r\n\r\n%b" % (head, len(content), content)
-            wire = await self._transport.send(origin, request, _CONNECT, _READ)
+            # How long the answer may take to begin is the caller's to say, as with everything that follows.
+            wire = await self._transport.send(origin, request, _CONNECT, None)
         except httpx2.TransportError as error:
             outcome = error
         else:

@@ -7,7 +7,6 @@ in httpx2's words, because the SDK understands them. Making connections and keep
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from typing import NamedTuple, TypeAlias
@@ -84,23 +83,29 @@ class Wire:
     # --- asking --------------------------------------------------------------------------------------------------
 
     async def ask(self, request: bytes, patience: float | None) -> None:
-        """Send a whole request, and wait ``patience`` seconds for the head of its answer.
+        """Send a whole request, and wait for the head of its answer: ``patience`` seconds, or as long as the caller does.
 
         Raises ``httpx2.TransportError``. The connection is then closed, as it is when this is cancelled.
         """
-        self._parser = h11.Connection(h11.CLIENT)
-        self._parser.send(_ASKED)
-        self._parser.send(h11.EndOfMessage())
-        self._chunked, self._held, self._ended = None, b"", False
         try:
-            with trio.fail_after(math.inf if patience is None else patience):
-                await self._send(request)
-                await self._receive_head()
+            if patience is None:
+                await self._exchange(request)
+            else:
+                with trio.fail_after(patience):
+                    await self._exchange(request)
         except BaseException as error:
             await self.aclose()
             if isinstance(error, TROUBLE):
                 raise told(error) from error
             raise
+
+    async def _exchange(self, request: bytes) -> None:
+        self._parser = h11.Connection(h11.CLIENT)
+        self._parser.send(_ASKED)
+        self._parser.send(h11.EndOfMessage())
+        self._chunked, self._held, self._ended = None, b"", False
+        await self._send(request)
+        await self._receive_head()
 
     async def _send(self, request: bytes) -> None:
         try:

@@ -23,6 +23,8 @@ T = TypeVar("T")
 SCANS = 4
 #: Longest scan, in seconds.
 LONGEST = 5.0
+#: Reads in the loop after which others have their turn.
+TURN = 16
 #: Steps of SQLite's machine between two looks at the brake: some tenths of a millisecond.
 BRAKE = 20_000
 
@@ -37,13 +39,20 @@ class Readers:
         #: Connections that no thread uses; made when first wanted.
         self._idle: list[Connection] = []
         self._closed = False
+        # In the loop, so far.
+        self._reads = 0
 
     def __repr__(self) -> str:
         return f"<Readers {str(self._path)!r} scanning={self._limiter.borrowed_tokens} idle={len(self._idle)}>"
 
     async def near(self, read: Callable[[Connection], T]) -> T:
         """Read in the loop. Raises ``StorageError``, ``ClosedError``."""
-        await trio.lowlevel.checkpoint()
+        # Giving way costs as much as the read: who reads once need not, who reads on and on does now and then.
+        self._reads += 1
+        if self._reads % TURN:
+            await trio.lowlevel.checkpoint_if_cancelled()
+        else:
+            await trio.lowlevel.checkpoint()
         if self._closed:
             raise ClosedError("the store is closed")
         try:

@@ -28,21 +28,19 @@ async def read_body(
         raise _too_large(limit)
     next_piece = _received(source) if callable(source) else _iterated(aiter(source))
     body = bytearray()
-    while (piece := await _in_time(next_piece, patience)) is not None:
-        body += piece
-        if len(body) > limit:
-            raise _too_large(limit)
-    return bytes(body)
+    # One scope for all pieces: most bodies are one, and a scope costs more than such a body.
+    with trio.move_on_after(patience) as watch:
+        while (piece := await next_piece()) is not None:
+            watch.deadline = trio.current_time() + patience
+            body += piece
+            if len(body) > limit:
+                raise _too_large(limit)
+        return bytes(body)
+    raise InvalidError(f"the body stopped for {patience:g} s before its end: send it again")
 
 
 #: The next piece, or ``None`` after the last.
 _NextPiece: TypeAlias = Callable[[], Awaitable[bytes | None]]
-
-
-async def _in_time(next_piece: _NextPiece, patience: float) -> bytes | None:
-    with trio.move_on_after(patience):
-        return await next_piece()
-    raise InvalidError(f"the body stopped for {patience:g} s before its end: send it again")
 
 
 def _received(receive: Receive) -> _NextPiece:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import h11
-from hypercorn.events import Closed
+from hypercorn.events import Closed, RawData
 from hypercorn.protocol.events import Body, Data, EndBody, Event, Request, Response
 from hypercorn.protocol.h11 import STREAM_ID, H11Protocol, H11WSConnection
 from hypercorn.protocol.http_stream import HTTPStream
@@ -40,6 +40,9 @@ class GuardedProtocol(H11Protocol):
         self._outstanding: int | None = 0
         # Read away so far of a body that nobody wants.
         self._drained = 0
+        # Of an answer, what is encoded and goes out with what comes next; and whether what is encoded next is such.
+        self._held: bytes = b""
+        self._holding: bool = False
 
     @property
     def chunked(self) -> bool:
@@ -75,10 +78,30 @@ class GuardedProtocol(H11Protocol):
         await self._handle_events()
 
     async def stream_send(self, event: Event) -> None:
-        """An answer says that the connection will close when it will."""
-        if isinstance(event, Response) and event.status_code >= 200 and self._closes_after():
-            event = replace(event, headers=[*event.headers, _CLOSE])
+        """An answer says that the connection will close when it will. A head that announces its body goes out with it."""
+        if isinstance(event, Response) and event.status_code >= 200:
+            if self._closes_after():
+                event = replace(event, headers=[*event.headers, _CLOSE])
+            self._holding = any(name == b"content-length" for name, _ in event.headers)
         await super().stream_send(event)
+
+    async def _send_h11_event(self, event: Any) -> None:  # Any: h11 has no name for what can be sent
+        try:
+            # Typed, because the WebSocket stand-in for h11, which sends nothing here, has its own idea of it.
+            data: bytes | None = cast("Any", self.connection).send(event)
+        except h11.LocalProtocolError:
+            if self.connection.their_state != h11.ERROR:
+                raise
+            return
+        self._held += data or b""
+        if not self._holding:
+            await self._let_go()
+        self._holding = False
+
+    async def _let_go(self) -> None:
+        held, self._held = self._held, b""
+        if held:
+            await self.send(RawData(data=held))
 
     def _closes_after(self) -> bool:
         if self._link.stopping:

@@ -1,4 +1,4 @@
-"""The hub's one task: rounds over the streams that have something to send, heartbeats over those that have not.
+"""The hub's task: rounds over the streams that have something to send. Beside it, heartbeats for those that have not.
 
 A round takes all streams that woke since the last one, reads each distinct place once, and makes one system call per
 stream. What a socket does not take at once is carried by a task of its own, and the stream is passed by until that is
@@ -8,7 +8,6 @@ done; so a slow client costs a task while it is slow, one chunk of memory, and n
 from __future__ import annotations
 
 import logging
-import math
 import sys
 from collections import OrderedDict
 
@@ -53,6 +52,8 @@ class Rounds:
         self.heartbeat = heartbeat
         self._dirty: list[Stream] = []
         self._wanted = trio.Event()
+        # Where heartbeats rest while there is no stream that needs them.
+        self._resting = trio.lowlevel.ParkingLot()
         self._carriers: trio.Nursery
 
     def queue(self, stream: Stream) -> None:
@@ -64,6 +65,7 @@ class Rounds:
         """Serve ``stream`` from now on."""
         if stream.heartbeat is not None:
             self._silent[stream] = None
+            self._resting.unpark()
         stream.wake()
 
     def discard(self, stream: Stream) -> None:
@@ -73,18 +75,12 @@ class Rounds:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled."""
         async with trio.open_nursery() as self._carriers:
+            self._carriers.start_soon(self._beats)
             task_status.started()
             while True:
-                await self._wait()
+                await self._wanted.wait()
+                self._wanted = trio.Event()
                 await self._round()
-                self._beat()
-
-    async def _wait(self) -> None:
-        oldest = next(iter(self._silent), None)
-        due = math.inf if oldest is None else oldest.idle_since + self.heartbeat
-        with trio.CancelScope(deadline=due):
-            await self._wanted.wait()
-        self._wanted = trio.Event()
 
     # ------------------------------------------------------------------------------------------------ rounds
 
@@ -179,6 +175,7 @@ class Rounds:
             stream.idle_since = trio.current_time()
             if stream.heartbeat is not None:
                 self._silent[stream] = None
+                self._resting.unpark()
             stream.wake()
 
     def _pass_on(self, line: Line) -> None:
@@ -203,6 +200,17 @@ class Rounds:
                 return  # Others on the same line have their turn; this one is woken again.
 
     # -------------------------------------------------------------------------------------------- heartbeats
+
+    async def _beats(self) -> None:
+        # A task of its own: a deadline around the wait for each round would cost as much as a small round.
+        while True:
+            oldest = next(iter(self._silent), None)
+            if oldest is None:
+                await self._resting.park()
+            else:
+                # Until then the oldest may have spoken; whichever is the oldest then was silent for a shorter time.
+                await trio.sleep_until(oldest.idle_since + self.heartbeat)
+                self._beat()
 
     def _beat(self) -> None:
         now = trio.current_time()
