@@ -57,7 +57,10 @@ class Imports(ABC):
 
     @abstractmethod
     async def put(self, job: ImportJob) -> bool:
-        """Store a job, in place of the one with its id. One that was cancelled stays so; returns whether it was stored."""
+        """Store a job, in place of the one with its id. One that was cancelled stays so; returns whether it was stored.
+
+        Of an owner's jobs that are over, only the newest hundred are kept.
+        """
 
     @abstractmethod
     async def get(self, job: str) -> ImportJob | None:
@@ -66,6 +69,10 @@ class Imports(ABC):
     @abstractmethod
     async def of(self, owner: str, limit: int) -> Sequence[ImportJob]:
         """An owner's jobs, newest first."""
+
+    @abstractmethod
+    async def forget(self, owner: str) -> None:
+        """Remove all jobs of an owner; again is no error."""
 
     @abstractmethod
     async def unfinished(self) -> Sequence[ImportJob]:

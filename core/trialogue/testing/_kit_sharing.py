@@ -224,3 +224,18 @@ async def import_is_kept_and_a_cancel_is_final(store: Store) -> None:
     assert await store.imports.put(msgspec.structs.replace(running, state="cancelled"))
     assert await store.imports.put(msgspec.structs.replace(running, added=4)) is False
     assert list(await store.imports.unfinished()) == []
+
+
+@check
+async def imports_are_forgotten(store: Store) -> None:
+    jobs = [ImportJob(new_id(), "owner", BEGAN, BEGAN, 1, state="done") for _ in range(105)]
+    waiting = ImportJob(new_id(), "owner", BEGAN, BEGAN, 1)
+    other = ImportJob(new_id(), "another", BEGAN, BEGAN, 1)
+    for job in (waiting, other, *jobs):
+        await store.imports.put(job)
+    kept = await store.imports.of("owner", 200)
+    assert [job.id for job in kept] == [job.id for job in (*reversed(jobs[5:]), waiting)]
+    await store.imports.forget("owner")
+    await store.imports.forget("nobody")
+    assert list(await store.imports.of("owner", 9)) == []
+    assert list(await store.imports.unfinished()) == [other]

@@ -11,6 +11,9 @@ from trialogue._sharing import Share, Shares
 
 T = TypeVar("T")
 
+#: Imports of an owner that are kept when they are over.
+KEPT = 100
+
 
 class Calling(Protocol):
     """How a call of the store runs: see ``MemoryStore``."""
@@ -72,6 +75,9 @@ class MemoryImports(Imports):
             if known is not None and known.state == "cancelled":
                 return False
             self._jobs[job.id] = job
+            over = [one.id for one in self._jobs.values() if one.owner == job.owner and not one.open]
+            for name in over[:-KEPT]:
+                del self._jobs[name]
             return True
 
         return await self._call("imports.put", effect, writes=True)
@@ -83,6 +89,12 @@ class MemoryImports(Imports):
         return await self._call(
             "imports.of", lambda: [job for job in reversed(self._jobs.values()) if job.owner == owner][: max(limit, 0)]
         )
+
+    async def forget(self, owner: str) -> None:
+        def effect() -> None:
+            self._jobs = {name: job for name, job in self._jobs.items() if job.owner != owner}
+
+        await self._call("imports.forget", effect, writes=True)
 
     async def unfinished(self) -> Sequence[ImportJob]:
         return await self._call("imports.unfinished", lambda: [job for job in self._jobs.values() if job.open])

@@ -60,8 +60,12 @@ class SQLiteImports(Imports):
         self._readers = readers
 
     async def put(self, job: ImportJob) -> bool:
-        values = (job.id, job.owner, job.open, body_of(job))
-        return await self._writer.run(lambda connection: connection.execute(sql.PUT_IMPORT, values).get is not None)
+        def write(connection: Connection) -> bool:
+            stored = connection.execute(sql.PUT_IMPORT, (job.id, job.owner, job.open, body_of(job))).get is not None
+            connection.execute(sql.DROP_OLD_IMPORTS, (job.owner,))
+            return stored
+
+        return await self._writer.run(write)
 
     async def get(self, job: str) -> ImportJob | None:
         def read(connection: Connection) -> ImportJob | None:
@@ -72,6 +76,9 @@ class SQLiteImports(Imports):
 
     async def of(self, owner: str, limit: int) -> Sequence[ImportJob]:
         return await self._read(sql.IMPORTS, (owner, max(limit, 0)))
+
+    async def forget(self, owner: str) -> None:
+        await self._writer.run(lambda connection: connection.execute(sql.FORGET_IMPORTS, (owner,)))
 
     async def unfinished(self) -> Sequence[ImportJob]:
         return await self._read(sql.OPEN_IMPORTS, ())

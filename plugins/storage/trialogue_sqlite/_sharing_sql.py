@@ -24,6 +24,12 @@ INSERT INTO import_job (id, owner, open, body) VALUES (?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET open = excluded.open, body = excluded.body
 WHERE body ->> 'state' <> 'cancelled' RETURNING 1
 """
+DROP_OLD_IMPORTS = """
+DELETE FROM import_job WHERE owner = ?1 AND open = 0 AND n < (
+    SELECT n FROM import_job WHERE owner = ?1 AND open = 0 ORDER BY n DESC LIMIT 1 OFFSET 99
+)
+"""
+FORGET_IMPORTS = "DELETE FROM import_job WHERE owner = ?"
 IMPORT = "SELECT body FROM import_job WHERE id = ?"
 IMPORTS = "SELECT body FROM import_job WHERE owner = ? ORDER BY n DESC LIMIT ?"
 OPEN_IMPORTS = "SELECT body FROM import_job WHERE open = 1 ORDER BY n"

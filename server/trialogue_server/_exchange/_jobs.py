@@ -34,9 +34,10 @@ from trialogue import (
 )
 from trialogue_server._call import Call
 from trialogue_server._exchange._ours import SOURCE as OURS
-from trialogue_server._exchange._ours import renamed
+from trialogue_server._exchange._ours import files_in, renamed, with_files
 from trialogue_server._exchange._pieces import Bounds, Found, pieces_of
 from trialogue_server._exchange._spool import Spool
+from trialogue_server._exchange._tree import derived_id
 from trialogue_server._uploads import Pace
 
 #: Imports at a time: each keeps a thread and the writer busy, and people at their conversations go first.
@@ -116,6 +117,12 @@ class Importer:
             await self._imports.put(replace(present, state="cancelled", updated_at=datetime.now(UTC)))
             self._open.pop(job.id, None)
             await self._spool.remove(job.id)
+
+    async def forget(self, owner: str) -> None:
+        """An account is gone: so are its imports."""
+        for job in [job for job in self._open.values() if job.owner == owner]:
+            await self.cancel(job)
+        await self._imports.forget(owner)
 
     # --- the work ------------------------------------------------------------------------------------------------
 
@@ -202,6 +209,7 @@ class Importer:
         """Whether the conversation was added, and not here before."""
         header = beginning.header
         if ours:
+            beginning = await self._without_others_files(beginning)
             other = renamed(beginning, header.owner)
             if await self._is_here(other, header.owner):
                 return False
@@ -215,6 +223,15 @@ class Importer:
             except ConflictError:  # A message's id is taken.
                 return await self._add(other)
         return False if await self._is_here(beginning, header.owner) else await self._add(beginning)
+
+    async def _without_others_files(self, beginning: Beginning) -> Beginning:
+        """A document may name anybody's file: one that is somebody else's is named by an id that is nobody's."""
+        owner, others = beginning.header.owner, set[str]()
+        for name in files_in(beginning):
+            found = await self._engine.store.files.file(name)
+            if found is not None and found.owner != owner:
+                others.add(name)
+        return with_files(beginning, {name: derived_id(owner, OURS, name) for name in others}) if others else beginning
 
     async def _is_here(self, beginning: Beginning, owner: str) -> bool:
         found = await self._engine.store.header(beginning.header.id)
@@ -282,6 +299,7 @@ class _Progress:
 async def open_importer(engine: Engine, folder: Path, limits: ImportLimits) -> AsyncGenerator[Importer]:
     """Take up what was left, and take in what comes, until the block ends; what is open then is for the next start."""
     importer = Importer(engine, folder, limits)
+    engine.clearing.also.append(importer.forget)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(importer.run, nursery)
         try:

@@ -6,13 +6,13 @@ them are made anew from the owner's and the old ones, the same each time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 from msgspec.structs import replace
 
-from trialogue import Beginning, InvalidError, Message, MessageRevised, is_id, settled
+from trialogue import Beginning, FilePart, InvalidError, Message, MessageRevised, is_id, settled
 from trialogue_server._exchange._document import ExportedConversation, ExportedMessage
 from trialogue_server._exchange._tree import derived_id
 from trialogue_server._json_limits import check_json
@@ -93,4 +93,27 @@ def renamed(beginning: Beginning, owner: str) -> Beginning:
         replace(header, id=name, head=None if header.head is None else other(header.head)),
         tuple(map(moved, beginning.messages)),
         tuple(MessageRevised(moved(revision.message), revision.at) for revision in beginning.revisions),
+    )
+
+
+def files_in(beginning: Beginning) -> set[str]:
+    """Ids of the files that its messages name, in any wording."""
+    messages = (*beginning.messages, *(revision.message for revision in beginning.revisions))
+    return {part.file for message in messages for part in message.parts if isinstance(part, FilePart)}
+
+
+def with_files(beginning: Beginning, other: Mapping[str, str]) -> Beginning:
+    """The same, with files named by other ids."""
+
+    def named(message: Message) -> Message:
+        parts = (
+            replace(part, file=other.get(part.file, part.file)) if isinstance(part, FilePart) else part
+            for part in message.parts
+        )
+        return replace(message, parts=tuple(parts))
+
+    return Beginning(
+        beginning.header,
+        tuple(map(named, beginning.messages)),
+        tuple(MessageRevised(named(revision.message), revision.at) for revision in beginning.revisions),
     )

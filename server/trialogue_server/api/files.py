@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from trialogue import File, FileText, NotFoundError, is_id
+from trialogue import File, FilePart, FileText, NotFoundError, Part, QuotaError, is_id
 from trialogue_server._call import Call, Reply, json_reply
 from trialogue_server._downloads import Content, content_reply
-from trialogue_server._errors import MalformedError, MediaTypeError, RangeError, SlowBodyError, VersionError
+from trialogue_server._errors import RangeError, VersionError
 from trialogue_server._queries import Limit, PageCursor, read_query
+from trialogue_server._requests import SaidFile, SaidPart
 from trialogue_server._routes import Answer, Route
 from trialogue_server._services import Services
 from trialogue_server._uploads import Pace, read_files
@@ -137,8 +139,11 @@ async def content(services: Services, call: Call) -> Reply:
     Pictures that browsers show safely are sent to be shown, everything else to be saved. Ranges and conditions work as
     HTTP has them; the ETag is the content's SHA-256.
     """
-    file = await owned_file(services, call)
-    query = read_query(call, ContentQuery)
+    return await file_content(services, call, await owned_file(services, call), read_query(call, ContentQuery))
+
+
+async def file_content(services: Services, call: Call, file: File, query: ContentQuery) -> Reply:
+    """The answer that carries what ``query`` wants of ``file``, which the caller may see."""
     library = services.library()
     if query.variant is None:
         return content_reply(call, library, Content(file.sha256, file.size, file.media_type, file.name))
@@ -173,7 +178,32 @@ async def find_file(services: Services, owner: str, name: str) -> File:
     return file
 
 
-_CONTENT_HEADERS = ("ETag", "Accept-Ranges", "Content-Disposition")
+async def named_files(services: Services, owner: str, parts: Sequence[SaidPart]) -> tuple[Part, ...]:
+    """What a message says, with the files it names described. Raises ``NotFoundError`` for one that is not ``owner``'s."""
+    named: list[Part] = []
+    for part in parts:
+        if isinstance(part, SaidFile):
+            file = await find_file(services, owner, part.file)
+            named.append(FilePart(file.id, file.name, file.media_type))
+        else:
+            named.append(part)
+    return tuple(named)
+
+
+# What is said of any route that sends a file's content.
+CONTENT_HEADERS = ("ETag", "Accept-Ranges", "Content-Disposition")
+CONTENT_TAKES = ("Range", "If-Range", "If-None-Match", "If-Match")
+CONTENT_ALSO = (
+    Answer(
+        206,
+        "When `Range` asks for a part; `multipart/byteranges` when it asks for several.",
+        None,
+        "*/*",
+        (*CONTENT_HEADERS, "Content-Range"),
+    ),
+    Answer(304, "When `If-None-Match` names what it is.", None, None, CONTENT_HEADERS),
+)
+CONTENT_PROBLEMS = (RangeError, VersionError)
 
 ROUTES = (
     Route(
@@ -184,7 +214,7 @@ ROUTES = (
         upload={"file": "A file; the part may be repeated, under any name."},
         reply=Uploaded,
         status=201,
-        problems=(MalformedError, MediaTypeError, SlowBodyError),
+        problems=(QuotaError,),
     ),
     Route("GET", "/api/files", list_files, query=FilesQuery, reply=FileList),
     Route("GET", "/api/files/<id>/info", describe, reply=FileView),
@@ -194,20 +224,11 @@ ROUTES = (
         content,
         direct=True,
         query=ContentQuery,
-        media_type="application/octet-stream",
-        headers=_CONTENT_HEADERS,
-        takes=("Range", "If-Range", "If-None-Match", "If-Match"),
-        also=(
-            Answer(
-                206,
-                "when `Range` asks for a part",
-                None,
-                "application/octet-stream",
-                (*_CONTENT_HEADERS, "Content-Range"),
-            ),
-            Answer(304, "when `If-None-Match` names what it is", None, None, _CONTENT_HEADERS),
-        ),
-        problems=(RangeError, VersionError),
+        media_type="*/*",
+        headers=CONTENT_HEADERS,
+        takes=CONTENT_TAKES,
+        also=CONTENT_ALSO,
+        problems=CONTENT_PROBLEMS,
     ),
     Route("DELETE", "/api/files/<id>", remove, status=204),
 )

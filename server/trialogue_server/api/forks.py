@@ -14,7 +14,7 @@ from trialogue_server._services import Services, no_message
 
 
 async def fork(services: Services, call: Call) -> Reply:
-    """``POST /api/conversations/{id}/fork``: begin a new conversation with a branch; again with the same id or key, the same.
+    """``POST /api/conversations/{id}/fork``: a new conversation with a branch of this one; a repeat makes no second.
 
     An answer that is being written is copied as far as it is, and marked incomplete; the original goes on.
     """

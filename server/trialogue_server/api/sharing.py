@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Annotated, TypeAlias
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, structs
 
 from trialogue import (
     CitationPart,
@@ -38,6 +38,15 @@ from trialogue_server._queries import Limit, read_query
 from trialogue_server._requests import ShareBody, checked_id, read_struct
 from trialogue_server._routes import Route
 from trialogue_server._services import Services, no_message
+from trialogue_server.api.files import (
+    CONTENT_ALSO,
+    CONTENT_HEADERS,
+    CONTENT_PROBLEMS,
+    CONTENT_TAKES,
+    ContentQuery,
+    file_content,
+    find_file,
+)
 
 #: Random bytes of a token: as many as a session's.
 TOKEN_BYTES = 24
@@ -190,6 +199,29 @@ async def shared(services: Services, call: Call) -> Reply:
     return json_reply(body, headers=HIDDEN)
 
 
+async def shared_file(services: Services, call: Call) -> Reply:
+    """``GET /api/shared/{token}/files/{file}``: a file that the shared branch names, to anyone who has the link."""
+    query = read_query(call, ContentQuery)
+    found = await find_share(services, call)
+    name = call.arguments["file"]
+    header = await services.store.header(found.conversation)
+    if header is None or not await _names_file(services, found, name):
+        raise NotFoundError(f"there is no file {name[:64]!r} behind this link")
+    reply = await file_content(services, call, await find_file(services, header.owner, name), query)
+    return structs.replace(reply, headers=(*reply.headers, *HIDDEN))
+
+
+async def _names_file(services: Services, found: Share, file: str) -> bool:
+    after: str | None = None
+    while page := await services.store.onward(found.conversation, found.message, after, 200):
+        for message in page:
+            shown = found.as_shared(message) if message.id == found.message else message
+            if message.role != "system" and any(isinstance(p, FilePart) and p.file == file for p in shown.parts):
+                return True
+        after = page[-1].id
+    return False
+
+
 async def find_share(services: Services, call: Call) -> Share:
     """The link that the path names. Raises ``NotFoundError`` for one that has ended or never was, ``ThrottledError``."""
     services.shared_views.take(services.peers.address(call))
@@ -237,6 +269,19 @@ ROUTES = (
         problems=(ConflictError, LimitError),
     ),
     Route("DELETE", "/api/conversations/<id>/share/<share>", unshare, status=204),
+    Route(
+        "GET",
+        "/api/shared/<token>/files/<file>",
+        shared_file,
+        direct=True,
+        access="public",
+        query=ContentQuery,
+        media_type="*/*",
+        headers=CONTENT_HEADERS,
+        takes=CONTENT_TAKES,
+        also=CONTENT_ALSO,
+        problems=(*CONTENT_PROBLEMS, ThrottledError),
+    ),
     Route(
         "GET",
         "/api/shared/<token>",

@@ -258,3 +258,32 @@ async def test_import_is_cancelled(tmp_path: Path) -> None:
 async def test_server_without_imports_says_so() -> None:
     async with serve() as server, server.user() as ada:
         assert (await ada.post("/api/import", content=b"[]")).status_code == 404
+
+
+async def test_document_cannot_name_anothers_file(
+    server: Server, ada: httpx2.AsyncClient, eve: httpx2.AsyncClient
+) -> None:
+    upload = await ada.post("/api/upload", files={"file": ("secret.txt", b"secret")})
+    name = upload.json()["files"][0]["id"]
+    url = await make(ada)
+    parts = [{"type": "file", "file": name}]
+    await ada.post(f"{url}/messages", json={"parts": parts, "respond": False})
+    await send(eve, (await ada.get(f"{url}/export")).content)
+    (copy,) = (await eve.get("/api/conversations")).json()["conversations"]
+    (message,) = (await eve.get(f"/api/conversations/{copy['id']}")).json()["messages"]
+    assert message["parts"][0]["name"] == "secret.txt"
+    assert message["parts"][0]["file"] != name
+    made = (await eve.post(f"/api/conversations/{copy['id']}/share")).json()
+    for file in (name, message["parts"][0]["file"]):
+        assert (await eve.get(f"/api/shared/{made['token']}/files/{file}")).status_code == 404
+    await eve.delete(f"/api/conversations/{copy['id']}", params={"purge": "true"})
+    assert (await ada.get(f"/api/files/{name}")).content == b"secret"
+
+
+async def test_imports_go_with_the_account(server: Server, ada: httpx2.AsyncClient, eve: httpx2.AsyncClient) -> None:
+    job = await send(eve, chats(2))
+    gone = await eve.request("DELETE", "/api/auth/me", json={"password": "correct horse"})
+    assert gone.status_code == 204, gone.text
+    with trio.fail_after(5):
+        while await server.engine.store.imports.get(job["id"]) is not None:  # noqa: ASYNC110 - it goes by itself
+            await trio.sleep(0.01)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -189,3 +190,33 @@ async def test_shares_and_views_are_limited() -> None:
 async def test_token_that_is_none(ada: httpx2.AsyncClient) -> None:
     for token in ("x", "%00", "%C3%A9", "..", "a" * 2000):
         assert (await ada.get(f"/api/shared/{token}")).status_code == 404
+
+
+async def test_file_is_reached_through_the_link_alone(tmp_path: Path) -> None:
+    async with (
+        serve(files=tmp_path) as server,
+        server.user() as ada,
+        server.user("eve") as eve,
+        server.client() as any_one,
+    ):
+        shown, hidden, hers = [
+            (await client.post("/api/upload", files={"file": (name, name.encode())})).json()["files"][0]["id"]
+            for client, name in ((ada, "shown.txt"), (ada, "hidden.txt"), (eve, "hers.txt"))
+        ]
+        url = await make(ada)
+        parts = [{"type": "text", "text": "see"}, {"type": "file", "file": shown}]
+        answer = await ada.post(f"{url}/messages", json={"parts": parts, "respond": False})
+        assert answer.status_code == 202, answer.text
+        made = await link(ada, url)
+        await ada.post(f"{url}/messages", json={"parts": [{"type": "file", "file": hidden}], "respond": False})
+        where = f"/api/shared/{made['token']}"
+        (part,) = [p for p in (await any_one.get(where)).json()["messages"][0]["parts"] if p["type"] == "file"]
+        assert (part["file"], part["name"]) == (shown, "shown.txt")
+        got = await any_one.get(f"{where}/files/{shown}")
+        assert (got.status_code, got.content) == (200, b"shown.txt")
+        assert "noindex" in got.headers["x-robots-tag"]
+        for name in (hidden, hers, new_id(), "x"):
+            assert (await any_one.get(f"{where}/files/{name}")).status_code == 404
+        assert (await any_one.get(f"/api/files/{shown}")).status_code == 401
+        await ada.delete(f"{url}/share/{made['id']}")
+        assert (await any_one.get(f"{where}/files/{shown}")).status_code == 404
