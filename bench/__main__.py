@@ -11,7 +11,19 @@ from pathlib import Path
 
 from bench.results import Row, show, write
 
-NAMES = ("passthrough", "durability", "first_token", "streams", "resident", "long", "kills")
+NAMES = (
+    "passthrough",
+    "durability",
+    "first_token",
+    "streams",
+    "sockets",
+    "readers",
+    "resident",
+    "long",
+    "search",
+    "usage",
+    "kills",
+)
 
 
 def main() -> int:

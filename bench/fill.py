@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import trio
 
 from trialogue import (
+    Beginning,
     Conversation,
     ConversationCreated,
     CreateConversation,
@@ -38,6 +40,11 @@ def messages(data_dir: Path, owner: str, counts: Sequence[int], text: str) -> li
     return trio.run(_messages, data_dir, owner, counts, text)
 
 
+def histories(data_dir: Path, beginnings: Iterable[Beginning]) -> list[str]:
+    """Conversations that begin with what was said in them."""
+    return trio.run(_histories, data_dir, beginnings)
+
+
 async def _conversations(data_dir: Path, owner: str, count: int) -> list[str]:
     ids = [new_id() for _ in range(count)]
     async with load_plugins().open_store("sqlite:", data_dir) as store:
@@ -53,6 +60,18 @@ async def _create(store: Store, conversation: str, owner: str) -> None:
     header = Conversation(conversation, owner, now, now, title=f"Conversation {conversation}")
     entry = Entry(0, 1, "conversation.created", encode_event(ConversationCreated(header)))
     await store.create(header, "bench", entry, Done(conversation, b"", Receipt(0)))
+
+
+async def _histories(data_dir: Path, beginnings: Iterable[Beginning]) -> list[str]:
+    ids: list[str] = []
+    waiting = iter(beginnings)
+    async with load_plugins().open_store("sqlite:", data_dir) as store, open_engine(store, []) as engine:
+        while some := list(itertools.islice(waiting, TOGETHER)):
+            ids += [one.header.id for one in some]
+            async with trio.open_nursery() as nursery:
+                for one in some:
+                    nursery.start_soon(engine.begin, one, one.header.id)
+    return ids
 
 
 async def _messages(data_dir: Path, owner: str, counts: Sequence[int], text: str) -> list[str]:

@@ -1,6 +1,6 @@
 """Keeping vectors: whose they are, which texts wait for theirs, and what becomes of those that come.
 
-Messages are looked at in the order of their numbers, up to the one that ``through`` says, so a new one costs nothing to note.
+Messages are looked at in the order of their numbers, up to the one that ``through`` says: a new one costs nothing to note.
 What changes after it was looked at, and every file, is marked. Vectors come back with the text they were made of: if that is
 no longer what is said, they are thrown away and the text waits again.
 """

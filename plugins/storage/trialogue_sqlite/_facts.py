@@ -40,6 +40,11 @@ def owner_match(owner: str) -> str:
     return f'owner : "{owner_word(owner)}"'
 
 
+def conversation_match(owner: str, conversation: str) -> str:
+    """The query for messages of one conversation of ``owner``."""
+    return f'owner : ("{owner_word(owner)}" AND "{_conversation(conversation)}")'
+
+
 def is_filtered(query: SearchQuery, today: date) -> bool:
     """Whether anything but the owner narrows what ``message_match`` finds."""
     others = (query.conversation, query.role, query.model)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import itertools
 from collections.abc import Sequence
 
 from trialogue import (
@@ -18,9 +19,9 @@ from trialogue import (
 )
 from trialogue_sqlite import _sql as sql
 from trialogue_sqlite._driver import Connection
-from trialogue_sqlite._facts import owner_match
+from trialogue_sqlite._mentioning import Mentions
 from trialogue_sqlite._rows import decode_header, decode_message, decode_receipt
-from trialogue_sqlite._text import text_match, words_of
+from trialogue_sqlite._text import words_of
 
 # --- the log ---------------------------------------------------------------------------------------------------------
 
@@ -191,26 +192,38 @@ def read_list(
 ) -> ConversationPage:
     """A page of a list. ``filters`` are those of ``Store.conversations``, ``None`` for those that are not wanted."""
     values: dict[str, str | int | bool | None] = {"owner": owner, "limit": max(limit, 0) + 1, **filters}
+    mentions: Mentions | None = None
     wanted = [] if filters["folder"] is None else ["folder"]
     if filters["pinned"] is not None:
         wanted.append("pinned" if filters["pinned"] else "unpinned")
     if filters["archived"] is not None:
         wanted.append("archived" if wanted in ([], ["unpinned"]) else "archived too")
     if (text := filters["text"]) is not None:
-        wanted.append("match")
         words = words_of(str(text))
         if not words:
             return ConversationPage((), None)
-        values["match"] = f"{text_match(words)} AND {owner_match(owner)}"
+        mentions = Mentions(connection, owner, words)
+        values["match"] = mentions.match
+        if not mentions.are_many:
+            wanted.append("match")
     if cursor is not None:
         wanted.append("cursor")
         values["updated"], values["id"] = parse_list_cursor(cursor)
     if filters["trashed"]:
         wanted.append("trashed")
-    rows = connection.execute(list_statement(wanted), values).fetchall()
+    if mentions is not None and mentions.are_many:
+        values["limit"] = -1  # Read as far as needed.
+    found = connection.execute(list_statement(wanted), values)
+    fitting = (row for row in found if _fits(mentions, row[1]))
+    rows = list(itertools.islice(fitting, max(limit, 0) + 1))
     page = rows[: max(limit, 0)]
     more = list_cursor(page[-1][0], page[-1][1]) if page and len(rows) > len(page) else None
     return ConversationPage(tuple(decode_header(body) for _, _, body in page), more)
+
+
+def _fits(mentions: Mentions | None, conversation: str) -> bool:
+    """Whether the words are in it; when they are in few, the statement has looked already."""
+    return mentions is None or not mentions.are_many or mentions.in_conversation(conversation)
 
 
 def list_cursor(updated: int, conversation: str) -> str:

@@ -39,6 +39,19 @@ FOUND_FILE = """
 SELECT f.body, substr(b.text, ?3, ?4) FROM file f LEFT JOIN file_body b ON b.n = f.n WHERE f.n = ?1 AND f.owner = ?2
 """
 
+# --- lists of conversations that have the words ----------------------------------------------------------------------
+
+MENTIONING = """
+SELECT m.conversation FROM (
+    SELECT rowid AS n FROM message_text WHERE message_text MATCH ? ORDER BY rowid DESC LIMIT ?
+) AS newest CROSS JOIN message m ON m.n = newest.n
+"""
+CONVERSATION_NUMBER = "SELECT n FROM conversation WHERE id = ?"
+MENTIONED = """
+SELECT EXISTS (SELECT 1 FROM title_text WHERE title_text MATCH ?2 AND rowid = ?1)
+    OR EXISTS (SELECT 1 FROM message_text WHERE message_text MATCH ?3)
+"""
+
 # --- places ----------------------------------------------------------------------------------------------------------
 
 PUT_PLACE = "INSERT OR REPLACE INTO message_place SELECT ?1, owner, ?3, ?4 FROM conversation WHERE n = ?2"

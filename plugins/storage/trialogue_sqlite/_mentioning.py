@@ -1,0 +1,36 @@
+"""Which conversations of a list have the words: when those that do are few, they are looked up; when they are many, the list
+is gone through, as the next one that does is never far.
+"""
+
+from __future__ import annotations
+
+from trialogue_sqlite import _search_sql as sql
+from trialogue_sqlite._driver import Connection
+from trialogue_sqlite._facts import conversation_match, owner_match
+from trialogue_sqlite._text import text_match
+
+#: Messages with the words, beyond which they are many.
+MANY = 5_000
+
+
+class Mentions:
+    """The words of one list's query."""
+
+    def __init__(self, connection: Connection, owner: str, words: list[str]) -> None:
+        self._connection = connection
+        self._owner = owner
+        self._words = text_match(words)
+        #: For a statement that looks all of them up.
+        self.match = f"{self._words} AND {owner_match(owner)}"
+        #: Conversations of the newest messages with the words; all of them, when they are few.
+        rows = connection.execute(sql.MENTIONING, (self.match, MANY + 1)).fetchall()
+        self.are_many = len(rows) > MANY
+        self._newest = {conversation for (conversation,) in rows}
+
+    def in_conversation(self, conversation: str) -> bool:
+        """Whether a title, or a message, of this conversation has them."""
+        n = self._connection.execute(sql.CONVERSATION_NUMBER, (conversation,)).get
+        if n in self._newest:
+            return True
+        within = f"{self._words} AND {conversation_match(self._owner, conversation)}"
+        return bool(self._connection.execute(sql.MENTIONED, (n, self.match, within)).get)
