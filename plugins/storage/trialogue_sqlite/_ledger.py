@@ -90,7 +90,7 @@ class SQLiteLedger(Ledger):
         await self._writer.run(write)
 
     async def standing(self, owner: str, key: str | None, at: datetime) -> Standing:
-        return await self._readers.near(partial(_read_standing, owner=owner, key=key, period=period_of(at)))
+        return await self._readers.near(partial(read_standing, owner=owner, key=key, period=period_of(at)))
 
     async def reserve(self, owner: str, run: str, judge: Judge) -> Hold:
         return await self._writer.run(partial(_reserve, owner=owner, run=run, judge=judge))
@@ -213,7 +213,7 @@ def _stranger(cursor: str) -> InvalidError:
 # --- budgets ---------------------------------------------------------------------------------------------------------
 
 
-def _read_standing(connection: Connection, owner: str, key: str | None, period: Period) -> Standing:
+def read_standing(connection: Connection, owner: str, key: str | None, period: Period) -> Standing:
     days = tuple(map(_number, period))
     if key is None:
         values, spent, held = (owner, *days), sql.SPENT, sql.HELD
@@ -231,8 +231,8 @@ def _reserve(connection: Connection, owner: str, run: str, judge: Judge) -> Hold
         raise NotFoundError(f"run {run!r} is over")
     charge = _decode(body)
     period = period_of(charge.started_at)
-    of_key = None if charge.key is None else _read_standing(connection, owner, charge.key, period)
-    hold = judge(_read_standing(connection, owner, None, period), of_key)
+    of_key = None if charge.key is None else read_standing(connection, owner, charge.key, period)
+    hold = judge(read_standing(connection, owner, None, period), of_key)
     connection.execute(sql.HOLD, (hold.cost, hold.tokens, owner, run)).fetchall()
     return hold
 
