@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint format-check mypy pyright public-types bench lock clean
+.PHONY: help run test fuzz check lint format-check mypy pyright public-types bench lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -21,6 +21,9 @@ run: .venv/run.stamp  ## serve on http://127.0.0.1:4512; ARGS="--port 8080" goes
 
 test: .venv/dev.stamp .venv/node.stamp  ## run the tests; ARGS goes to pytest
 	$(BIN)/python -m pytest $(ARGS)
+
+fuzz: .venv/dev.stamp  ## ask a server what its API's document allows and what not; ARGS goes to Schemathesis
+	$(BIN)/python tests/fuzzing.py --max-examples=200 $(ARGS)
 
 check: lint format-check mypy pyright public-types  ## lint, formatting and types; `make -k check` goes on after a failure
 

@@ -43,9 +43,10 @@ async def hold(answer: httpx2.Response) -> None:
         return
     if answer.is_success:
         check_names(parse_qs(request.url.query.decode(), keep_blank_values=True), found.route.query)
-    assert media_type in declared[answer.status_code], f"{where} is {media_type!r}, which is not declared"
-    if media_type == "application/json":
-        _hold_json(declared[answer.status_code][media_type], await answer.aread(), where)
+    types = declared[answer.status_code]
+    assert media_type in types or "*/*" in types, f"{where} is {media_type!r}, which is not declared"
+    if media_type == "application/json" and "*/*" not in types:
+        _hold_json(types[media_type], await answer.aread(), where)
 
 
 def _declared(route: Route) -> dict[int, dict[str, Any]]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from trialogue._commands import ForkConversation
-from trialogue._errors import ConflictError, LimitError, NotFoundError
+from trialogue._errors import ConflictError, InvalidError, LimitError, NotFoundError
 from trialogue._history import Beginning, branch_copy
 from trialogue._snapshot import written
 from trialogue._store import Store
@@ -27,6 +27,8 @@ async def fork(store: Store, command: ForkConversation, new_id: Callable[[], str
         raise ConflictError("the conversation is in the trash: restore it first")
     leaf = command.message or source.head
     path = [] if leaf is None else await _branch(store, source.id, leaf, most)
+    if command.cut is not None and not path:
+        raise InvalidError("there is no message to cut: the conversation is empty", pointer="/at")
     copies = branch_copy(path, command.id, [new_id() for _ in path], command.cut)
     return Beginning(_header(source, command, leaf, copies), copies)
 

@@ -140,7 +140,8 @@ def _answer(route: Route, answer: Answer, schemas: Schemas, examples: Sequence[E
     if answer.media_type == _streams.MEDIA_TYPE and route.events is not None:
         content = _streams.content(route.events, schemas)
     elif answer.media_type is not None:
-        content[answer.media_type] = {"schema": {"type": "string"}}
+        # Bytes have no schema.
+        content[answer.media_type] = {"schema": {"type": "string"}} if answer.media_type.startswith("text/") else {}
     if answer.reply is not None:
         content["application/json"] = {"schema": schemas.of(answer.reply)}
         said = {one.name: {"summary": one.title, "value": one.reply} for one in examples if one.status == answer.status}

@@ -48,7 +48,8 @@ def errors_of(route: Route) -> set[type[TrialogueError]]:
     if route.limited:
         errors.add(ThrottledError)
     if route.needed != "public":
-        errors |= {UnauthenticatedError, WrongKeyError, ForbiddenError, ScopeError}
+        # A conflict: what vouches for the caller may name an address that is another account's.
+        errors |= {UnauthenticatedError, WrongKeyError, ForbiddenError, ScopeError, ConflictError}
     if changes:
         errors |= {OriginError, ConflictError, FencedError}
     if "<" in route.path:

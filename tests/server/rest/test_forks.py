@@ -128,6 +128,13 @@ async def test_fork_refuses_what_is_not_there(ada: httpx2.AsyncClient, eve: http
 # --- the trash ---------------------------------------------------------------------------------------------------
 
 
+async def test_fork_of_nothing_cannot_be_cut(ada: httpx2.AsyncClient) -> None:
+    url = await make(ada)
+    refused = await ada.post(f"{url}/fork", json={"at": 1})
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/at")
+    assert (await ada.post(f"{url}/fork", json={})).status_code == 201
+
+
 async def test_trash_is_listed_and_restored_from(ada: httpx2.AsyncClient, eve: httpx2.AsyncClient) -> None:
     kept, gone = await make(ada, title="kept"), await make(ada, title="gone")
     await ada.patch(gone, json={"archived": True})

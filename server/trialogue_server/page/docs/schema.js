@@ -58,6 +58,7 @@ export function schemaView(document) {
 
   /** The fields of a schema; `above` are the names of those it stands in. */
   function fields(schema, above = []) {
+    if (!schema) return [h("p", {}, "bytes")];
     const inner = whole(schema);
     if (!inner.properties) {
       return [h("p", {}, kind(schema)), ...inside(schema).map((one) => opened(one, above))];
