@@ -7,12 +7,16 @@ what the context holds and not what the conversation does.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from trialogue._errors import NotFoundError
 from trialogue._provider import Request
 from trialogue._state import LiveRun
 from trialogue._store import Store
-from trialogue._values import Conversation, Message, text_of
+from trialogue._values import Conversation, FilePart, Message, text_of
+
+if TYPE_CHECKING:
+    from trialogue._attaching import Attaching
 
 #: Messages read at once. Most conversations fit into one page.
 PAGE = 32
@@ -20,6 +24,8 @@ PAGE = 32
 CODE_POINTS_PER_TOKEN = 3
 #: Tokens a message costs besides its text.
 OVERHEAD = 6
+#: Tokens of a picture no larger than a preview, by the upstreams that count them high.
+IMAGE_TOKENS = 1_600
 
 
 def estimate_tokens(text: str) -> int:
@@ -27,9 +33,15 @@ def estimate_tokens(text: str) -> int:
     return len(text) // CODE_POINTS_PER_TOKEN + OVERHEAD
 
 
+def estimate_message(message: Message) -> int:
+    """How many tokens a message takes, as a model is shown it."""
+    images = sum(isinstance(part, FilePart) for part in message.parts)
+    return estimate_tokens(text_of(message.parts)) + images * IMAGE_TOKENS
+
+
 def estimate_request(request: Request) -> int:
     """How many tokens a request takes, as ``estimate_tokens`` estimates."""
-    said = sum(estimate_tokens(text_of(message.parts)) for message in request.messages)
+    said = sum(map(estimate_message, request.messages))
     return said + estimate_tokens(request.system or "") + estimate_tokens(request.prefix)
 
 
@@ -41,17 +53,18 @@ async def build_request(
     budget: int,
     at_hand: Sequence[Message] = (),
     learn: Callable[[Sequence[Message]], None] | None = None,
+    attach: Attaching | None = None,
 ) -> Request:
     """The request whose response is the answer ``run`` is to write.
 
     ``model`` is the name inside the provider, ``budget`` what history and system prompt may take, in tokens. ``at_hand`` is
     the end of the branch, newest first, the answer included: at least what the store has not yet. The rest is read, and
-    ``learn`` is told what was.
+    ``learn`` is told what was. ``attach`` puts what can be shown of files in their place.
 
     Raises ``NotFoundError`` when the answer was removed meanwhile, ``StorageError``.
     """
     budget -= estimate_tokens(conversation.system or "")
-    branch = await _branch(store, conversation.id, run.message, budget, at_hand, learn)
+    branch = await _branch(store, conversation.id, run.message, budget, at_hand, learn, attach)
     if not branch:
         raise NotFoundError(f"the answer {run.message!r} is not there any more")
     *history, answer = branch
@@ -61,6 +74,7 @@ async def build_request(
         settings=run.settings,
         system=conversation.system,
         prefix=text_of(answer.parts),
+        images=attach.images if attach is not None else {},
     )
 
 
@@ -71,12 +85,15 @@ async def _branch(
     budget: int,
     at_hand: Sequence[Message],
     learn: Callable[[Sequence[Message]], None] | None,
+    attach: Attaching | None,
 ) -> Sequence[Message]:
     kept: list[Message] = []  # newest first
     page, wanted = at_hand, at_hand[-1].parent if at_hand else leaf
     while page or wanted is not None:
         for message in page:
-            budget -= estimate_tokens(text_of(message.parts))
+            if attach is not None:
+                message = await attach(message)
+            budget -= estimate_message(message)
             # The answer and what it answers are always shown, however long: the provider then says it is too long.
             if budget < 0 and len(kept) >= 2:
                 return kept[::-1]

@@ -16,11 +16,24 @@ import msgspec
 from trialogue._values import FinishReason, Message, Model, Settings, Usage
 
 
+class RequestImage(msgspec.Struct, frozen=True):
+    """A picture for a model that sees: its media type, and its bytes in base64, as every upstream wants them."""
+
+    media_type: str
+    base64: str
+
+    def __repr__(self) -> str:
+        return f"RequestImage({self.media_type!r}, {len(self.base64)} characters)"
+
+
 class Request(msgspec.Struct, frozen=True):
     """One generation to be made. ``model`` is the name inside the provider, without its prefix.
 
     ``messages`` is the branch from its root (or from where the context begins) to the message to answer. When ``prefix``
     is not empty the answer already begins with that text and the provider sends only what follows it.
+
+    Files are in the messages as text, under their names. A ``FilePart`` that is left is an image, whose picture stands in
+    ``images`` under the file's id; that is so only for a model whose capabilities hold ``vision``.
     """
 
     model: str
@@ -28,6 +41,7 @@ class Request(msgspec.Struct, frozen=True):
     settings: Settings = Settings()
     system: str | None = None
     prefix: str = ""
+    images: dict[str, RequestImage] = {}
 
 
 class TextPiece(msgspec.Struct, frozen=True, tag="text"):

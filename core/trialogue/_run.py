@@ -15,7 +15,8 @@ import trio
 from msgspec.structs import replace
 
 from trialogue._activation import Activation
-from trialogue._context import build_request, estimate_request
+from trialogue._attaching import Attaching
+from trialogue._context import CODE_POINTS_PER_TOKEN, build_request, estimate_request
 from trialogue._errors import ProviderError, TrialogueError
 from trialogue._events import Event, RunIncomplete
 from trialogue._node import Node
@@ -104,10 +105,18 @@ class Run:
         if live is None:
             return "stop"
         provider, name = node.catalog.provider(self._model)
-        budget = int(node.catalog.describe(self._model).context_tokens * limits.context_share)
+        described = node.catalog.describe(self._model)
+        budget = int(described.context_tokens * limits.context_share)
         header = self._activation.state.header
         at_hand, learn = self._activation.path(self._message), self._activation.learn
-        request = await build_request(node.store, header, live, name, budget, at_hand, learn)
+        attach = Attaching(
+            node.library,
+            header.owner,
+            sees="vision" in described.capabilities,
+            room=budget * CODE_POINTS_PER_TOKEN,
+            patience=limits.file_patience,
+        )
+        request = await build_request(node.store, header, live, name, budget, at_hand, learn, attach)
         if await node.budgets.concern(header.owner, live.terms):
             request = await self._affordable(request, live, header.owner)
         if self.live is None:

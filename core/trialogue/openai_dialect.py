@@ -18,7 +18,7 @@ import msgspec
 
 from trialogue._errors import ProviderError
 from trialogue._provider import FinishPiece, Piece, ReasoningPiece, Request, TextPiece, UsagePiece
-from trialogue._values import FinishReason, Usage, text_of
+from trialogue._values import FilePart, FinishReason, Message, TextPart, Usage, text_of
 
 #: A longer line is no answer to a chat.
 LONGEST_LINE: Final = 1 << 20
@@ -85,10 +85,10 @@ def chat_body(request: Request, *, limit_name: str = "max_tokens", **extra: Any)
 
     A prefix becomes a last message of the assistant, which upstreams that can continue take as the answer's beginning.
     """
-    messages: list[dict[str, str]] = []
+    messages: list[dict[str, Any]] = []  # JSON values
     if request.system:
         messages.append({"role": "system", "content": request.system})
-    messages += [{"role": message.role, "content": text_of(message.parts)} for message in request.messages]
+    messages += [{"role": message.role, "content": _content(message, request)} for message in request.messages]
     if request.prefix:
         messages.append({"role": "assistant", "content": request.prefix})
     settings = request.settings
@@ -105,6 +105,21 @@ def chat_body(request: Request, *, limit_name: str = "max_tokens", **extra: Any)
         **extra,
     }
     return msgspec.json.encode({name: value for name, value in body.items() if value is not None})
+
+
+def _content(message: Message, request: Request) -> str | list[dict[str, Any]]:
+    """Text alone where there is nothing else, as every upstream takes it; with pictures a list, in the message's order."""
+    if not any(isinstance(part, FilePart) and part.file in request.images for part in message.parts):
+        return text_of(message.parts)
+    content: list[dict[str, Any]] = []
+    for part in message.parts:
+        if isinstance(part, TextPart):
+            content.append({"type": "text", "text": part.text})
+        elif isinstance(part, FilePart) and (image := request.images.get(part.file)):
+            content.append(
+                {"type": "image_url", "image_url": {"url": f"data:{image.media_type};base64,{image.base64}"}}
+            )
+    return content
 
 
 class ChatDecoder:

@@ -24,8 +24,16 @@ Title: TypeAlias = Annotated[str, Meta(max_length=500)]
 Name: TypeAlias = Annotated[str, Meta(max_length=200)]
 ModelId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200)]
 Metadata: TypeAlias = dict[str, Any]  # Any JSON value: the client's own.
+class SaidFile(msgspec.Struct, frozen=True, tag="file"):
+    """A file of one's own, by its id; its name and media type are filled in."""
+
+    file: str
+
+
 #: What a person can say. The other parts are written by models and tools.
-SaidPart: TypeAlias = TextPart | DataPart
+SaidPart: TypeAlias = TextPart | DataPart | SaidFile
+#: Files that go with a message, behind what it says.
+SaidFiles: TypeAlias = Annotated[tuple[str, ...], Meta(max_length=50, description="Ids of files, behind the text.")]
 
 
 class CreateBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -72,10 +80,11 @@ class UpdateBody(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class PostBody(msgspec.Struct, forbid_unknown_fields=True):
-    """``POST /api/conversations/{id}/messages``. One of ``text`` and ``parts``."""
+    """``POST /api/conversations/{id}/messages``. One of ``text`` and ``parts``, and ``files`` behind it."""
 
     text: str | None = None
     parts: tuple[SaidPart, ...] | None = None
+    files: SaidFiles = ()
     parent: str | None | UnsetType = UNSET
     model: ModelId | None = None
     settings: Settings | None = None
@@ -87,10 +96,11 @@ class PostBody(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class EditBody(msgspec.Struct, forbid_unknown_fields=True):
-    """``PATCH /api/messages/{id}``. One of ``text`` and ``parts``."""
+    """``PATCH /api/messages/{id}``. One of ``text`` and ``parts``, and ``files`` behind it."""
 
     text: str | None = None
     parts: tuple[SaidPart, ...] | None = None
+    files: SaidFiles = ()
     regenerate: bool = True
     model: ModelId | None = None
     settings: Settings | None = None
@@ -151,7 +161,10 @@ def said_parts(body: PostBody | EditBody) -> tuple[SaidPart, ...]:
     """What the message says. Raises ``InvalidError`` when it says nothing, or the same thing twice."""
     if body.text is not None and body.parts is not None:
         raise InvalidError("text and parts exclude each other: send one of them", pointer="/parts")
-    parts = body.parts if body.text is None else (TextPart(body.text),)
+    parts = (body.parts or ()) if body.text is None else (TextPart(body.text),)
+    if body.files and all(isinstance(part, TextPart) and not part.text.strip() for part in parts):
+        parts = ()  # A file says enough.
+    parts += tuple(SaidFile(file) for file in body.files)
     pointer = "/text" if body.parts is None else "/parts"
     if not parts or all(isinstance(part, TextPart) and not part.text.strip() for part in parts):
         raise InvalidError("the message says nothing: send text, or parts", pointer=pointer)

@@ -6,12 +6,16 @@ upload raises, and its block takes away what it had written.
 
 from __future__ import annotations
 
-import multipart
+from importlib import import_module
+from typing import Any
+
 import trio
 
 from trialogue import File, InvalidError, LimitError, Upload
 from trialogue_server._call import Call, Receive
 from trialogue_server._errors import MalformedError, MediaTypeError, SlowBodyError
+
+multipart: Any = import_module("multipart")  # Any: it brings no types
 
 #: Parts of a form, however many files are allowed: an empty one costs a client six bytes.
 PARTS = 1_000
@@ -56,7 +60,7 @@ def boundary_of(call: Call) -> str:
     media_type, options = multipart.parse_options_header(call.header("content-type"))
     if media_type != "multipart/form-data":
         raise MediaTypeError(f"the body must be multipart/form-data, not {media_type[:64] or 'untyped'!r}")
-    boundary = options.get("boundary", "")
+    boundary: str = options.get("boundary", "")
     if not 1 <= len(boundary) <= 200:
         raise MediaTypeError("the body's boundary must have 1 to 200 characters: let your HTTP library choose it")
     if call.header("content-encoding").strip().lower() not in ("", "identity"):
@@ -69,7 +73,7 @@ async def read_files(call: Call, upload: Upload, pace: Pace) -> tuple[File, ...]
 
     Raises ``MediaTypeError``, ``MalformedError``, ``InvalidError``, ``SlowBodyError``, and what the upload raises.
     """
-    parser = multipart.PushMultipartParser(boundary_of(call), max_segment_count=PARTS, strict=True)
+    parser = multipart.PushMultipartParser(boundary_of(call), max_segment_count=PARTS)
     length = call.header("content-length")
     if length.isdecimal():
         await upload.expect(int(length))
@@ -85,7 +89,7 @@ async def read_files(call: Call, upload: Upload, pace: Pace) -> tuple[File, ...]
     return files
 
 
-async def _read(receive: Receive, parser: multipart.PushMultipartParser, upload: Upload, pace: Pace) -> None:
+async def _read(receive: Receive, parser: Any, upload: Upload, pace: Pace) -> None:
     more = True
     while more:
         piece, more = await pace.next(receive)
@@ -95,12 +99,12 @@ async def _read(receive: Receive, parser: multipart.PushMultipartParser, upload:
     parser.close()
 
 
-async def _take(event: multipart.MultipartSegment | bytes | bytearray | None, upload: Upload) -> None:
+async def _take(event: Any, upload: Upload) -> None:
     if event is None:
         await upload.end()
     elif isinstance(event, multipart.MultipartSegment):
         if event.filename is None:
-            raise InvalidError(f"the form's field {event.name[:64]!r} is no file: send parts with a filename")
+            raise InvalidError(f"the form's field {str(event.name)[:64]!r} is no file: send parts with a filename")
         await upload.begin(event.filename)
     else:
         await upload.write(bytes(event))

@@ -18,8 +18,20 @@ _NOT_FOR_CHAT = re.compile(
 _CONTEXT_OF_OPENAI, _CONTEXT_OF_OTHERS = 128_000, 32_768
 
 
+#: Of OpenAI's own, which are sent pictures; its list does not say.
+_SEEING = re.compile(r"^(?:gpt-4o|chatgpt-4o|gpt-4-turbo|gpt-4\.1|gpt-4\.5|gpt-5|o1(?!-mini|-preview)|o3(?!-mini)|o4)")
+
+
 class _Meta(msgspec.Struct):
     n_ctx: int | None = None
+
+
+class _Abilities(msgspec.Struct):
+    vision: bool = False
+
+
+class _Architecture(msgspec.Struct):
+    input_modalities: list[str] = []
 
 
 class _Listed(msgspec.Struct):
@@ -29,6 +41,17 @@ class _Listed(msgspec.Struct):
     context_length: int | None = None
     max_model_len: int | None = None
     meta: _Meta | None = None
+    #: As OpenRouter, and as Mistral tells what it takes; a list of words, or something else, tells nothing here.
+    architecture: _Architecture | None = None
+    capabilities: _Abilities | list[str] | str | None = None
+
+    def sees(self, official: bool) -> bool:
+        """Whether it may be sent pictures."""
+        if official:
+            return bool(_SEEING.match(self.id))
+        if self.architecture is not None and "image" in self.architecture.input_modalities:
+            return True
+        return isinstance(self.capabilities, _Abilities) and self.capabilities.vision
 
     def context(self) -> int | None:
         return self.context_length or self.max_model_len or (self.meta.n_ctx if self.meta else None)
@@ -48,7 +71,13 @@ async def listed_models(sdk: openai.AsyncOpenAI, official: bool) -> Sequence[Mod
         raise ProviderError(f"the upstream's list of models cannot be read: {error}", kind="malformed") from error
     default = _CONTEXT_OF_OPENAI if official else _CONTEXT_OF_OTHERS
     return [
-        Model(f"openai:{model.id}", "openai", model.id, model.context() or default)
+        Model(
+            f"openai:{model.id}",
+            "openai",
+            model.id,
+            model.context() or default,
+            ("vision",) if model.sees(official) else (),
+        )
         for model in listed
         if not (official and _NOT_FOR_CHAT.search(model.id))
     ]
