@@ -57,13 +57,19 @@ class Trialogue:
     """A ``trialogue serve`` over one data folder; it can be killed and started again on the same port."""
 
     def __init__(
-        self, folder: Path, environment: Mapping[str, str], cpu: int = SERVER_CPU, *, probed: bool = False
+        self,
+        folder: Path,
+        environment: Mapping[str, str],
+        cpu: int = SERVER_CPU,
+        *,
+        probed: bool = False,
+        module: str | None = None,
     ) -> None:
         self.folder = folder
         self.port = free_port()
         self.cpu = cpu
-        #: With a probe inside that ``figures`` reads.
-        self.probed = probed
+        #: What is run: with a probe inside that ``figures`` reads, or one of the benchmarks' own stand-ins.
+        self.module = [module] if module else ["bench.probed"] if probed else ["trialogue_server", "serve"]
         self.probe = folder / "probe.json"
         self.log = folder / "server.log"
         self.environment = {
@@ -79,8 +85,7 @@ class Trialogue:
 
     def start(self) -> Process:
         """Start it, and return when it is ready."""
-        module = ["bench.probed"] if self.probed else ["trialogue_server", "serve"]
-        command = [sys.executable, "-m", *module]
+        command = [sys.executable, "-m", *self.module]
         self.process = start(command, cpu=self.cpu, log=self.log, env=os.environ | self.environment)
         wait_for_port(self.process, self.port)
         self.client().wait_until_ready()
@@ -118,11 +123,12 @@ class Trialogue:
 
 @contextmanager
 def open_trialogue(
-    stub: Stub, environment: Mapping[str, str] | None = None, *, probed: bool = False
+    stub: Stub, environment: Mapping[str, str] | None = None, *, probed: bool = False, module: str | None = None
 ) -> Generator[Trialogue]:
     """Trialogue on a fresh data folder, as it runs by default, with the stub as its OpenAI."""
     with TemporaryDirectory(prefix="trialogue-bench-") as folder:
-        server = Trialogue(Path(folder), {"OPENAI_BASE_URL": stub.url, **(environment or {})}, probed=probed)
+        settings = {"OPENAI_BASE_URL": stub.url, **(environment or {})}
+        server = Trialogue(Path(folder), settings, probed=probed, module=module)
         try:
             server.start()
             yield server

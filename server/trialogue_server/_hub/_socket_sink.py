@@ -1,7 +1,7 @@
 """The way out of one WebSocket, shared by whoever writes to it: its subscriptions, and the server's own messages.
 
 Every write is whole frames, under the connection's lock where it has to wait, so that none is ever inside another. The hub
-writes straight to the socket where it does so for server-sent events as well (about a tenth of the price of ASGI's
+writes straight to the socket where it does so for server-sent events as well (a fifth of the price of ASGI's
 ``send``, measured by ``bench/sockets``); everywhere else the same messages leave through ``send``.
 """
 
