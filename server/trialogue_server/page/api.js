@@ -75,6 +75,7 @@ const message = (id) => `/api/messages/${encodeURIComponent(id)}`;
 
 export const api = {
   me: () => call("GET", "/api/auth/me"),
+  methods: () => call("GET", "/api/auth/methods"),
   register: (values) => call("POST", "/api/auth/register", values),
   login: (values) => call("POST", "/api/auth/login", values),
   logout: () => call("POST", "/api/auth/logout", {}),
@@ -86,6 +87,12 @@ export const api = {
   change: (id, values) => call("PATCH", one(id), values),
   remove: (id) => call("DELETE", one(id)),
   restore: (id) => call("POST", `${one(id)}/restore`, {}),
+  purge: (id) => call("DELETE", `${one(id)}${query({ purge: true })}`),
+  fork: (id, values) => persistently(() => call("POST", `${one(id)}/fork`, values)),
+  shares: (id) => call("GET", `${one(id)}/share`),
+  share: (id, values) => persistently(() => call("POST", `${one(id)}/share`, values)),
+  unshare: (id, share) => call("DELETE", `${one(id)}/share/${encodeURIComponent(share)}`),
+  exportOf: (id, format) => `${one(id)}/export${query({ format })}`,
 
   older: (id, before, limit) => call("GET", `${one(id)}/messages${query({ before, limit })}`),
   post: (id, values) => persistently(() => call("POST", `${one(id)}/messages`, values)),
