@@ -94,7 +94,10 @@ def _respond(asset: Asset) -> Response:
 
 
 def add_page(app: Quart) -> None:
-    """Serve the page at ``/`` and ``/c/<conversation>``, the API's at ``/docs``, their files at ``/page/``, and an icon."""
+    """Serve the page at ``/`` and ``/c/<conversation>``, what is shared at ``/s/<token>``, and the API's page at ``/docs``.
+
+    Their files are at ``/page/``, and an icon where browsers look for one.
+    """
     assets = load_assets()
 
     async def index(conversation: str = "") -> Response:
@@ -102,6 +105,11 @@ def add_page(app: Quart) -> None:
 
     async def docs() -> Response:
         return _respond(assets["docs/index.html"])
+
+    async def shared(token: str) -> Response:
+        response = _respond(assets["shared/index.html"])
+        response.headers["X-Robots-Tag"] = "noindex, nofollow, noarchive"
+        return response
 
     async def icon() -> Response:
         return _respond(assets["icon.svg"])
@@ -114,5 +122,6 @@ def add_page(app: Quart) -> None:
     app.add_url_rule("/", "page.index", index)
     app.add_url_rule("/c/<conversation>", "page.conversation", index)
     app.add_url_rule("/docs", "page.docs", docs)
+    app.add_url_rule("/s/<token>", "page.shared", shared)
     app.add_url_rule("/favicon.ico", "page.icon", icon)
     app.add_url_rule("/page/<path:path>", "page.file", file)

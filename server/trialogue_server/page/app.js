@@ -8,6 +8,8 @@ import { ComposerView } from "./view-composer.js";
 import { HeadView } from "./view-head.js";
 import { ListView } from "./view-list.js";
 import { LogView } from "./view-log.js";
+import { ShareView } from "./view-share.js";
+import { TrashView } from "./view-trash.js";
 
 /** Tells the other tabs of this browser that the list changed, or that nobody is signed in any more. */
 const tabs = new BroadcastChannel("trialogue");
@@ -83,6 +85,9 @@ export class App {
       choose: (model) => this.choose(model),
       rename: (title) => this.open?.change({ title }),
       remove: () => this.remove(),
+      share: () => new ShareView(this.open.id, (error) => this.failed(error)),
+      trash: () => new TrashView((id) => this.cameBack(id), (error) => this.failed(error)),
+      fork: (message) => this.fork(message),
       older: () => this.open?.older(),
       restore: () => this.restore(this.open.id),
       // What these are asked with goes away, and the focus would be lost with it: it returns to the box.
@@ -179,11 +184,27 @@ export class App {
     toast("Moved to the trash.", ["Undo", () => this.restore(id)]);
   }
 
+  /** Go on from a message in a conversation of its own. */
+  async fork(message) {
+    try {
+      const { id } = await api.fork(this.open.id, { id: newId(), message: message.id });
+      this.cameBack(id);
+      this.composer.focus();
+      toast("This is a copy: what you say here stays here.");
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+
+  cameBack(id) {
+    this.go(id);
+    this.listChanged();
+  }
+
   async restore(id) {
     try {
       await api.restore(id);
-      this.go(id);
-      this.listChanged();
+      this.cameBack(id);
     } catch (error) {
       this.failed(error);
     }

@@ -1,9 +1,9 @@
-// The line above the log: the conversation's title, and renaming and deleting it.
+// The line above the log: the conversation's title, and renaming, sharing and deleting it.
 
 import { h, iconButton } from "./dom.js";
 
 export class HeadView {
-  /** `act.menu()`, `act.rename(title)`, `act.remove()`. */
+  /** `act.menu()`, `act.rename(title)`, `act.share()`, `act.remove()`. */
   constructor(act) {
     this.act = act;
     this.menu = iconButton("menu", "Conversations", () => act.menu(), {
@@ -13,8 +13,9 @@ export class HeadView {
     });
     this.title = h("h1", { className: "title" });
     this.renaming = iconButton("pencil", "Rename", () => this.rename());
+    this.sharing = iconButton("share", "Share or keep", () => act.share());
     this.removing = iconButton("trash", "Delete", () => act.remove());
-    this.element = h("header", { className: "head" }, this.menu, this.title, this.renaming, this.removing);
+    this.element = h("header", { className: "head" }, this.menu, this.title, this.renaming, this.sharing, this.removing);
     this.editor = null;
   }
 
@@ -23,7 +24,7 @@ export class HeadView {
     const title = conversation ? conversation.title || "Untitled" : open ? "" : "New conversation";
     if (this.title.textContent !== title) this.title.textContent = title;
     document.title = conversation?.title ? `${conversation.title} · Trialogue` : "Trialogue";
-    this.renaming.hidden = this.removing.hidden = !conversation;
+    this.renaming.hidden = this.sharing.hidden = this.removing.hidden = !conversation;
   }
 
   rename() {

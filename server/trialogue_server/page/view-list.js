@@ -7,7 +7,7 @@ import { ago } from "./words.js";
 const PAGE = 30;
 
 export class ListView {
-  /** `act.open(id | null)`, `act.signOut()`, `act.close()`, `act.error(error)`. */
+  /** `act.open(id | null)`, `act.trash()`, `act.signOut()`, `act.close()`, `act.error(error)`. */
   constructor(act, user) {
     this.act = act;
     this.items = [];
@@ -85,6 +85,7 @@ export class ListView {
         (user.name || user.email).trim().charAt(0).toUpperCase(),
       ),
       h("span", { className: "account-name", title: user.email }, user.name || user.email),
+      iconButton("trash", "Trash", () => this.act.trash()),
       iconButton("leave", "Sign out", () => this.act.signOut()),
     );
   }

@@ -8,7 +8,7 @@ import { PartsView } from "./view-parts.js";
 export const textOf = (message) => message.parts.map((part) => (part.type === "text" ? part.text : "")).join("");
 
 export class MessageView {
-  /** `act` has edit, regenerate, goOn and show; each takes the message, `edit` its new text too, `show` another's id. */
+  /** `act` has edit, regenerate, goOn, fork and show; each takes the message, `edit` its new text too, `show` another's id. */
   constructor(message, act) {
     this.act = act;
     this.role = message.role;
@@ -84,7 +84,8 @@ export class MessageView {
     const spent = [tokensOf(message.usage), costOf(message.usage)].filter(Boolean).join(" · ");
     const again = iconButton("again", "Regenerate", () => this.act.regenerate(this.message));
     const offered = outcomeOf(message, false) !== null; // Then "Try again" stands above already.
-    return [copy, ...(offered ? [] : [again]), ...(spent ? [this.usage(spent, message.usage)] : [])];
+    const fork = iconButton("fork", "Fork from here", () => this.act.fork(this.message));
+    return [copy, ...(offered ? [] : [again]), fork, ...(spent ? [this.usage(spent, message.usage)] : [])];
   }
 
   usage(spent, usage) {
