@@ -169,7 +169,7 @@ class Feeds:
         token = feed.token(seq)
         page = await self._store.conversations(feed.owner, limit=rows)
         busy = {row.id: row for row in map(_row, await self._store.unfinished_of(feed.owner, RUNNING))}
-        shown = tuple(busy.pop(one.id, None) or listed_at_rest(one, one.version) for one in page.conversations)
+        shown = tuple(busy.pop(one.id, listed_at_rest(one, one.version)) for one in page.conversations)
         snapshot = ListSnapshot(shown, tuple(busy.values()), page.cursor, page.cursor is not None, token)
         return _frame(token, "snapshot", _encoder.encode(snapshot))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -40,7 +40,7 @@ class Sidebar:
         self.cursor: str | None = None
         self.rows: dict[str, dict[str, Any]] = {}
         self.seen: list[tuple[str, dict[str, Any]]] = []
-        self._leave = lambda: None
+        self._leave: Callable[[], None] = lambda: None
 
     async def open(self) -> None:
         """Connect, from where it was."""

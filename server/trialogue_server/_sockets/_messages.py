@@ -133,7 +133,7 @@ class GoingAway(msgspec.Struct, frozen=True, tag="reconnect"):
 #: What the server may say.
 ServerMessage: TypeAlias = Ready | SocketEvent | Ack | SocketError | End | GoingAway | Ping | Pong
 
-_decoder = msgspec.json.Decoder(ClientMessage)
+_decoder: msgspec.json.Decoder[ClientMessage] = msgspec.json.Decoder(ClientMessage)
 _encoder = msgspec.json.Encoder()
 
 
