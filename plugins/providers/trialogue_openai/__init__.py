@@ -1,8 +1,9 @@
 """OpenAI, and every upstream that speaks its Chat Completions: vLLM, llama.cpp, Ollama, LiteLLM, OpenRouter and so on.
 
 Declared when ``OPENAI_API_KEY`` or ``OPENAI_BASE_URL`` is set. With a base URL any model may be asked for by name; with a
-base URL alone a placeholder stands in for the key. The official SDK makes the request (credentials, retries, errors); the
-answer is read by us, because decoding it chunk by chunk would be the largest cost of a token.
+base URL alone a placeholder stands in for the key. What is sent is what the official SDK would send, and errors and further
+attempts are its business. The first attempt and the reading are ours, because through the SDK they would be the largest
+cost of a first token, and of every other.
 """
 
 from __future__ import annotations

@@ -37,14 +37,14 @@ class Origin(NamedTuple):
 
 
 class Wire:
-    """One connection: ``ask``, and ``read`` to the end; then it may be asked again if it is ``reusable``."""
+    """One connection: ``ask``, and ``read`` to the end; then, if it is ``reusable``, ``prepare`` it to be asked again."""
 
     def __init__(self, origin: Origin, stream: Transport) -> None:
         self.origin = origin
         self._stream = stream
         #: The socket, when no TLS stands between it and the bytes.
         self._socket = stream.socket if isinstance(stream, trio.SocketStream) else None
-        self._parser = h11.Connection(h11.CLIENT)
+        self._parser = _parser()
         #: Decodes a body in chunks; h11, which decodes the others, makes a step of each chunk.
         self._chunked: ChunkedDecoder | None = None
         #: What was read and is not decoded.
@@ -99,11 +99,12 @@ class Wire:
                 raise told(error) from error
             raise
 
-    async def _exchange(self, request: bytes) -> None:
-        self._parser = h11.Connection(h11.CLIENT)
-        self._parser.send(_ASKED)
-        self._parser.send(h11.EndOfMessage())
+    def prepare(self) -> None:
+        """Forget the last answer, so that it can be asked again: done beforehand, it keeps no request waiting."""
+        self._parser = _parser()
         self._chunked, self._held, self._ended = None, b"", False
+
+    async def _exchange(self, request: bytes) -> None:
         await self._send(request)
         await self._receive_head()
 
@@ -200,6 +201,14 @@ class Wire:
     async def aclose(self) -> None:
         """Close the connection, without waiting for the other side."""
         await trio.aclose_forcefully(self._stream)
+
+
+def _parser() -> h11.Connection:
+    """What reads the answer to a request."""
+    parser = h11.Connection(h11.CLIENT)
+    parser.send(_ASKED)
+    parser.send(h11.EndOfMessage())
+    return parser
 
 
 #: What can go wrong on a connection.

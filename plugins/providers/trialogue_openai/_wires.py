@@ -40,6 +40,7 @@ class Wires:
         """Keep it if it can be used again, else close it; close also what has been kept for too long."""
         idle, now = self._idle.setdefault(wire.origin, deque()), trio.current_time()
         if wire.reusable:
+            wire.prepare()
             idle.append((now, wire))
         else:
             await wire.aclose()
