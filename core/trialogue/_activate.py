@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from trialogue._activation import Activation
 from trialogue._answer import Answer, fold_answer
 from trialogue._context import build_request
 from trialogue._errors import NotFoundError, StorageError
-from trialogue._events import ConversationCreated, Event, decode_event
+from trialogue._events import ConversationCreated, Entry, Event, decode_event
 from trialogue._node import Node
 from trialogue._provider import Request
 from trialogue._state import State, begin, decode_state, evolve
@@ -33,9 +33,17 @@ async def activate(node: Node, conversation: str) -> Activation:
     return activation
 
 
-async def fold_state(store: Store, conversation: str, snapshot: bytes | None, next_seq: int) -> State:
-    """The state at ``next_seq``, from a snapshot and the entries after it."""
+async def fold_state(
+    store: Store, conversation: str, snapshot: bytes | None, next_seq: int, known: Sequence[Entry] = ()
+) -> State:
+    """The state at ``next_seq``, from a snapshot and the entries after it, of which the first are perhaps ``known``."""
     state = decode_state(snapshot) if snapshot is not None else None
+    for entry in known:
+        event = decode_event(entry.data)
+        if state is not None:
+            state = evolve(state, event)
+        elif isinstance(event, ConversationCreated):
+            state = begin(event)
     async for event in read_events(store, conversation, state.next_seq if state else 0, next_seq):
         if state is not None:
             state = evolve(state, event)

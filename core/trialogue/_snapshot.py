@@ -13,7 +13,7 @@ from trialogue._cursor import Cursor
 from trialogue._errors import NotFoundError
 from trialogue._events import Queued
 from trialogue._state import State
-from trialogue._store import Store
+from trialogue._store import Store, View
 from trialogue._values import Conversation, Message
 
 _encoder = msgspec.json.Encoder()
@@ -62,18 +62,23 @@ async def take_snapshot(store: Store, conversation: str, limit: int) -> Snapshot
     view = await store.view(conversation, limit)
     if view is None:
         raise NotFoundError(f"there is no conversation {conversation!r}")
-    state = await fold_state(store, conversation, view.snapshot, view.next_seq)
+    state = await fold_state(store, conversation, view.snapshot, view.next_seq, view.entries)
     messages = [await _written(store, message, state, view.next_seq) for message in view.messages]
-    last = await store.events(conversation, view.next_seq - 1, 1)
     return Snapshot(
         conversation=view.header,
         messages=[with_siblings(message, view.siblings.get(message.id, (message.id,))) for message in messages],
         run=_run_view(state),
         inbox=state.inbox,
         seq=view.next_seq - 1,
-        token=str(Cursor(store.generation, last[0].epoch, view.next_seq - 1)),
+        token=str(Cursor(store.generation, await _last_epoch(store, view), view.next_seq - 1)),
         has_more=view.has_more,
     )
+
+
+async def _last_epoch(store: Store, view: View) -> int:
+    if view.last_epoch is not None:
+        return view.last_epoch
+    return (await store.events(view.header.id, view.next_seq - 1, 1))[0].epoch
 
 
 def _run_view(state: State) -> RunView | None:

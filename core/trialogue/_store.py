@@ -100,6 +100,10 @@ class View(msgspec.Struct, frozen=True):
     messages: tuple[Message, ...]
     siblings: dict[str, tuple[str, ...]]
     has_more: bool
+    #: Epoch of the last entry, and the first entries after the snapshot, so that a reader need not ask again; without
+    #: them it does.
+    last_epoch: int | None = None
+    entries: tuple[Entry, ...] = ()
 
 
 class TreeView(msgspec.Struct, frozen=True):

@@ -144,8 +144,10 @@ class Row:
         path = [] if self.header.head is None else self.path(self.header.head)
         shown = path[-limit:] if limit > 0 else []
         siblings = {message.id: self.children(message.parent) for message in shown}
+        more = len(shown) < len(path)
+        last, entries = self.entries[self.next_seq - 1].epoch, tuple(self.events(self.snapshot_seq, 100))
         return View(
-            self.header, self.next_seq, self.epoch, self.snapshot, tuple(shown), siblings, len(shown) < len(path)
+            self.header, self.next_seq, self.epoch, self.snapshot, tuple(shown), siblings, more, last, entries
         )
 
     # --- texts ---------------------------------------------------------------------------------------------------

@@ -23,6 +23,9 @@ from trialogue_sqlite._mentioning import Mentions
 from trialogue_sqlite._rows import decode_header, decode_message, decode_receipt
 from trialogue_sqlite._text import words_of
 
+#: Entries that a view brings along: what a quiet conversation has after its snapshot.
+FEW = 100
+
 # --- the log ---------------------------------------------------------------------------------------------------------
 
 
@@ -80,12 +83,17 @@ def read_view(connection: Connection, conversation: str, limit: int) -> View | N
         row = connection.execute(sql.VIEW, (conversation,)).fetchone()
         if row is None:
             return None
-        n, body, next_seq, epoch, state = row
+        n, body, next_seq, epoch, state, after = row
         header, limit = decode_header(body), max(limit, 0)
+        entries = tuple(Entry(*entry) for entry in connection.execute(sql.ENTRIES, (n, after, FEW)))
+        last = entries[-1].epoch if entries and entries[-1].seq == next_seq - 1 else None
+        if last is None:
+            last = connection.execute(sql.LAST_EPOCH, (n, next_seq - 1)).get
         path = _path(connection, n, header.head, limit + 1)
         messages = path[max(len(path) - limit, 0) :]
         siblings = _siblings(connection, n, [(message.id, message.parent) for message in messages])
-    return View(header, next_seq, epoch, state, tuple(messages), siblings, len(messages) < len(path))
+    more = len(messages) < len(path)
+    return View(header, next_seq, epoch, state, tuple(messages), siblings, more, last, entries)
 
 
 def read_tree(connection: Connection, conversation: str, limit: int, cursor: str | None) -> TreeView | None:
@@ -95,7 +103,7 @@ def read_tree(connection: Connection, conversation: str, limit: int, cursor: str
         row = connection.execute(sql.VIEW, (conversation,)).fetchone()
         if row is None:
             return None
-        n, body, next_seq, epoch, state = row
+        n, body, next_seq, epoch, state, _ = row
         rows = connection.execute(sql.TREE, (n, start, limit + 1)).fetchall()
         messages = tuple(decode_message(found) for _, found in rows[:limit])
         siblings = _siblings(connection, n, [(message.id, message.parent) for message in messages])

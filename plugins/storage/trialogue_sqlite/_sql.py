@@ -54,6 +54,8 @@ EVENTS = """
 SELECT seq, epoch, type, CAST(data AS BLOB) FROM entry
 WHERE conversation = (SELECT n FROM log WHERE id = ?) AND seq >= ? ORDER BY seq LIMIT ?
 """
+ENTRIES = "SELECT seq, epoch, type, CAST(data AS BLOB) FROM entry WHERE conversation = ? AND seq >= ? ORDER BY seq LIMIT ?"
+LAST_EPOCH = "SELECT epoch FROM entry WHERE conversation = ? AND seq = ?"
 POSITION = "SELECT floor, next_seq FROM log WHERE id = ?"
 UNFINISHED = "SELECT id FROM log WHERE unfinished = 1 AND node <> ? ORDER BY n"
 UNFINISHED_OF = """
@@ -102,7 +104,7 @@ HEADER = "SELECT body FROM conversation WHERE id = ?"
 HEADER_BY_NUMBER = "SELECT body FROM conversation WHERE n = ?"
 OWNER = "SELECT owner FROM conversation WHERE n = ?"
 VIEW = """
-SELECT l.n, c.body, l.next_seq, l.epoch, s.state FROM log l JOIN conversation c ON c.n = l.n
+SELECT l.n, c.body, l.next_seq, l.epoch, s.state, coalesce(s.seq, 0) FROM log l JOIN conversation c ON c.n = l.n
 LEFT JOIN snapshot s ON s.conversation = l.n WHERE l.id = ?
 """
 #: The parts of which a list's statement is made; see ``_reads.list_statement``.
