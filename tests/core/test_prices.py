@@ -14,8 +14,8 @@ ROOT = Path(__file__).parents[2]
 CHEAP, DEAR = Listed(Prices(1, 2), 100), Listed(Prices(10, 20), 200)
 
 
-def model(name: str, **fields: Prices) -> Model:
-    return Model(name, name.partition(":")[0], "Some Model", 1000, **fields)
+def model(name: str, prices: Prices | None = None) -> Model:
+    return Model(name, name.partition(":")[0], "Some Model", 1000, prices=prices)
 
 
 def prices_of(listed: PriceList, name: str, vendor: str | None = "openai") -> Prices | None:

@@ -60,4 +60,4 @@ def _cost(told: Json) -> int | None:
     if told["model"].partition(":")[0] not in PRICES:
         return None
     usage = told["usage"]
-    return (3 * usage["input_tokens"] + 4 * usage["output_tokens"] + 1) // 2
+    return int(3 * usage["input_tokens"] + 4 * usage["output_tokens"] + 1) // 2

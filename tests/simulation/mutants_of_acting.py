@@ -137,7 +137,7 @@ def next_not_taken_after_failure() -> AbstractContextManager[object]:
     def end(run: Run, outcome: Any) -> None:
         live = run.live
         if live is not None and isinstance(outcome, Failure):
-            run._activation.append(_run._closing(live, outcome, run._node))
+            run._activation.append(_run._closing(live, outcome, run._node, run._activation.asked))
         else:
             original(run, outcome)
 

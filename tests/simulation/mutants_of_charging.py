@@ -10,7 +10,7 @@ from unittest.mock import patch
 from msgspec.structs import replace
 from simulation.mutant import mutant
 
-from trialogue import RunInterrupted, Standing, Usage, _running
+from trialogue import RunInterrupted, Standing, Usage, _prices, _running
 from trialogue._activation import Activation
 from trialogue.testing._memory_ledger import Book, MemoryLedger
 
@@ -34,7 +34,7 @@ def estimate_has_no_price() -> AbstractContextManager[object]:
     def priced(usage: Usage, prices: Any) -> Usage:
         return original(usage, prices if usage.source == "reported" else None)
 
-    original = _running.priced
+    original = _prices.priced
     return patch.object(_running, "priced", priced)
 
 

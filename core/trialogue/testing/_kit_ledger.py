@@ -13,7 +13,7 @@ import trio
 from trialogue._audit import Origin
 from trialogue._errors import BudgetError, InvalidError, NotFoundError, TrialogueError
 from trialogue._ids import new_id
-from trialogue._ledger import Charge, Hold, SpendingBudget, Standing, UsageSum, sum_of
+from trialogue._ledger import Charge, Hold, Judge, SpendingBudget, Standing, UsageSum, sum_of
 from trialogue._store import Store
 from trialogue._values import Usage
 from trialogue.testing._kit_making import StoreCheck, Talk, begin, checks_in, numbers
@@ -63,6 +63,15 @@ def refused_with(kind: type[TrialogueError]) -> Generator[None]:
     except kind:
         return
     raise AssertionError(f"not refused with {kind.__name__}")
+
+
+def granting(cost: int, tokens: int) -> Judge:
+    """A judge that always grants the same."""
+
+    def judge(of_owner: Standing, of_key: Standing | None) -> Hold:
+        return Hold(cost, tokens)
+
+    return judge
 
 
 async def run_of(talk: Talk, **fields: Any) -> Charge:  # Any: as above.
@@ -238,8 +247,7 @@ async def standing_is_of_the_day_and_its_month(store: Store) -> None:
 async def what_is_set_aside_is_given_back_when_the_run_ends(store: Store) -> None:
     talk = await begin(store)
     charge = await run_of(talk, key="key-1")
-    hold = Hold(9_000, 500)
-    assert await store.ledger.reserve("owner", charge.run, lambda of_owner, of_key: hold) == hold
+    assert await store.ledger.reserve("owner", charge.run, granting(9_000, 500)) == Hold(9_000, 500)
     for key in (None, "key-1"):
         assert await store.ledger.standing("owner", key, NOON) == Standing(0, 9_000, 0, 500)
     assert await store.ledger.standing("owner", "key-2", NOON) == Standing()
@@ -252,7 +260,7 @@ async def judge_is_told_without_what_the_run_holds_already(store: Store) -> None
     talk = await begin(store)
     await spend(talk, key="key-1")
     charge, other = await run_of(talk, key="key-1"), await run_of(await begin(store))
-    await store.ledger.reserve("owner", other.run, lambda *_: Hold(1, 2))
+    await store.ledger.reserve("owner", other.run, granting(1, 2))
     told: list[tuple[Standing, Standing | None]] = []
 
     def judge(of_owner: Standing, of_key: Standing | None) -> Hold:
@@ -267,7 +275,7 @@ async def judge_is_told_without_what_the_run_holds_already(store: Store) -> None
 @check
 async def refusal_leaves_everything_as_it_was(store: Store) -> None:
     charge = await run_of(await begin(store))
-    await store.ledger.reserve("owner", charge.run, lambda *_: Hold(5, 6))
+    await store.ledger.reserve("owner", charge.run, granting(5, 6))
 
     def refuse(*_: object) -> Hold:
         raise BudgetError("no")
@@ -282,7 +290,7 @@ async def only_a_live_run_is_granted_anything(store: Store) -> None:
     done = await spend(await begin(store))
     for owner, run in (("owner", done.run), ("owner", new_id()), ("other", done.run)):
         with refused_with(NotFoundError):
-            await store.ledger.reserve(owner, run, lambda *_: Hold(1, 1))
+            await store.ledger.reserve(owner, run, granting(1, 1))
 
 
 @check
@@ -314,7 +322,7 @@ async def nothing_is_granted_twice_in_a_race(store: Store) -> None:
 async def purge_keeps_the_sums_and_settles_what_was_live(store: Store) -> None:
     talk = await begin(store)
     done, live = await spend(talk), await run_of(talk)
-    await store.ledger.reserve("owner", live.run, lambda *_: Hold(5, 6))
+    await store.ledger.reserve("owner", live.run, granting(5, 6))
     await store.purge(talk.id)
     assert await store.ledger.charge("owner", done.run) == done
     gone = await store.ledger.charge("owner", live.run)

@@ -31,7 +31,7 @@ from trialogue import (
 )
 from trialogue_sqlite import _ledger_sql as sql
 from trialogue_sqlite._accounts_writes import note
-from trialogue_sqlite._driver import Connection
+from trialogue_sqlite._driver import Connection, Value
 from trialogue_sqlite._readers import Readers
 from trialogue_sqlite._rows import body_of
 from trialogue_sqlite._writer import Writer
@@ -214,11 +214,11 @@ def _stranger(cursor: str) -> InvalidError:
 
 
 def read_standing(connection: Connection, owner: str, key: str | None, period: Period) -> Standing:
-    days = tuple(map(_number, period))
-    if key is None:
-        values, spent, held = (owner, *days), sql.SPENT, sql.HELD
-    else:
-        values, spent, held = (owner, *days, key), sql.SPENT_BY_KEY, sql.HELD_BY_KEY
+    values: list[Value] = [owner, *map(_number, period)]
+    spent, held = sql.SPENT, sql.HELD
+    if key is not None:
+        values.append(key)
+        spent, held = sql.SPENT_BY_KEY, sql.HELD_BY_KEY
     month_cost, day_tokens = connection.execute(spent, values).fetchone()
     month_held, day_held = connection.execute(held, values).fetchone()
     return Standing(month_cost, month_held, day_tokens, day_held)
