@@ -76,6 +76,9 @@ class Trialogue:
             "TRIALOGUE_PORT": str(self.port),
             "TRIALOGUE_DATA_DIR": str(folder / "data"),
             "TRIALOGUE_STREAMS_PER_USER": "100000",
+            # Counted as ever, and never enough.
+            "TRIALOGUE_RATE_PER_USER": "1000000",
+            "TRIALOGUE_BURST_PER_USER": "1000000",
             "TRIALOGUE_LOG_LEVEL": "warning",
             "OPENAI_API_KEY": "bench",
             "BENCH_PROBE": str(self.probe),

@@ -396,3 +396,17 @@ async def test_older_messages_before_what_is_not_there(ada: httpx2.AsyncClient) 
     for before in (new_id(), "nonsense"):
         assert (await ada.get(f"{url}/messages", params={"before": before})).status_code == 404
     assert (await ada.get(f"{url}/messages")).json() == {"messages": [], "has_more": False}
+
+
+async def test_id_of_a_message_elsewhere_is_taken(ada: httpx2.AsyncClient, eve: httpx2.AsyncClient) -> None:
+    """Told as it is, not as a failure that goes away when it is sent again; and the conversation goes on."""
+    first, second = [(await client.post("/api/conversations", json={})).headers["location"] for client in (ada, eve)]
+    said = {"text": "mine", "id": new_id()}
+    assert (await ada.post(f"{first}/messages", json=said)).status_code == 202
+    for _ in range(2):
+        refused = await eve.post(f"{second}/messages", json=said)
+        assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (409, "/id"), refused.text
+        good = await eve.post(f"{second}/messages", json={"text": "another", "respond": False})
+        assert good.status_code == 202
+    edited = await eve.patch(f"/api/messages/{good.json()['message']}", json=said)
+    assert (edited.status_code, edited.json()["errors"][0]["pointer"]) == (409, "/id")
