@@ -16,7 +16,8 @@ ImportState: TypeAlias = Literal["waiting", "running", "done", "failed", "cancel
 
 
 class Skipped(msgspec.Struct, frozen=True):
-    """A piece of an upload that was not taken in, and why. ``place`` counts the pieces from 0."""
+    """A piece of an upload that was not taken in, and why. ``place`` counts the conversations
+    from 0; a file has none, and -1 stands for it."""
 
     place: int
     detail: str

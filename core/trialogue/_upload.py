@@ -38,7 +38,9 @@ PATIENCE = 10.0
 class _Arriving:
     """A file on its way in."""
 
-    def __init__(self, name: str, writer: Writer) -> None:
+    def __init__(self, id: str, created_at: datetime | None, name: str, writer: Writer) -> None:
+        self.id = id
+        self.created_at = created_at
         self.name = name
         self.writer = writer
         self.size = 0
@@ -81,15 +83,15 @@ class Upload:
         """About ``size`` bytes are announced; what is surely too much is refused before it comes."""
         await self._reserve(max(size - FORM, 0))
 
-    async def begin(self, name: str) -> None:
-        """A file by the name its owner gave it."""
+    async def begin(self, name: str, *, file: str | None = None, created_at: datetime | None = None) -> None:
+        """A file by the name its owner gave it; one that is taken in from elsewhere has its id and time already."""
         assert self._open is None, "the file before has not ended"
         if len(self._arrived) >= self._limits.per_upload:
             raise LimitError(
                 f"more than {self._limits.per_upload} files at once (files_per_upload): send them in parts"
             )
         writer = await self._writers.enter_async_context(self._blobs.create())
-        self._open = _Arriving(clean_name(name), writer)
+        self._open = _Arriving(file or new_id(), created_at, clean_name(name), writer)
 
     async def write(self, piece: bytes) -> None:
         """More of the file."""
@@ -166,12 +168,12 @@ class Upload:
         media_type = media_type_of(bytes(file.head), file.size <= len(file.head))
         state = "pending" if file.size and self._can_be_read(media_type) else "none"
         return File(
-            id=new_id(),
+            id=file.id,
             owner=self._owner,
             name=file.name,
             media_type=media_type,
             size=file.size,
             sha256=file.writer.digest,
-            created_at=self._now(),
+            created_at=file.created_at or self._now(),
             text=FileText(state),
         )

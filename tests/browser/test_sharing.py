@@ -18,7 +18,7 @@ def test_a_link_is_made_read_by_others_and_ended(chat: Chat, server: Server, vis
     page.get_by_role("button", name="Share or keep").click()
     dialog = page.get_by_role("dialog", name="Share or keep")
     dialog.get_by_role("button", name="Make a link").click()
-    address = dialog.get_by_role("link", name=re.compile("http.*/s.")).get_attribute("href")
+    address = dialog.get_by_role("link", name=re.compile("^http")).get_attribute("href")
     assert address is not None
     reader = visit(server).new_page()
     reader.goto(address)
@@ -31,7 +31,7 @@ def test_a_link_is_made_read_by_others_and_ended(chat: Chat, server: Server, vis
     assert "default-src 'none'" in head.headers["content-security-policy"]
     watched.expected.append("404 .*/api/shared/")
     dialog.get_by_role("button", name="End the link").click()
-    expect(dialog.get_by_role("link", name=re.compile("http.*/s."))).to_have_count(0)
+    expect(dialog.get_by_role("link", name=re.compile("^http"))).to_have_count(0)
     reader.reload()
     expect(reader.get_by_role("alert")).to_have_text("This link shows nothing any more.")
 

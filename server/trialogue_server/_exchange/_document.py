@@ -15,6 +15,7 @@ from msgspec import Meta
 from trialogue import (
     Conversation,
     Failure,
+    File,
     FinishReason,
     ForkedFrom,
     Location,
@@ -126,3 +127,19 @@ class Export(msgspec.Struct, frozen=True):
     format: Literal["trialogue"]
     version: int
     conversations: tuple[ExportedConversation, ...]
+
+
+class ExportedFile(msgspec.Struct, frozen=True):
+    """A file, in the index of a zip; its content is beside it, under its id."""
+
+    id: str
+    name: Annotated[str, Meta(max_length=1_000)]
+    media_type: str
+    size: Annotated[int, Meta(ge=0)]
+    sha256: str
+    created_at: Moment
+
+    @classmethod
+    def of(cls, file: File) -> ExportedFile:
+        """``file``, for an index. What was read out of it is read again from its content."""
+        return cls(file.id, file.name, file.media_type, file.size, file.sha256, file.created_at)

@@ -8,7 +8,7 @@ it had done since is seen to be there. What cannot be taken in is told, and the 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -33,6 +33,7 @@ from trialogue import (
     new_id,
 )
 from trialogue_server._call import Call
+from trialogue_server._exchange._files_in import FilesIn, FoundFile
 from trialogue_server._exchange._ours import SOURCE as OURS
 from trialogue_server._exchange._ours import files_in, renamed, with_files
 from trialogue_server._exchange._pieces import Bounds, Found, pieces_of
@@ -165,7 +166,7 @@ class Importer:
             # Its file was on another machine, or went with a crash.
             await self._end(job, "cut_off", "the upload is not here any more: send it again")
             return
-        progress = _Progress(self, replace(job, state="running"))
+        progress = _Progress(self, replace(job, state="running"), FilesIn(self._engine, job.owner))
         bounds = Bounds(self._limits.conversation, self._limits.unpacked)
         pieces = pieces_of(path, job.owner, datetime.now(UTC), bounds)
         try:
@@ -180,23 +181,35 @@ class Importer:
         finally:
             pieces.close()
 
-    async def _read(self, pieces: Generator[Found], progress: _Progress) -> None:
+    async def _read(self, pieces: Generator[Found | FoundFile], progress: _Progress) -> None:
         place = 0
         done = progress.job.added + progress.job.present + progress.job.failed
         following = partial(next, pieces, None)
         while (found := await trio.to_thread.run_sync(following)) is not None:
-            if place >= done:
-                await self._take_one(found, place, progress)
-            place += 1
+            if isinstance(found, FoundFile):
+                await self._take_file(found, progress)
+            else:
+                if place >= done:
+                    await self._take_one(found, place, progress)
+                place += 1
             if progress.job.id not in self._open:
                 return  # Cancelled.
         await self._end(replace(progress.job, total=place), "done", None)
+
+    async def _take_file(self, found: FoundFile, progress: _Progress) -> None:
+        try:
+            await progress.files.take(found)
+        except (StorageError, ClosedError):
+            raise
+        except TrialogueError as error:
+            progress.left_out(Skipped(-1, f"a file: {error.detail}"[:300], found.file.name))
+        progress.show_files()
 
     async def _take_one(self, found: Found, place: int, progress: _Progress) -> None:
         detail = found.detail
         if found.beginning is not None:
             try:
-                added = await self._begin(found.beginning, found.source == OURS)
+                added = await self._begin(found.beginning, found.source == OURS, progress.files.other)
                 await progress.took(found, added, len(found.beginning.messages))
                 return
             except (StorageError, ClosedError):
@@ -205,23 +218,23 @@ class Importer:
                 detail = error.detail
         await progress.skipped(found, Skipped(place, detail[:300], found.title))
 
-    async def _begin(self, beginning: Beginning, ours: bool) -> bool:
+    async def _begin(self, beginning: Beginning, ours: bool, other: Mapping[str, str]) -> bool:
         """Whether the conversation was added, and not here before."""
         header = beginning.header
         if ours:
-            beginning = await self._without_others_files(beginning)
-            other = renamed(beginning, header.owner)
-            if await self._is_here(other, header.owner):
+            beginning = await self._without_others_files(with_files(beginning, other) if other else beginning)
+            again = renamed(beginning, header.owner)
+            if await self._is_here(again, header.owner):
                 return False
             found = await self._engine.store.header(header.id)
             if found is not None and found.owner == header.owner:
                 return False
             if found is not None:
-                return await self._add(other)
+                return await self._add(again)
             try:
                 return await self._add(beginning)
             except ConflictError:  # A message's id is taken.
-                return await self._add(other)
+                return await self._add(again)
         return False if await self._is_here(beginning, header.owner) else await self._add(beginning)
 
     async def _without_others_files(self, beginning: Beginning) -> Beginning:
@@ -263,11 +276,20 @@ class Importer:
 class _Progress:
     """Counts, and stores the count now and then."""
 
-    def __init__(self, importer: Importer, job: ImportJob) -> None:
+    def __init__(self, importer: Importer, job: ImportJob, files: FilesIn) -> None:
         self.job = job
+        self.files = files
         self._importer = importer
         self._unstored = 0
         self._stored_at = trio.current_time()
+
+    def left_out(self, skipped: Skipped) -> None:
+        """Something other than a conversation could not be taken in."""
+        self.job = replace(self.job, skipped=(*self.job.skipped, skipped)[:TOLD])
+
+    def show_files(self) -> None:
+        self.job = replace(self.job, files=self.files.added, updated_at=datetime.now(UTC))
+        self._importer.show(self.job)
 
     async def took(self, found: Found, added: bool, messages: int) -> None:
         job = self.job

@@ -5,6 +5,7 @@ Everything here blocks and runs in a thread. Whatever is in an upload, no more o
 
 from __future__ import annotations
 
+import io
 import struct
 import zipfile
 import zlib
@@ -17,8 +18,11 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from trialogue import Beginning, InvalidError, LimitError, TrialogueError
+from trialogue_server._exchange._archive import FOLDER, INDEX
 from trialogue_server._exchange._chatgpt import read_chatgpt
 from trialogue_server._exchange._claude import read_claude
+from trialogue_server._exchange._document import ExportedFile
+from trialogue_server._exchange._files_in import FoundFile
 from trialogue_server._exchange._ours import SOURCE as OURS
 from trialogue_server._exchange._ours import read_ours
 from trialogue_server._exchange._splitter import Refused, split
@@ -27,6 +31,8 @@ from trialogue_server._exchange._tree import beginning_of
 #: What a zip's directory may take, and how many names stand in it: it is read whole.
 DIRECTORY_BYTES, DIRECTORY_NAMES = 16_777_216, 60_000
 #: Ways of packing whose unpacking needs little memory.
+#: Bytes of a file that are held at a time.
+READ_FILE = 262_144
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
@@ -58,7 +64,7 @@ class Unknown(msgspec.Struct, frozen=True):
     """A piece that is no conversation of any export we know."""
 
 
-def pieces_of(path: Path, owner: str, now: datetime, bounds: Bounds) -> Generator[Found]:
+def pieces_of(path: Path, owner: str, now: datetime, bounds: Bounds) -> Generator[Found | FoundFile]:
     """The conversations in an upload, in its order. Raises ``InvalidError`` for what is no export, or is damaged."""
     with path.open("rb") as file:
         if file.read(4) in (b"PK\x03\x04", b"PK\x05\x06"):
@@ -72,18 +78,19 @@ def pieces_of(path: Path, owner: str, now: datetime, bounds: Bounds) -> Generato
 # --- zip ---------------------------------------------------------------------------------------------------------
 
 
-def _in_zip(file: IO[bytes], owner: str, now: datetime, bounds: Bounds) -> Iterator[Found]:
+def _in_zip(file: IO[bytes], owner: str, now: datetime, bounds: Bounds) -> Iterator[Found | FoundFile]:
     _check_directory(file)
-    left, known = bounds.unpacked, False
+    known = False
     try:
         with zipfile.ZipFile(file) as packed:
+            meter = _Meter(bounds.unpacked)
+            yield from _files_in(packed, bounds, meter)
             for member in packed.infolist():
-                if not member.is_dir():
-                    meter = _Meter(_opened(packed, member), left)
+                if not member.is_dir() and not member.filename.startswith(FOLDER):
+                    meter.file = _opened(packed, member)
                     for found in _conversations(meter.read, owner, now, bounds):
                         known = True
                         yield found
-                    left = meter.left
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, struct.error) as error:
         raise InvalidError(f"the zip is damaged, or locked: {error}") from error
     if not known:
@@ -103,6 +110,28 @@ def _conversations(read: Callable[[int], bytes], owner: str, now: datetime, boun
         yield first
         for one in found:
             yield one if isinstance(one, Found) else STRANGE
+
+
+def _files_in(packed: zipfile.ZipFile, bounds: Bounds, meter: _Meter) -> Iterator[FoundFile]:
+    """The files of our own zip, as its index names them."""
+    names = set(packed.namelist())
+    if INDEX not in names:
+        return
+    meter.file = _opened(packed, packed.getinfo(INDEX))
+    try:
+        pieces = [piece for piece in split(meter.read, bounds.conversation) if isinstance(piece, bytes)]
+        index = [_file_of(piece) for piece in pieces]
+    except (InvalidError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return  # Somebody else's, of that name.
+    for file in index:
+        if FOLDER + file.id in names:
+            meter.file = _opened(packed, packed.getinfo(FOLDER + file.id))
+            yield FoundFile(file, _chunks(meter))
+
+
+def _chunks(meter: _Meter) -> Iterator[bytes]:
+    while data := meter.read(READ_FILE):
+        yield data
 
 
 def _opened(packed: zipfile.ZipFile, member: zipfile.ZipInfo) -> IO[bytes]:
@@ -129,14 +158,15 @@ def _check_directory(file: IO[bytes]) -> None:
 class _Meter:
     """Reads, and counts what was unpacked."""
 
-    def __init__(self, file: IO[bytes], left: int) -> None:
-        self._file = file
-        self.left = left
+    def __init__(self, left: int) -> None:
+        #: What is read from.
+        self.file: IO[bytes] = io.BytesIO()
+        self._left = left
 
     def read(self, size: int) -> bytes:
-        data = self._file.read(size)
-        self.left -= len(data)
-        if self.left < 0:
+        data = self.file.read(size)
+        self._left -= len(data)
+        if self._left < 0:
             raise TooMuchError("the zip unpacks to more than may be (import_max_unpacked_bytes): send it in parts")
         return data
 
@@ -153,6 +183,7 @@ class _Shape(msgspec.Struct):
     conversations: list[Raw] | UnsetType = UNSET
 
 
+_file_of = msgspec.json.Decoder(ExportedFile).decode
 _shape_of = msgspec.json.Decoder(_Shape).decode
 
 

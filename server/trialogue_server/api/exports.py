@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from trialogue import Conversation, ThrottledError
 from trialogue_server._call import Call, Reply, WritePiece
+from trialogue_server._exchange._archive import write_zip
 from trialogue_server._exchange._document import Export
 from trialogue_server._exchange._export import Outlet, headers_of, sole, write_json, write_markdown
 from trialogue_server._queries import read_query
@@ -21,9 +22,14 @@ from trialogue_server._routes import Answer, Route
 from trialogue_server._services import Services
 
 Format: TypeAlias = Literal["json", "markdown"]
+AllFormat: TypeAlias = Literal["json", "markdown", "zip"]
 
-_MEDIA_TYPES: dict[Format, str] = {"json": "application/json", "markdown": "text/markdown; charset=utf-8"}
-_SUFFIXES: dict[Format, str] = {"json": "json", "markdown": "md"}
+_MEDIA_TYPES: dict[AllFormat, str] = {
+    "json": "application/json",
+    "markdown": "text/markdown; charset=utf-8",
+    "zip": "application/zip",
+}
+_SUFFIXES: dict[AllFormat, str] = {"json": "json", "markdown": "md", "zip": "zip"}
 
 
 class ExportQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -31,6 +37,15 @@ class ExportQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     format: Annotated[
         Format, Meta(description="`json` holds everything and can be imported; `markdown` is for people.")
+    ] = "json"
+
+
+class ExportAllQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What kind of document."""
+
+    format: Annotated[
+        AllFormat,
+        Meta(description="As of one conversation; `zip` holds the JSON and all files, and can be imported as well."),
     ] = "json"
 
 
@@ -44,19 +59,22 @@ async def export_one(services: Services, call: Call) -> Reply:
 async def export_all(services: Services, call: Call) -> Reply:
     """``GET /api/export``: export all one's conversations, archive and trash included, as one document."""
     principal = await services.principal(call)
-    kind = read_query(call, ExportQuery).format
+    kind = read_query(call, ExportAllQuery).format
     owner = principal.user.id
     return _document(services, owner, kind, "trialogue", lambda: headers_of(services.store, owner))
 
 
 def _document(
-    services: Services, owner: str, kind: Format, name: str, headers: Callable[[], AsyncGenerator[Conversation]]
+    services: Services, owner: str, kind: AllFormat, name: str, headers: Callable[[], AsyncGenerator[Conversation]]
 ) -> Reply:
     async def write(piece: WritePiece) -> None:
         with services.exports.hold(owner):
-            await writer(services.store, headers(), Outlet(piece))
+            if kind == "zip":
+                await write_zip(services.store, services.engine.library, owner, headers(), piece)
+            else:
+                writer = write_json if kind == "json" else write_markdown
+                await writer(services.store, headers(), Outlet(piece))
 
-    writer = write_json if kind == "json" else write_markdown
     file = f"{name}-{datetime.now(UTC):%Y-%m-%d}.{_SUFFIXES[kind]}"
     disposition = ("Content-Disposition", f'attachment; filename="{file}"')
     return Reply(200, headers=(disposition,), media_type=_MEDIA_TYPES[kind], write=write)
@@ -81,9 +99,9 @@ ROUTES = (
         "/api/export",
         export_all,
         direct=True,
-        query=ExportQuery,
+        query=ExportAllQuery,
         reply=Export,
-        also=_MARKDOWN,
+        also=(*_MARKDOWN, Answer(200, "With `format=zip`.", None, "application/zip")),
         headers=("Content-Disposition",),
         problems=(ThrottledError,),
     ),

@@ -287,3 +287,52 @@ async def test_imports_go_with_the_account(server: Server, ada: httpx2.AsyncClie
     with trio.fail_after(5):
         while await server.engine.store.imports.get(job["id"]) is not None:  # noqa: ASYNC110 - it goes by itself
             await trio.sleep(0.01)
+
+
+async def uploaded(client: httpx2.AsyncClient, name: str, content: bytes) -> str:
+    answer = await client.post("/api/upload", files={"file": (name, content)})
+    assert answer.status_code == 201, answer.text
+    made: str = answer.json()["files"][0]["id"]
+    return made
+
+
+async def test_zip_holds_the_files_and_gives_them_back(server: Server, ada: httpx2.AsyncClient, tmp_path: Path) -> None:
+    large = b"".join(b"%d" % number for number in range(200_000))
+    names = [await uploaded(ada, "large.bin", large), await uploaded(ada, "empty", b"")]
+    url = await make(ada, title="Tea")
+    for name in names:
+        await ada.post(f"{url}/messages", json={"parts": [{"type": "file", "file": name}], "respond": False})
+    answer = await ada.get("/api/export", params={"format": "zip"})
+    assert answer.headers["content-type"] == "application/zip"
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert archive.testzip() is None
+        assert archive.read(f"files/{names[0]}") == large
+        assert archive.read("conversations.json") == (await ada.get("/api/export")).content
+    assert (await ada.get("/api/export", params={"format": "zip"})).content == answer.content
+    async with serve(files=tmp_path / "other") as other, other.user("bob") as bob, other.user("cyd") as cyd:
+        job = await send(bob, answer.content, "application/zip")
+        assert (job["state"], job["added"], job["files"], job["skipped"]) == ("done", 1, 2, [])
+        assert (await bob.get(f"/api/files/{names[0]}")).content == large
+        assert (await bob.get("/api/export")).content == (await ada.get("/api/export")).content
+        again = await send(bob, answer.content)
+        assert (again["present"], again["files"]) == (1, 0)
+        # Taken: hers have other ids, in the messages too.
+        hers = await send(cyd, answer.content)
+        assert (hers["added"], hers["files"]) == (1, 2)
+        listed = {file["name"]: file["id"] for file in (await cyd.get("/api/files")).json()["files"]}
+        assert (await cyd.get(f"/api/files/{listed['large.bin']}")).content == large
+        (copy,) = (await cyd.get("/api/conversations")).json()["conversations"]
+        shown = (await cyd.get(f"/api/conversations/{copy['id']}")).json()["messages"]
+        assert [message["parts"][0]["file"] for message in shown] == [listed["large.bin"], listed["empty"]]
+        assert (await send(cyd, answer.content))["files"] == 0
+
+
+async def test_files_beyond_the_quota_are_told_and_the_rest_goes_in(ada: httpx2.AsyncClient, tmp_path: Path) -> None:
+    for name, size in (("small", 10), ("large", 50_000)):
+        await uploaded(ada, name, b"x" * size)
+    await make(ada, title="Tea")
+    document = (await ada.get("/api/export", params={"format": "zip"})).content
+    async with serve(files=tmp_path / "other", files_quota_bytes=20_000) as other, other.user("bob") as bob:
+        job = await send(bob, document)
+        assert (job["state"], job["added"], job["files"]) == ("done", 1, 1)
+        assert [(one["place"], one["title"]) for one in job["skipped"]] == [(-1, "large")]
