@@ -15,7 +15,15 @@ async def carry_out(client: httpx2.AsyncClient, example: Example, kept: dict[str
     target = re.sub(r"\{(\w+)\}", lambda name: kept[name[1]], example.target)
     if example.body is None:
         return await client.request(example.method, target, headers=dict(example.headers))
-    return await client.request(example.method, target, json=example.body, headers=dict(example.headers))
+    body = {name: _filled(value, kept) for name, value in example.body.items()}
+    if example.is_form:
+        files = {name: (file, content.encode()) for name, (file, content) in body.items()}
+        return await client.request(example.method, target, files=files)
+    return await client.request(example.method, target, json=body, headers=dict(example.headers))
+
+
+def _filled(value: Any, kept: dict[str, str]) -> Any:  # Any JSON value.
+    return re.sub(r"^\{(\w+)\}$", lambda name: kept[name[1]], value) if isinstance(value, str) else value
 
 
 def at(value: Any, pointer: str) -> Any:  # Any JSON value, and a piece of it.

@@ -42,7 +42,7 @@ async def leaver(store: MemoryStore, engine: Engine, talks: int = 3) -> User:
 
 
 async def test_everything_it_owned_goes_at_once(autojump_clock: MockClock, store: MemoryStore) -> None:
-    provider = ScriptedProvider(["a", trio.sleep_forever])
+    provider = ScriptedProvider(["a", trio.Event()])
     async with open_engine(store, [provider], now=Clock()) as engine:
         kept = await open_talk(engine, owner="ann")
         user = await leaver(store, engine)

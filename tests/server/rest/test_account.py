@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -31,7 +31,7 @@ async def status(client: httpx2.AsyncClient) -> int:
     return (await client.get("/api/auth/me")).status_code
 
 
-async def actions(server: Server) -> list[str]:
+async def actions(server: Server) -> Sequence[str]:
     page = await server.engine.store.accounts.audit(limit=100)
     return [entry.action for entry in page.entries][::-1]
 
