@@ -20,7 +20,7 @@ import trio
 from bench.processes import SERVER_CPU
 from bench.results import Row
 from bench.servers import Trialogue
-from bench.verdict import check_messages, check_order, check_runs, check_seen, check_texts
+from bench.verdict import check_charges, check_messages, check_order, check_runs, check_seen, check_texts
 from bench.world import Talk, World
 
 NAME = "kills"
@@ -140,4 +140,5 @@ async def _judge(world: World, talk: Talk) -> list[str]:
     problems += check_seen(log, talk.seen) + check_runs(log)
     problems += check_messages(log, talk.acknowledged, talk.posted)
     problems += check_texts(log, rows, ANSWER)
+    problems += check_charges(log, await world.charged(talk))
     return problems

@@ -57,6 +57,26 @@ def check_runs(log: Sequence[Frame]) -> list[str]:
     return problems
 
 
+def check_charges(log: Sequence[Frame], charged: Mapping[str, int]) -> list[str]:
+    """Each run is charged once; and what it is charged is what the log says it used."""
+    last: dict[str, Mapping[str, Any]] = {}
+    for frame in log:
+        fields = _fields(frame)
+        if frame.type == "run.started":
+            last[fields["run"]] = {}
+        elif frame.type == "usage":
+            last[fields["run"]] = fields["usage"]
+    told = {
+        name: sum(usage.get(name, 0) for usage in last.values()) for name in ("input_tokens", "output_tokens", "cost")
+    }
+    told["runs"] = len(last)
+    return [
+        f"{charged.get(name, 0)} {name} were charged, where the log says {count}"
+        for name, count in told.items()
+        if charged.get(name, 0) != count
+    ]
+
+
 def check_messages(log: Sequence[Frame], acknowledged: Iterable[str], posted: Iterable[str]) -> list[str]:
     """What was acknowledged is there once, and whatever was posted is there at most once."""
     added = Counter(_fields(frame)["message"]["id"] for frame in log if frame.type == "message.added")

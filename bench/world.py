@@ -156,6 +156,13 @@ class World:
         answers = [message for message in snapshot["messages"] if message["role"] == "assistant"]
         return {one["id"]: "".join(part.get("text", "") for part in one["parts"]) for one in answers}
 
+    async def charged(self, talk: Talk) -> dict[str, int]:
+        """What the ledger says of the conversation's runs."""
+        path = "/api/usage?group=conversation&limit=366&from=2000-01-01"
+        call = self.server.client().must
+        report = await trio.to_thread.run_sync(call, "GET", path, None, self.account.cookie)
+        return next((group for group in report["usage"] if group["name"] == talk.conversation), {})
+
     def dump(self, talk: Talk) -> str:
         """The last frames a reader saw, for a report of what went wrong."""
         return "\n".join(

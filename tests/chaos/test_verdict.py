@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from bench.sse import Frame
-from bench.verdict import check_messages, check_order, check_runs, check_seen, check_texts
+from bench.verdict import check_charges, check_messages, check_order, check_runs, check_seen, check_texts
 
 Fields = dict[str, object]
 
@@ -87,3 +87,13 @@ def test_lost_and_repeated_messages_are_found() -> None:
 def test_seams_in_texts_are_found() -> None:
     assert "its deltas say" in check_texts(LOG, {"answer": "0 1 "}, None)[0]
     assert "not what the model says" in check_texts(LOG, {}, "0 1 2 3 ")[0]
+
+
+def test_runs_without_exactly_one_charge_are_found() -> None:
+    usage = frame(6, "usage", run="r", message="answer", usage={"output_tokens": 3, "cost": 7})
+    log = [*LOG[:5], usage, frame(7, "run.completed", run="r", message="answer")]
+    charged = {"runs": 1, "input_tokens": 0, "output_tokens": 3, "cost": 7}
+    assert check_charges(log, charged) == []
+    for name in ("runs", "output_tokens", "cost"):
+        assert name in check_charges(log, charged | {name: 2})[0]
+    assert "runs" in str(check_charges(log, {}))
