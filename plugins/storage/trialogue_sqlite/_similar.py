@@ -21,8 +21,8 @@ from trialogue_sqlite._driver import Connection, Value
 from trialogue_sqlite._facts import is_filtered, message_match
 from trialogue_sqlite._looking import Look
 
-#: Passages that are looked at closely. At a hundred thousand, 400 of them hold 97 of the true 100 nearest, and 1,000 cost
-#: no measurable time more.
+#: Passages that are looked at closely: of a hundred thousand, they hold 99 in 100 of the 20 nearest, and a fifth of the time
+#: is spent on them.
 LOOK = 1_000
 KINDS: tuple[HitKind, ...] = ("message", "file")
 
