@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 
 from trialogue import Message, SearchQuery
 
@@ -70,7 +71,9 @@ def _span(since: datetime | None, until: datetime | None, today: date) -> list[s
     """The years, months and days that make up a span; nothing when it is all time."""
     if since is None and (until is None or _date(until) >= today):
         return []  # Nearly nothing is younger than today, and what is found is looked at once more.
-    first, last = EARLIEST if since is None else _date(since), LATEST if until is None else _date(until)
+    first = EARLIEST if since is None else _date(since)
+    # The moment itself is beyond: a span up to midnight has nothing of the day that begins then.
+    last = LATEST if until is None else _date(until - timedelta(microseconds=1))
     return list(_pieces(first, last)) or ["never"]
 
 
@@ -116,5 +119,7 @@ def _model(model: str) -> str:
     return "m" + _hash(model, 16)
 
 
+# Remembered, because a commit waits for it, and who speaks now, where and to which model are few.
+@lru_cache(maxsize=4096)
 def _hash(text: str, length: int) -> str:
     return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:length]
