@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
@@ -46,7 +47,7 @@ class Elsewhere(RedirectLogin):
 
 
 @asynccontextmanager
-async def place(login: RedirectLogin | None = None, **settings: object) -> AsyncGenerator[Server]:
+async def place(login: RedirectLogin | None = None, **settings: Any) -> AsyncGenerator[Server]:
     login = login or Elsewhere()
     async with serve(logins=Logins({login.name: login}), **settings) as server:
         yield server
