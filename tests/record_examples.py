@@ -1,4 +1,4 @@
-"""Write the answers of the API's examples anew, as a server gives them: ``python tests/record_examples.py``.
+"""Write the answers of the API's examples anew, as a server gives them: ``python tests/record_examples.py [STORY...]``.
 
 The requests in ``server/trialogue_server/examples`` are written by hand; what is answered to them is not.
 """
@@ -6,6 +6,8 @@ The requests in ``server/trialogue_server/examples`` are written by hand; what i
 from __future__ import annotations
 
 import re
+import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,19 +24,27 @@ FOLDER = Path(trialogue_server.__file__).parent / "examples"
 LONGEST = 6_000
 
 
-async def main() -> None:
-    """Carry out every story, and write down what is answered."""
-    for story, examples in stories().items():
-        async with serve() as server, server.user("ada") as client:
-            kept: dict[str, str] = {}
-            blocks: list[str] = []
-            for example in examples:
-                answer = await carry_out(client, example, kept)
-                assert answer.status_code == example.status, f"{example.title}: {answer.text}"
-                is_json = answer.headers["content-type"] == "application/json" and 0 < len(answer.content) < LONGEST
-                blocks.append(written(example, [answer.content] if is_json else []))
-                kept |= {name: str(at(answer.json(), pointer)) for name, pointer in example.keeps.items()}
+async def main(wanted: Sequence[str]) -> None:
+    """Carry out the stories that are wanted, or every one, and write down what is answered."""
+    for story in wanted or stories():
+        examples = stories()[story]
+        with tempfile.TemporaryDirectory() as folder:
+            blocks = await told(examples, Path(folder))
         (FOLDER / f"{story}.http").write_text("\n".join(blocks))
+
+
+async def told(examples: Sequence[Example], folder: Path) -> list[str]:
+    """The examples of a story, each with the answer to it."""
+    blocks: list[str] = []
+    kept: dict[str, str] = {}
+    async with serve(files=folder) as server, server.user("ada") as client:
+        for example in examples:
+            answer = await carry_out(client, example, kept)
+            assert answer.status_code == example.status, f"{example.title}: {answer.text}"
+            is_json = answer.headers["content-type"] == "application/json" and 0 < len(answer.content) < LONGEST
+            blocks.append(written(example, [answer.content] if is_json else []))
+            kept |= {name: str(at(answer.json(), pointer)) for name, pointer in example.keeps.items()}
+    return blocks
 
 
 def written(example: Example, answers: Sequence[bytes]) -> str:
@@ -52,4 +62,4 @@ def written(example: Example, answers: Sequence[bytes]) -> str:
 
 
 if __name__ == "__main__":
-    trio.run(main)
+    trio.run(main, sys.argv[1:])

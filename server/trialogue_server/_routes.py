@@ -68,6 +68,8 @@ class Route(NamedTuple):
     problems: tuple[type[TrialogueError], ...] = ()
     #: Parts of a ``multipart/form-data`` body by name: what each one is, in words.
     upload: Mapping[str, str] | None = None
+    #: Media types of a body that is taken as it is, each with what it holds, in words.
+    content: Mapping[str, str] | None = None
     #: Whether a request counts against the caller's rates.
     limited: bool = True
 

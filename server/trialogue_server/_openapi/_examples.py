@@ -44,6 +44,11 @@ class Example(msgspec.Struct, frozen=True, kw_only=True):
     reply: Any  # As the body.
 
     @property
+    def is_form(self) -> bool:
+        """Whether the body is a form: by the name of each part, a file's name and its text."""
+        return self.headers.get("Content-Type") == "multipart/form-data"
+
+    @property
     def name(self) -> str:
         """The title as a name in the document."""
         return re.sub(r"\W+", "-", self.title.lower()).strip("-")
@@ -59,6 +64,8 @@ class Example(msgspec.Struct, frozen=True, kw_only=True):
             lines[0] += " -X POST"
         lines[0] += f' "$SERVER{self.target}"'
         lines.append('-H "Authorization: Bearer $KEY"')
+        if self.is_form:
+            return " \\\n  ".join([*lines, *(f"-F '{name}=@{file}'" for name, (file, _) in self.body.items())])
         lines += [f"-H '{name}: {value}'" for name, value in self.headers.items()]
         if self.body is not None:
             text = msgspec.json.encode(self.body).decode().replace("'", r"'\''")

@@ -97,6 +97,11 @@ def _body(route: Route, schemas: Schemas, examples: Sequence[Example]) -> Json |
         }
         schema: Json = {"type": "object", "properties": parts, "required": list(parts)[:1]}
         return {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
+    if route.content is not None:
+        return {
+            "required": True,
+            "content": {kind: {"schema": {"description": t}} for kind, t in route.content.items()},
+        }
     if route.body is None:
         return None
     content: Json = {"schema": schemas.of(route.body)}

@@ -55,7 +55,7 @@ def errors_of(route: Route) -> set[type[TrialogueError]]:
     if "<" in route.path:
         errors.add(NotFoundError)
     errors |= {MalformedError, InvalidError}
-    if route.body is not None or route.upload is not None:
+    if any(body is not None for body in (route.body, route.upload, route.content)):
         errors |= {LimitError, MediaTypeError, SlowBodyError}
     return errors
 

@@ -75,6 +75,10 @@ ROUTES = (
         "/api/import",
         take,
         direct=True,
+        content={
+            "application/json": "An export of this server, or the `conversations.json` of another's.",
+            "application/zip": "An archive that holds such a document.",
+        },
         reply=ImportJob,
         status=202,
         headers=("Location",),

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
-from rest import Server
+from rest import serve
 from stories import at, carry_out
 
 from trialogue_server._openapi._examples import stories
 
 
 @pytest.mark.parametrize("story", stories())
-async def test_every_example_is_answered_as_it_says(server: Server, story: str) -> None:
+async def test_every_example_is_answered_as_it_says(tmp_path: Path, story: str) -> None:
     kept: dict[str, str] = {}
-    async with server.user("ada") as ada:
+    async with serve(files=tmp_path) as server, server.user("ada") as ada:
         for example in stories()[story]:
             answer = await carry_out(ada, example, kept)
             assert answer.status_code == example.status, f"{example.title}: {answer.text}"
