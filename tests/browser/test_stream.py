@@ -14,7 +14,7 @@ FOLLOW = """async () => {
   const { Stream } = await import("/page/stream.js");
   const got = [];
   return new Promise((resolve) => {
-    const stream = new Stream("x", {
+    const stream = new Stream("/api/conversations/x/events", {
       event(type, value, cursor) {
         got.push([type, cursor]);
         if (type !== "last") return;

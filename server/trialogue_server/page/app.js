@@ -4,15 +4,18 @@
 import { api, newId } from "./api.js";
 import { OpenConversation } from "./conversation.js";
 import { h, oncePerFrame, toast } from "./dom.js";
+import { Stream } from "./stream.js";
 import { ComposerView } from "./view-composer.js";
 import { HeadView } from "./view-head.js";
-import { ListView } from "./view-list.js";
+import { ListView, PAGE } from "./view-list.js";
 import { LogView } from "./view-log.js";
 import { ShareView } from "./view-share.js";
 import { TrashView } from "./view-trash.js";
 
-/** Tells the other tabs of this browser that the list changed, or that nobody is signed in any more. */
+/** Tells the other tabs of this browser that nobody is signed in any more. */
 const tabs = new BroadcastChannel("trialogue");
+/** The list's stream is given back soon: a browser has six connections to one server, and what was missed is told later. */
+const LIST_HIDDEN_MS = 2_000;
 
 export class App {
   /** `left(notice)` is called when nobody is signed in any more; `notice` says why. */
@@ -45,19 +48,29 @@ export class App {
     const { signal } = this.deafen;
     addEventListener("popstate", () => this.show(addressed()), { signal });
     addEventListener("keydown", (event) => event.key === "Escape" && this.drawer(false), { signal });
-    document.addEventListener("visibilitychange", () => document.hidden || this.list.refresh(), { signal });
-    tabs.onmessage = ({ data }) =>
-      data === "signed-out" ? this.leave("You signed out in another tab.") : this.list.refresh();
+    // What is told in words of time grows old.
+    document.addEventListener("visibilitychange", () => document.hidden || this.list.draw(), { signal });
+    tabs.onmessage = ({ data }) => data === "signed-out" && this.leave("You signed out in another tab.");
   }
 
   start() {
     this.show(addressed());
-    this.list.refresh();
+    this.followList();
     this.loadModels();
+  }
+
+  followList() {
+    const on = {
+      event: (type, value) => this.list.take(type, value),
+      state() {},
+      end: (error) => this.failed(error),
+    };
+    this.listStream = new Stream(`/api/events?limit=${PAGE}`, on, LIST_HIDDEN_MS);
   }
 
   close() {
     this.open?.close();
+    this.listStream?.close();
     this.deafen.abort();
     tabs.onmessage = null;
   }
@@ -86,7 +99,7 @@ export class App {
       rename: (title) => this.open?.change({ title }),
       remove: () => this.remove(),
       share: () => new ShareView(this.open.id, (error) => this.failed(error)),
-      trash: () => new TrashView((id) => this.cameBack(id), (error) => this.failed(error)),
+      trash: () => new TrashView((id) => this.go(id), (error) => this.failed(error)),
       fork: (message) => this.fork(message),
       older: () => this.open?.older(),
       restore: () => this.restore(this.open.id),
@@ -156,7 +169,6 @@ export class App {
   listener() {
     return {
       change: () => this.draw(),
-      runEnded: () => this.listChanged(),
       lost: (error) => this.lost(error),
       error: (error) => this.failed(error),
     };
@@ -180,7 +192,6 @@ export class App {
       return this.failed(error);
     }
     this.go(null);
-    this.listChanged();
     toast("Moved to the trash.", ["Undo", () => this.restore(id)]);
   }
 
@@ -188,7 +199,7 @@ export class App {
   async fork(message) {
     try {
       const { id } = await api.fork(this.open.id, { id: newId(), message: message.id });
-      this.cameBack(id);
+      this.go(id);
       this.composer.focus();
       toast("This is a copy: what you say here stays here.");
     } catch (error) {
@@ -196,26 +207,13 @@ export class App {
     }
   }
 
-  cameBack(id) {
-    this.go(id);
-    this.listChanged();
-  }
-
   async restore(id) {
     try {
       await api.restore(id);
-      this.cameBack(id);
+      this.go(id);
     } catch (error) {
       this.failed(error);
     }
-  }
-
-  listChanged() {
-    clearTimeout(this.listTimer);
-    this.listTimer = setTimeout(() => {
-      this.list.refresh();
-      tabs.postMessage("list");
-    }, 150);
   }
 
   // --- what goes wrong ---------------------------------------------------------------------------------------------

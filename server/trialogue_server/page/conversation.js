@@ -11,7 +11,7 @@ const PAGE = 50;
 
 export class OpenConversation {
   /**
-   * `on.change()` after anything that is shown changed; `on.runEnded()`; `on.lost(error)`; `on.error(error)`.
+   * `on.change()` after anything that is shown changed; `on.lost(error)`; `on.error(error)`.
    * `fresh` are the values of a conversation that is yet to be created.
    */
   constructor(id, on, fresh = null) {
@@ -32,7 +32,7 @@ export class OpenConversation {
   }
 
   follow() {
-    this.stream = new Stream(this.id, {
+    this.stream = new Stream(`/api/conversations/${encodeURIComponent(this.id)}/events`, {
       event: (type, value, cursor) => this.take(type, value, cursor),
       state: (state, seconds) => this.changed({ line: { state, seconds } }),
       end: (error) => this.on.lost(error),
@@ -41,7 +41,7 @@ export class OpenConversation {
 
   close() {
     this.stream?.close();
-    this.on = { change() {}, runEnded() {}, lost() {}, error() {} };
+    this.on = { change() {}, lost() {}, error() {} };
   }
 
   changed(fields = {}) {
@@ -58,7 +58,6 @@ export class OpenConversation {
     this.forgetHeard();
     if (this.state.run?.run !== this.stopping) this.stopping = null;
     this.changed();
-    if (type.startsWith("run.") || type === "conversation.updated") this.on.runEnded();
   }
 
   /** Drop from `sending` what the log or the inbox has. */

@@ -1,4 +1,4 @@
-// Follows one conversation's events and never gives up: reconnects from the last cursor, and hands over each event once.
+// Follows the events at one address and never gives up: reconnects from the last cursor, and hands over each event once.
 //
 // What arrives twice is dropped by its number; what arrives too early means that something was lost, so the line is taken
 // up again from the last good cursor. Only a missing conversation or a lost session ends it.
@@ -18,10 +18,14 @@ export const numberOf = (cursor) => Number(cursor.slice(cursor.lastIndexOf(".") 
 class Gap extends Error {}
 
 export class Stream {
-  /** `on.event(type, data, cursor)`; `on.state("connecting" | "live" | "waiting" | "paused", seconds)`; `on.end(error)`. */
-  constructor(conversation, on) {
-    this.url = `/api/conversations/${encodeURIComponent(conversation)}/events`;
+  /**
+   * `on.event(type, data, cursor)`; `on.state("connecting" | "live" | "waiting" | "paused", seconds)`; `on.end(error)`.
+   * `hidden`: after so many milliseconds in which nobody looks at the tab, its connection is given back.
+   */
+  constructor(url, on, hidden = HIDDEN_MS) {
+    this.url = url;
     this.on = on;
+    this.hidden = hidden;
     /** Of the last event that was handed over; null asks for a snapshot. */
     this.cursor = null;
     this.attempt = 0;
@@ -60,7 +64,7 @@ export class Stream {
   looked() {
     clearTimeout(this.hiding);
     if (!document.hidden) this.hurry();
-    else this.hiding = setTimeout(() => this.pause(), HIDDEN_MS);
+    else this.hiding = setTimeout(() => this.pause(), this.hidden);
   }
 
   pause() {

@@ -1,18 +1,24 @@
 // The list of conversations, newest activity first: search, more on scrolling, and the way to a new one.
+//
+// Its first page and every change come from the list's stream; what is searched for and what is further down is asked for.
 
 import { api } from "./api.js";
-import { h, icon, iconButton } from "./dom.js";
+import { h, icon, iconButton, oncePerFrame } from "./dom.js";
+import { newest, placed, refreshed } from "./rows.js";
 import { ago } from "./words.js";
 
-const PAGE = 30;
+export const PAGE = 30;
 
 export class ListView {
   /** `act.open(id | null)`, `act.trash()`, `act.signOut()`, `act.close()`, `act.error(error)`. */
   constructor(act, user) {
     this.act = act;
     this.items = [];
+    /** Rows by id as the stream told them last, those with a live answer among them. */
+    this.known = new Map();
     this.cursor = null;
     this.current = null;
+    this.drawSoon = oncePerFrame(() => this.draw());
     /** Answers to an older question than the last are dropped. */
     this.asked = 0;
     this.search = h("input", {
@@ -115,17 +121,51 @@ export class ListView {
     this.timer = setTimeout(() => this.refresh(), 200);
   }
 
+  get words() {
+    return this.search.value.trim();
+  }
+
+  /** An event of the list's stream. */
+  take(type, value) {
+    if (type === "snapshot") this.begin(value);
+    else if (type === "conversation.changed") this.change(value.conversation);
+    else if (type === "conversation.purged") this.forget(value.conversation);
+    this.drawSoon();
+  }
+
+  begin({ conversations, running, cursor }) {
+    const more = this.items.length > conversations.length;
+    this.known = new Map([...conversations, ...running].map((row) => [row.id, row]));
+    // What is shown beyond the first page, or was searched for, is asked for again.
+    if (this.words || more) return this.refresh();
+    this.asked++;
+    this.items = conversations;
+    this.cursor = cursor;
+  }
+
+  change(row) {
+    if (newest(this.known.get(row.id), row) !== row) return;
+    this.known.set(row.id, row);
+    // A search is not asked again for each change; what it found is kept true.
+    this.items = this.words ? refreshed(this.items, this.known) : placed(this.items, row, this.cursor !== null);
+  }
+
+  forget(id) {
+    this.known.delete(id);
+    this.items = this.items.filter((item) => item.id !== id);
+  }
+
   /** Ask again for what is shown, as one page. */
   async refresh() {
     const limit = Math.min(Math.max(PAGE, this.items.length), 100);
-    await this.ask({ q: this.search.value.trim(), limit }, (page) => page.conversations);
+    await this.ask({ q: this.words, limit }, (page) => page.conversations);
   }
 
   async loadMore() {
     if (!this.cursor) return;
     const cursor = this.cursor;
     this.cursor = null; // Until the answer is here, nobody asks for the same page again.
-    await this.ask({ q: this.search.value.trim(), limit: PAGE, cursor }, (page) => [
+    await this.ask({ q: this.words, limit: PAGE, cursor }, (page) => [
       ...this.items,
       ...page.conversations,
     ]);
@@ -136,7 +176,7 @@ export class ListView {
     try {
       const page = await api.conversations(values);
       if (asked !== this.asked) return;
-      this.items = unique(merge(page));
+      this.items = refreshed(unique(merge(page)), this.known);
       this.cursor = page.has_more ? page.cursor : null;
       this.draw();
     } catch (error) {
@@ -154,11 +194,14 @@ export class ListView {
   }
 
   row({ id, title, updated_at }) {
+    const speaking = this.known.get(id)?.run;
     const link = h(
       "a",
       { href: `/c/${id}`, dataset: { id }, onclick: (event) => this.follow(event, id) },
       h("span", { className: "row-title" }, title || "Untitled"),
-      h("time", { dateTime: updated_at }, ago(updated_at)),
+      speaking
+        ? h("span", { className: "speaking", title: "Answering" }, h("span", { className: "unseen" }, "answering"))
+        : h("time", { dateTime: updated_at }, ago(updated_at)),
     );
     mark(link, id === this.current);
     return h("li", {}, link);
