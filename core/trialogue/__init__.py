@@ -113,10 +113,12 @@ from trialogue._files import File as File
 from trialogue._files import FilePage as FilePage
 from trialogue._files import Files as Files
 from trialogue._files import FileText as FileText
+from trialogue._files import FileView as FileView
 from trialogue._files import Space as Space
 from trialogue._files import TextState as TextState
 from trialogue._files import Variant as Variant
 from trialogue._files import VariantKind as VariantKind
+from trialogue._files import file_view as file_view
 from trialogue._history import Beginning as Beginning
 from trialogue._history import settled as settled
 from trialogue._identity import Departure as Departure
@@ -155,6 +157,8 @@ from trialogue._limiter import Taken as Taken
 from trialogue._limits import Limits as Limits
 from trialogue._listed import ConversationChanged as ConversationChanged
 from trialogue._listed import ConversationPurged as ConversationPurged
+from trialogue._listed import FileRemoved as FileRemoved
+from trialogue._listed import FileUpdated as FileUpdated
 from trialogue._listed import Listed as Listed
 from trialogue._listed import ListedRun as ListedRun
 from trialogue._listed import ListSnapshot as ListSnapshot
@@ -170,6 +174,7 @@ from trialogue._provider import Piece as Piece
 from trialogue._provider import Provider as Provider
 from trialogue._provider import ReasoningPiece as ReasoningPiece
 from trialogue._provider import Request as Request
+from trialogue._provider import RequestImage as RequestImage
 from trialogue._provider import ResponseStream as ResponseStream
 from trialogue._provider import TextPiece as TextPiece
 from trialogue._provider import UsagePiece as UsagePiece
@@ -301,7 +306,10 @@ __all__ = [
     "FileObserver",
     "FilePage",
     "FilePart",
+    "FileRemoved",
     "FileText",
+    "FileUpdated",
+    "FileView",
     "Files",
     "FinishPiece",
     "FinishReason",
@@ -377,6 +385,7 @@ __all__ = [
     "Regenerate",
     "RemoveMessage",
     "Request",
+    "RequestImage",
     "Reset",
     "ResponseStream",
     "Role",
@@ -452,6 +461,7 @@ __all__ = [
     "encode_snapshot",
     "event_type",
     "evolve",
+    "file_view",
     "fold_answer",
     "frame",
     "frame_snapshot",

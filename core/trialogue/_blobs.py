@@ -42,6 +42,8 @@ class Blobs:
         self.disk = disk or Disk()
         # Its own: a share that hangs holds these threads, and no others of the process.
         self._limiter = trio.CapacityLimiter(threads)
+        #: Whoever asks whether a share answers holds one thread while it does not, and no more.
+        self._asking = trio.CapacityLimiter(1)
 
     def __repr__(self) -> str:
         return f"<Blobs {str(self.folder)!r} busy={self._limiter.borrowed_tokens}>"
@@ -77,7 +79,7 @@ class Blobs:
 
     async def check(self) -> None:
         """Raise ``StorageError`` unless the folder can be written now. Given up at once when cancelled."""
-        await trio.to_thread.run_sync(self._check, limiter=self._limiter, abandon_on_cancel=True)
+        await trio.to_thread.run_sync(self._check, limiter=self._asking, abandon_on_cancel=True)
 
     def statistics(self) -> dict[str, int]:
         """Calls under way, and those that wait for a thread."""

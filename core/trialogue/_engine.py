@@ -352,8 +352,8 @@ async def open_engine(
 ) -> AsyncGenerator[Engine]:
     """Start the services, take up what an earlier process left unfinished, and stop in order when the block ends.
 
-    ``library`` has the files that messages name. ``node`` must be new for each incarnation. ``now`` and ``ids`` are for simulations. Leaving the block does not wait for
-    live runs: call ``drain`` first.
+    ``library`` has the files that messages name. ``node`` must be new for each incarnation. ``now`` and ``ids`` are for
+    simulations. Leaving the block does not wait for live runs: call ``drain`` first.
     """
     engine: Engine
     feeds = Feeds(store)
@@ -366,6 +366,7 @@ async def open_engine(
     engine = Engine(parts, feeds)
     if library is not None:
         engine.clearing.also.append(library.remove_all)
+        library.observe(feeds.file_changed)
     housekeeping = Housekeeping(parts, engine.wake, engine.rest, engine.purge_trash)
     specs = [
         ChildSpec("flusher", flusher.run),

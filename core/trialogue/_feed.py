@@ -23,9 +23,12 @@ import msgspec
 import trio
 
 from trialogue._errors import InvalidError, StorageError
+from trialogue._files import File, file_view
 from trialogue._listed import (
     ConversationChanged,
     ConversationPurged,
+    FileRemoved,
+    FileUpdated,
     Listed,
     ListSnapshot,
     listed,
@@ -72,7 +75,7 @@ class Feed(Frames):
         """Bytes of its frames."""
         return self._size
 
-    def add(self, event: ConversationChanged | ConversationPurged) -> None:
+    def add(self, event: ConversationChanged | ConversationPurged | FileUpdated | FileRemoved) -> None:
         """Publish an event."""
         kind = str(event.__struct_config__.tag)
         self.publish([_frame(self.token(self.next_seq), kind, _encoder.encode(event))])
@@ -195,6 +198,12 @@ class Feeds:
         feed = self._feeds.get(owner)
         if feed is not None:
             feed.add(ConversationPurged(conversation))
+
+    def file_changed(self, owner: str, file: str, value: File | None) -> None:
+        """A file of ``owner``'s was added or learnt about, or removed (``None``)."""
+        feed = self._feeds.get(owner)
+        if feed is not None:
+            feed.add(FileRemoved(file) if value is None else FileUpdated(file_view(value)))
 
     async def advanced(self, owner: str, conversation: str, events: tuple[str, ...] = ()) -> None:
         """A conversation changed where no flush told of it: it is read, if anyone wants to know.

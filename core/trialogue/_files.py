@@ -67,6 +67,30 @@ class File(msgspec.Struct, frozen=True):
         return next((one for one in self.variants if one.kind == kind), None)
 
 
+class FileView(msgspec.Struct, frozen=True):
+    """A file as its owner sees it. ``variants`` are the pictures there are of it; ``text`` is what was read out of it."""
+
+    id: str
+    name: str
+    media_type: str
+    size: int
+    sha256: str
+    created_at: datetime
+    text: FileText
+    width: int | None
+    height: int | None
+    lat: float | None
+    lon: float | None
+    taken_at: datetime | None
+    variants: tuple[VariantKind, ...]
+
+
+def file_view(file: File) -> FileView:
+    """The file as it is shown."""
+    shown = {name: getattr(file, name) for name in FileView.__struct_fields__ if name != "variants"}
+    return FileView(**shown, variants=tuple(variant.kind for variant in file.variants))
+
+
 class FilePage(msgspec.Struct, frozen=True):
     """Files, newest first; ``cursor`` continues after the last one, ``None`` at the end."""
 

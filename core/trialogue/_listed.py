@@ -10,6 +10,7 @@ from datetime import datetime
 
 import msgspec
 
+from trialogue._files import FileView
 from trialogue._state import State
 from trialogue._values import Conversation
 
@@ -68,6 +69,18 @@ class ConversationPurged(msgspec.Struct, frozen=True, tag="conversation.purged")
     """A conversation is gone for good."""
 
     conversation: str
+
+
+class FileUpdated(msgspec.Struct, frozen=True, tag="file.updated"):
+    """A file was uploaded, or something was learnt about it; this is what it is now."""
+
+    file: FileView
+
+
+class FileRemoved(msgspec.Struct, frozen=True, tag="file.removed"):
+    """A file is gone for good."""
+
+    file: str
 
 
 def listed(state: State) -> Listed:

@@ -15,6 +15,8 @@ from trialogue import (
     ConversationChanged,
     ConversationPurged,
     Event,
+    FileRemoved,
+    FileUpdated,
     ListSnapshot,
     Message,
     Queued,
@@ -72,4 +74,6 @@ class Reconnect(msgspec.Struct, frozen=True):
 #: What a conversation's stream carries.
 StreamEvent: TypeAlias = Event | ShownSnapshot | Reset | Reconnect
 #: What the stream of a user's list carries.
-ListEvent: TypeAlias = ListSnapshot | ConversationChanged | ConversationPurged | Reset | Reconnect
+ListEvent: TypeAlias = (
+    ListSnapshot | ConversationChanged | ConversationPurged | FileUpdated | FileRemoved | Reset | Reconnect
+)

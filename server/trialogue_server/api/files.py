@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from trialogue import File, FilePart, FileText, NotFoundError, Part, QuotaError, is_id
+from trialogue import File, FilePart, FileView, NotFoundError, Part, QuotaError, file_view, is_id
 from trialogue_server._call import Call, Reply, json_reply
 from trialogue_server._downloads import Content, content_reply
 from trialogue_server._errors import RangeError, VersionError
@@ -18,24 +17,6 @@ from trialogue_server._requests import SaidFile, SaidPart
 from trialogue_server._routes import Answer, Route
 from trialogue_server._services import Services
 from trialogue_server._uploads import Pace, read_files
-
-
-class FileView(msgspec.Struct, frozen=True):
-    """A file as its owner sees it. ``variants`` are the pictures there are of it; ``text`` is what was read out of it."""
-
-    id: str
-    name: str
-    media_type: str
-    size: int
-    sha256: str
-    created_at: datetime
-    text: FileText
-    width: int | None
-    height: int | None
-    lat: float | None
-    lon: float | None
-    taken_at: datetime | None
-    variants: tuple[str, ...]
 
 
 class Uploaded(msgspec.Struct, frozen=True):
@@ -84,25 +65,6 @@ class ContentQuery(msgspec.Struct, frozen=True):
     ) = None
 
 
-def view_of(file: File) -> FileView:
-    """The file as it is shown."""
-    return FileView(
-        file.id,
-        file.name,
-        file.media_type,
-        file.size,
-        file.sha256,
-        file.created_at,
-        file.text,
-        file.width,
-        file.height,
-        file.lat,
-        file.lon,
-        file.taken_at,
-        tuple(variant.kind for variant in file.variants),
-    )
-
-
 async def upload(services: Services, call: Call) -> Reply:
     """Upload one file or several.
 
@@ -115,7 +77,7 @@ async def upload(services: Services, call: Call) -> Reply:
         async with library.upload(principal.user.id) as arriving:
             files = await read_files(call, arriving, pace)
     library.added(files)
-    return json_reply(Uploaded(tuple(map(view_of, files))), 201)
+    return json_reply(Uploaded(tuple(map(file_view, files))), 201)
 
 
 async def list_files(services: Services, call: Call) -> Reply:
@@ -125,12 +87,12 @@ async def list_files(services: Services, call: Call) -> Reply:
     page = await services.store.files.page(
         principal.user.id, limit=min(query.limit, 200), cursor=query.cursor, name=query.q, media_type=query.type
     )
-    return json_reply(FileList(tuple(map(view_of, page.files)), page.cursor, page.cursor is not None))
+    return json_reply(FileList(tuple(map(file_view, page.files)), page.cursor, page.cursor is not None))
 
 
 async def describe(services: Services, call: Call) -> Reply:
     """Describe a file: what it is, and how far reading it has come."""
-    return json_reply(view_of(await owned_file(services, call)))
+    return json_reply(file_view(await owned_file(services, call)))
 
 
 async def content(services: Services, call: Call) -> Reply:

@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 import trio
 
-from trialogue import TrialogueError
+from trialogue import Library, TrialogueError
 from trialogue_server._call import Call, Reply, json_reply
 from trialogue_server._routes import Answer, Route
 from trialogue_server._services import Services
@@ -44,6 +44,8 @@ async def healthz(services: Services, call: Call) -> Reply:
 async def readyz(services: Services, call: Call) -> Reply:
     """``GET /readyz``: see whether requests can be served here: 200, else 503; each dependency with a reason."""
     checks = {"engine": _engine(services), "storage": await _storage(services)}
+    if services.engine.library is not None:
+        checks["files"] = await _files(services.engine.library)
     ready = all(check.ok for check in checks.values())
     return json_reply(Ready("ok" if ready else "not ready", checks), 200 if ready else 503)
 
@@ -60,6 +62,17 @@ async def _storage(services: Services) -> Check:
             # One check at a time, whoever asks: it writes to the disk, and everybody may ask.
             async with services.storage_check:
                 await services.store.check()
+        except TrialogueError as error:
+            return Check(ok=False, detail=str(error))
+        return Check(ok=True, detail="can be written")
+    return Check(ok=False, detail=f"did not answer within {PATIENCE:g} seconds")
+
+
+async def _files(library: Library) -> Check:
+    # A share that hangs holds the thread that asks it, and nothing else: there are only so many of them.
+    with trio.move_on_after(PATIENCE):
+        try:
+            await library.blobs.check()
         except TrialogueError as error:
             return Check(ok=False, detail=str(error))
         return Check(ok=True, detail="can be written")
