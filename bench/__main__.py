@@ -22,6 +22,7 @@ NAMES = (
     "long",
     "search",
     "usage",
+    "exchange",
     "kills",
 )
 
