@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import AsyncGenerator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -95,7 +95,7 @@ def test_span_is_made_of_whole_years_months_and_days(since: datetime, until: dat
     words = _facts._span(since, until, date(2026, 1, 1))
     day = _facts._date(at)
     said = {_facts._year(day), _facts._month(day), _facts._day(day)}
-    assert bool(said & {*words}) == (_facts._date(since) <= day <= _facts._date(until))
+    assert bool(said & {*words}) == (_facts._date(since) <= day <= _facts._date(until, before=True))
     assert len(words) <= 130 + 2 * (11 + 30)
 
 
@@ -157,5 +157,13 @@ async def test_deep_in_the_past_and_the_future(store: Store) -> None:
         return [hit.id for hit in hits]
 
     assert await found(None, BEGAN) == [early.id]
+    ahead = timezone(timedelta(hours=14))
+    assert await found(
+        datetime.min.replace(tzinfo=ahead), datetime.max.replace(tzinfo=timezone(-timedelta(hours=9)))
+    ) == [
+        late.id,
+        early.id,
+    ]
+    assert await found(None, datetime.min.replace(tzinfo=ahead)) == []
     assert await found(BEGAN, None) == [late.id]
     assert await found(datetime(1940, 1, 1, tzinfo=UTC), datetime(1960, 1, 1, tzinfo=UTC)) == [early.id]

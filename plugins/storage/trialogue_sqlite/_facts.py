@@ -15,6 +15,7 @@ from trialogue import Message, SearchQuery
 
 #: What is older or younger counts as of that day, so that a span is never made of more words than these years.
 EARLIEST, LATEST = date(1970, 1, 1), date(2099, 12, 31)
+_FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2099, 12, 31, tzinfo=UTC)
 
 
 def owner_word(owner: str) -> str:
@@ -73,12 +74,17 @@ def _span(since: datetime | None, until: datetime | None, today: date) -> list[s
         return []  # Nearly nothing is younger than today, and what is found is looked at once more.
     first = EARLIEST if since is None else _date(since)
     # The moment itself is beyond: a span up to midnight has nothing of the day that begins then.
-    last = LATEST if until is None else _date(until - timedelta(microseconds=1))
+    last = LATEST if until is None else _date(until, before=True)
     return list(_pieces(first, last)) or ["never"]
 
 
-def _date(at: datetime) -> date:
-    return min(max(at.astimezone(UTC).date(), EARLIEST), LATEST)
+def _date(at: datetime, *, before: bool = False) -> date:
+    """The day of a moment, or of the one before it."""
+    if at <= _FIRST:
+        return EARLIEST
+    if at >= _LAST:
+        return LATEST
+    return (at.astimezone(UTC) - timedelta(microseconds=before)).date()
 
 
 def _pieces(first: date, last: date) -> Iterator[str]:

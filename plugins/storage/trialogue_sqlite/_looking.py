@@ -31,12 +31,11 @@ class Look:
         """``start`` is where the passage begins that was found; otherwise the words say what is shown."""
         match kind:
             case "message":
-                hit = self._message(n, score, start)
+                return self._message(n, score, start)
             case "title":
-                hit = self._title(n, score)
+                return self._title(n, score)
             case "file":
-                hit = self._file(n, score, start)
-        return hit if hit is not None and self._in_time(hit.at) else None
+                return self._file(n, score, start)
 
     def _message(self, n: int, score: float, start: int | None) -> Hit | None:
         row = self._connection.execute(sql.FOUND_MESSAGE, (n, self._owner)).fetchone()
@@ -45,7 +44,7 @@ class Look:
         message, query = _decode_message(row[0]), self._query
         wanted = (query.role in (None, message.role)) and (query.model in (None, message.model))
         metres, near = self._distance(message.location)
-        if not wanted or not near or query.conversation not in (None, row[1]):
+        if not wanted or not near or query.conversation not in (None, row[1]) or not self._in_time(message.created_at):
             return None
         snippet, matches = self._snippet(text_of(message.parts), start)
         return Hit(
@@ -67,7 +66,7 @@ class Look:
         if body is None:
             return None
         header = _decode_conversation(body)
-        if self._query.conversation not in (None, header.id):
+        if self._query.conversation not in (None, header.id) or not self._in_time(header.created_at):
             return None
         snippet, matches = snippet_of(self._words, header.title or "")
         return Hit("title", header.id, header.created_at, snippet, matches, score, header.id, header.title)
@@ -81,7 +80,7 @@ class Look:
         file = _decode_file(row[0])
         place = None if file.lat is None or file.lon is None else Location(file.lat, file.lon)
         metres, near = self._distance(place)
-        if not near:
+        if not near or not self._in_time(file.created_at):
             return None
         snippet, matches = self._snippet(row[1] or "", None if start is None else 0)
         return Hit("file", file.id, file.created_at, snippet, matches, score, title=file.name, distance=metres)

@@ -25,12 +25,17 @@ class Mentions:
         #: Conversations of the newest messages with the words; all of them, when they are few.
         rows = connection.execute(sql.MENTIONING, (self.match, MANY + 1)).fetchall()
         self.are_many = len(rows) > MANY
-        self._newest = {conversation for (conversation,) in rows}
+        self._newest = {conversation for _, conversation in rows}
+        #: The oldest of those messages: younger ones are not worth a look.
+        self._oldest: int = rows[-1][0] if rows else 0
 
     def in_conversation(self, conversation: str) -> bool:
         """Whether a title, or a message, of this conversation has them."""
-        n = self._connection.execute(sql.CONVERSATION_NUMBER, (conversation,)).get
-        if n in self._newest:
+        execute = self._connection.execute
+        n = execute(sql.CONVERSATION_NUMBER, (conversation,)).get
+        if n in self._newest or execute(sql.IS_TITLED, (self.match, n)).get:
             return True
+        if not execute(sql.IS_OLDER, (n, self._oldest)).get:
+            return False
         within = f"{self._words} AND {conversation_match(self._owner, conversation)}"
-        return bool(self._connection.execute(sql.MENTIONED, (n, self.match, within)).get)
+        return bool(execute(sql.IS_MENTIONED, (within,)).get)

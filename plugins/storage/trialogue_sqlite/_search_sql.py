@@ -42,15 +42,14 @@ SELECT f.body, substr(b.text, ?3, ?4) FROM file f LEFT JOIN file_body b ON b.n =
 # --- lists of conversations that have the words ----------------------------------------------------------------------
 
 MENTIONING = """
-SELECT m.conversation FROM (
+SELECT m.n, m.conversation FROM (
     SELECT rowid AS n FROM message_text WHERE message_text MATCH ? ORDER BY rowid DESC LIMIT ?
 ) AS newest CROSS JOIN message m ON m.n = newest.n
 """
 CONVERSATION_NUMBER = "SELECT n FROM conversation WHERE id = ?"
-MENTIONED = """
-SELECT EXISTS (SELECT 1 FROM title_text WHERE title_text MATCH ?2 AND rowid = ?1)
-    OR EXISTS (SELECT 1 FROM message_text WHERE message_text MATCH ?3)
-"""
+IS_TITLED = "SELECT 1 FROM title_text WHERE title_text MATCH ? AND rowid = ?"
+IS_OLDER = "SELECT 1 FROM message WHERE conversation = ? AND n < ? LIMIT 1"
+IS_MENTIONED = "SELECT 1 FROM message_text WHERE message_text MATCH ? LIMIT 1"
 
 # --- places ----------------------------------------------------------------------------------------------------------
 
