@@ -297,7 +297,8 @@ class Socket:
 
     async def _carry(self, message: Subscribe) -> bool:
         """Whether it ended on our side alone."""
-        prefix = message_prefix(message.id)
+        # The pulse sees to who the caller is, this to what becomes of the conversation meanwhile.
+        prefix, began = message_prefix(message.id), trio.current_time()
         try:
             opening = await self._open(message)
             if opening is None:
@@ -310,7 +311,7 @@ class Socket:
         source, _, seq, tag = opening
         sink = SocketSink(self._outlet, prefix)
         try:
-            ending = await self._services.hub.carry(source, seq, sink, tag, self._known.began)
+            ending = await self._services.hub.carry(source, seq, sink, tag, began)
         except ClosedError:
             return False  # The pulse says goodbye.
         if ending in (Ending.LEFT, Ending.BROKEN):
