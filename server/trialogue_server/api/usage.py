@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
 
 from trialogue import (
+    Charge,
     InvalidError,
     NotFoundError,
     PayerKind,
@@ -92,11 +93,30 @@ class UsageReport(msgspec.Struct, frozen=True, rename={"since": "from", "until":
     has_more: bool
 
 
+class RunsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which part of the list."""
+
+    limit: Limit = 50
+    cursor: PageCursor | None = None
+
+
+class Charges(msgspec.Struct, frozen=True):
+    """Runs that have ended, newest first: what their provider reported, and our own count beside it."""
+
+    charges: tuple[Charge, ...]
+    cursor: str | None
+    has_more: bool
+
+
+#: As many as anybody could use, and few enough that sums of them fit everywhere.
+Tokens: TypeAlias = Annotated[int, Meta(ge=0, le=10**12)]
+
+
 class BudgetBody(msgspec.Struct, forbid_unknown_fields=True):
     """A whole budget: what is absent has no bound."""
 
     month_micro_dollars: Money | None = None
-    day_tokens: Money | None = None
+    day_tokens: Tokens | None = None
 
 
 class ShownBudget(msgspec.Struct, frozen=True):
@@ -114,6 +134,16 @@ async def own_usage(services: Services, call: Call) -> Reply:
     if principal.key is not None:
         budgets += await _states(services, "key", principal.key, principal.user.id)
     return await _report(services, call, principal.user.id, query, budgets)
+
+
+async def own_runs(services: Services, call: Call) -> Reply:
+    """``GET /api/usage/runs``: list one's runs that have ended, each with what it is charged."""
+    principal = await services.principal(call)
+    query = read_query(call, RunsQuery)
+    ledger = services.store.ledger
+    page = await ledger.charges(principal.user.id, limit=min(query.limit, 200), cursor=query.cursor)
+    more = page.cursor is not None
+    return json_reply(Charges(page.charges, page.cursor, more), headers=next_page(call, page.cursor))
 
 
 async def all_usage(services: Services, call: Call) -> Reply:
@@ -250,6 +280,7 @@ async def _change(
 
 ROUTES = (
     Route("GET", "/api/usage", own_usage, query=UsageQuery, reply=UsageReport),
+    Route("GET", "/api/usage/runs", own_runs, query=RunsQuery, reply=Charges),
     Route(
         "GET",
         "/api/admin/usage",

@@ -110,6 +110,21 @@ async def test_pages_lead_on(prices: str) -> None:
         assert (len(rest["usage"]), rest["has_more"], rest["cursor"]) == (1, False, None)
 
 
+async def test_runs_are_listed_with_both_counts(prices: str) -> None:
+    async with priced(prices) as server, server.user("ada") as ada, server.user("eve") as eve:
+        runs = [(await ask(ada))["run"] for _ in range(3)]
+        first = await usage(ada, "/api/usage/runs", limit="2")
+        rest = await usage(ada, "/api/usage/runs", limit="2", cursor=first["cursor"])
+        charges = first["charges"] + rest["charges"]
+        assert [charge["run"] for charge in charges] == runs[::-1]
+        assert (first["has_more"], rest["has_more"]) == (True, False)
+        assert charges[0]["status"] == "completed"
+        assert charges[0]["reported"]["cost"] == COST
+        assert (charges[0]["counted"]["source"], charges[0]["counted"]["output_tokens"]) == ("estimated", 1)
+        assert (await usage(eve, "/api/usage/runs"))["charges"] == []
+        assert (await ada.get("/api/usage/runs?cursor=%21")).status_code == 422
+
+
 @pytest.mark.parametrize(
     "query", ["group=colour", "group=user", "from=yesterday", "from=2026-02-02&to=2026-02-01", "cursor=%21", "limit=0"]
 )
