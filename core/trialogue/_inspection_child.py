@@ -42,7 +42,7 @@ def inspect(
         return {"failed": "reading it takes more memory than is allowed"}
     text = found.get("text")
     if text is not None:
-        clean = text[: characters + 1].replace("\x00", "").encode(errors="replace").decode()
+        clean = text[: 2 * characters + 1].replace("\x00", "").encode(errors="replace").decode()
         found["text"] = clean[:characters]
         if len(clean) > characters:
             found.setdefault("detail", f"only its first {characters} characters were read")

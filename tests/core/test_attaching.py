@@ -1,4 +1,4 @@
-"""What a model is shown of files: pictures if it sees, text where there is some, else a note; bounded, and only one's own."""
+"""What a model is shown of files: pictures if it sees, text where there is some, else a note; and only one's own."""
 
 from __future__ import annotations
 

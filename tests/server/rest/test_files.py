@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import trio
-from rest import Server, serve
+from PIL import Image
+from rest import Server, open_stream, read_events, serve
 
+import trialogue_documents
+from trialogue import text_of
 from trialogue.testing import MemoryStore
 
 BOUNDARY = "b0undary"
@@ -424,3 +428,118 @@ async def test_download_that_nobody_reads_is_given_up(tmp_path: Path) -> None:
         with trio.fail_after(5):
             while library.blobs.statistics()["busy"]:  # noqa: ASYNC110 - the thread tells nobody
                 await trio.sleep(0.01)
+
+
+# --- in messages -------------------------------------------------------------------------------------------------
+
+
+async def conversation(client: httpx2.AsyncClient) -> str:
+    return str((await client.post("/api/conversations", json={})).json()["id"])
+
+
+async def test_message_names_files_which_we_describe(tmp_path: Path) -> None:
+    async with served(tmp_path) as (server, client):
+        first, second = await upload(client, part(b"1", "one.txt"), part(b"2", "two.txt"))
+        path = f"/api/conversations/{await conversation(client)}"
+        parts = [
+            {"type": "text", "text": "See"},
+            {"type": "file", "file": first["id"], "name": "lie", "media_type": "x/y"},
+        ]
+        answer = await client.post(path + "/messages", json={"parts": parts, "files": [second["id"]]})
+        assert answer.status_code == 202, answer.text
+        await read_events(client, path + "/events", "run.completed", count=0)
+        message = (await client.get(path)).json()["messages"][0]
+        assert message["parts"] == [
+            {"type": "text", "text": "See"},
+            {"type": "file", "file": first["id"], "name": "one.txt", "media_type": "text/plain"},
+            {"type": "file", "file": second["id"], "name": "two.txt", "media_type": "text/plain"},
+        ]
+        (request,) = server.provider.requests
+        assert "[file 'one.txt'" in text_of(request.messages[0].parts)
+
+
+async def test_files_say_enough_without_words(tmp_path: Path) -> None:
+    async with served(tmp_path) as (_, client):
+        (file,) = await upload(client, part(b"1"))
+        path = f"/api/conversations/{await conversation(client)}/messages"
+        for body in ({"files": [file["id"]]}, {"text": "", "files": [file["id"]]}):
+            assert (await client.post(path, json=body)).status_code == 202
+        assert (await client.post(path, json={"files": []})).status_code == 422
+
+
+async def test_anothers_file_cannot_be_named(tmp_path: Path) -> None:
+    async with served(tmp_path) as (server, client), server.user("eve") as eve:
+        (file,) = await upload(client, part(b"secret"))
+        path = f"/api/conversations/{await conversation(eve)}/messages"
+        for name in (file["id"], "no id", "01a20cf7-278d-7243-b023-de79c7398939"):
+            for body in ({"files": [name]}, {"parts": [{"type": "file", "file": name}]}):
+                answer = await eve.post(path, json=body)
+                assert (answer.status_code, answer.json()["detail"]) == (404, f"there is no file {name!r}")
+        assert (await eve.get(path)).json()["messages"] == []
+
+
+async def test_edited_message_may_name_other_files(tmp_path: Path) -> None:
+    async with served(tmp_path) as (_, client):
+        first, second = await upload(client, part(b"1", "one.txt"), part(b"2", "two.txt"))
+        path = f"/api/conversations/{await conversation(client)}"
+        posted = await client.post(path + "/messages", json={"files": [first["id"]], "respond": False})
+        answer = await client.patch(
+            f"/api/messages/{posted.json()['message']}", json={"files": [second["id"]], "regenerate": False}
+        )
+        assert answer.status_code == 202
+        (message,) = (await client.get(path)).json()["messages"]
+        assert [p["name"] for p in message["parts"]] == ["two.txt"]
+
+
+async def test_conversation_that_is_purged_takes_its_files(tmp_path: Path) -> None:
+    async with served(tmp_path) as (_, client):
+        mine, free = await upload(client, part(b"1"), part(b"2"))
+        name = await conversation(client)
+        await client.post(f"/api/conversations/{name}/messages", json={"files": [mine["id"]], "respond": False})
+        assert (await client.delete(f"/api/conversations/{name}")).status_code == 204
+        assert (await client.get(f"/api/files/{mine['id']}")).status_code == 200
+        assert (await client.delete(f"/api/conversations/{name}?purge=true")).status_code == 204
+        assert (await client.get(f"/api/files/{mine['id']}")).status_code == 404
+        assert (await client.get(f"/api/files/{free['id']}")).status_code == 200
+
+
+async def test_removed_file_leaves_its_name_in_the_message(tmp_path: Path) -> None:
+    async with served(tmp_path) as (_, client):
+        (file,) = await upload(client, part(b"1", "one.txt"))
+        path = f"/api/conversations/{await conversation(client)}"
+        await client.post(path + "/messages", json={"files": [file["id"]], "respond": False})
+        await client.delete(f"/api/files/{file['id']}")
+        (message,) = (await client.get(path)).json()["messages"]
+        assert message["parts"][0]["name"] == "one.txt"
+        assert (await client.get(f"/api/files/{file['id']}/info")).status_code == 404
+
+
+# --- what is read out of them ------------------------------------------------------------------------------------
+
+
+async def test_photograph_is_read_and_shown_smaller(tmp_path: Path) -> None:
+    out = BytesIO()
+    Image.new("RGB", (1_000, 500), "red").save(out, "JPEG")
+    extractors = trialogue_documents.trialogue_extractors()
+    async with served(tmp_path, extractors=extractors) as (_, client), open_stream(client, "/api/events") as stream:
+        assert (await stream.event() or {})["type"] == "snapshot"
+        (file,) = await upload(client, part(out.getvalue(), "photo.gif"))
+        assert file["text"]["state"] == "pending"
+        path = f"/api/files/{file['id']}"
+        small = await client.get(path + "?variant=thumbnail")
+        assert (small.status_code, small.headers["content-type"]) == (200, "image/jpeg")
+        assert small.headers["content-disposition"].startswith("inline")
+        with Image.open(BytesIO(small.content)) as image:
+            assert image.size == (320, 160)
+        told = [await stream.event() or {} for _ in range(2)]
+        assert [(one["type"], one["file"]["width"]) for one in told] == [
+            ("file.updated", None),
+            ("file.updated", 1_000),
+        ]
+        assert (await client.get(path + "/info")).json() == told[1]["file"]
+        assert (await client.get(path + "?variant=huge")).status_code == 422
+        (text,) = await upload(client, part(b"text"))
+        assert (await client.get(f"/api/files/{text['id']}?variant=thumbnail")).status_code == 404
+        await client.delete(path)
+        kinds = [(await stream.event() or {})["type"] for _ in range(3)]
+        assert kinds[-1] == "file.removed"
