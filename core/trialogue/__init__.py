@@ -41,6 +41,7 @@ from trialogue._auth import UserRole as UserRole
 from trialogue._blob_streams import Reader as Reader
 from trialogue._blobs import Blobs as Blobs
 from trialogue._budgets import Budgets as Budgets
+from trialogue._commands import AddMessages as AddMessages
 from trialogue._commands import Command as Command
 from trialogue._commands import ContinueAnswer as ContinueAnswer
 from trialogue._commands import CreateConversation as CreateConversation
@@ -251,6 +252,7 @@ from trialogue.hookspecs import hookimpl as hookimpl
 __all__ = [
     "Accounts",
     "Action",
+    "AddMessages",
     "Admission",
     "Answer",
     "ApiKey",

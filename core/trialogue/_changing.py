@@ -8,6 +8,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from trialogue._commands import (
+    AddMessages,
     ContinueAnswer,
     EditMessage,
     Known,
@@ -16,7 +17,16 @@ from trialogue._commands import (
     RemoveMessage,
     UpdateConversation,
 )
-from trialogue._draft import Draft, cancel, must_be_alive, must_be_free, must_be_settled, must_find, start_answer
+from trialogue._draft import (
+    Draft,
+    cancel,
+    must_be_alive,
+    must_be_free,
+    must_be_settled,
+    must_be_whole,
+    must_find,
+    start_answer,
+)
 from trialogue._errors import ConflictError, InvalidError
 from trialogue._events import (
     ConversationUpdated,
@@ -111,6 +121,26 @@ def go_on(draft: Draft, command: ContinueAnswer, known: Known) -> Receipt:
         )
     )
     return draft.receipt(run=command.run, answer=target.id)
+
+
+def add_messages(draft: Draft, command: AddMessages, known: Known) -> Receipt:
+    must_be_alive(draft.state)
+    before = draft.state.header
+    added: set[str] = set()
+    for message in command.messages:
+        if message.parent is not None and message.parent not in added:
+            must_find(draft.state, known, message.parent, "/messages")
+        must_be_free(draft.state, known, message.id)
+        must_be_whole(before, message)
+        draft.add(MessageAdded(message))
+        added.add(message.id)
+    follows = command.head in added and before.head == command.seen and draft.state.run is None
+    head = command.head if follows else before.head
+    # An old message is news all the same, and a list does not go back in time.
+    at = max(before.updated_at, *(message.created_at for message in command.messages))
+    if added and (draft.state.header.head, draft.state.header.updated_at) != (head, at):
+        draft.add(HeadMoved(head, at))
+    return draft.receipt()
 
 
 def remove(draft: Draft, command: RemoveMessage, known: Known) -> Receipt:

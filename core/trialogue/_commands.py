@@ -124,6 +124,19 @@ class ContinueAnswer(msgspec.Struct, frozen=True, tag="continue"):
     terms: Terms = Terms()
 
 
+class AddMessages(msgspec.Struct, frozen=True, tag="add"):
+    """Add what was said elsewhere: whole messages, each after its parent, that were never in this conversation.
+
+    The head moves to ``head`` if it still is what the caller has ``seen``; otherwise it stays where it is.
+    """
+
+    id: str
+    at: datetime
+    messages: tuple[Message, ...]
+    head: str | None = None
+    seen: str | None = None
+
+
 class RemoveMessage(msgspec.Struct, frozen=True, tag="remove"):
     """Remove ``target`` and what hangs below it, or take a waiting message back."""
 
@@ -151,7 +164,15 @@ class Recover(msgspec.Struct, frozen=True, tag="recover"):
 
 
 Command: TypeAlias = (
-    UpdateConversation | PostMessage | EditMessage | Regenerate | ContinueAnswer | RemoveMessage | Stop | Recover
+    UpdateConversation
+    | PostMessage
+    | EditMessage
+    | Regenerate
+    | ContinueAnswer
+    | AddMessages
+    | RemoveMessage
+    | Stop
+    | Recover
 )
 
 
@@ -197,6 +218,10 @@ def needs(command: Command) -> tuple[str, ...]:
             return (target, message)
         case Regenerate() | ContinueAnswer() | RemoveMessage():
             return (command.target,)
+        case AddMessages(messages=messages):
+            own = [message.id for message in messages]
+            above = [message.parent for message in messages if message.parent is not None]
+            return tuple(dict.fromkeys((*own, *above)))
         case _:
             return ()
 

@@ -11,8 +11,9 @@ from typing import assert_never
 
 import msgspec
 
-from trialogue._changing import edit, go_on, regenerate, remove, update
+from trialogue._changing import add_messages, edit, go_on, regenerate, remove, update
 from trialogue._commands import (
+    AddMessages,
     Command,
     ContinueAnswer,
     CreateConversation,
@@ -74,6 +75,8 @@ def decide(state: State, command: Command, known: Known) -> Decision:
             receipt = regenerate(draft, command, known)
         case ContinueAnswer():
             receipt = go_on(draft, command, known)
+        case AddMessages():
+            receipt = add_messages(draft, command, known)
         case RemoveMessage():
             receipt = remove(draft, command, known)
         case UpdateConversation():

@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Literal
 
 from trialogue._commands import Known, Receipt
-from trialogue._errors import ConflictError, NotFoundError
+from trialogue._errors import ConflictError, InvalidError, NotFoundError
 from trialogue._events import Event, MessageAdded, RunCancelled, RunStarted
 from trialogue._running import close
 from trialogue._state import LiveRun, State, evolve
-from trialogue._values import Message, Settings, Terms
+from trialogue._values import Conversation, Message, Settings, Terms
 
 
 class Draft:
@@ -95,3 +95,8 @@ def must_be_settled(state: State, target: Message) -> None:
     run: LiveRun | None = state.run
     if run is not None and run.message == target.id:
         raise ConflictError("this message is being written: stop it first", pointer="/id")
+
+
+def must_be_whole(header: Conversation, message: Message) -> None:
+    if message.conversation != header.id or message.status in ("queued", "in_progress"):
+        raise InvalidError(f"the message {message.id!r} is unfinished, or of another conversation", pointer="/messages")

@@ -40,7 +40,9 @@ class ImportJob(msgspec.Struct, frozen=True):
     present: int = 0
     failed: int = 0
     total: int | None = None
-    #: Messages in those that were added.
+    #: Of those that were here, how many had grown at their source, and grew here.
+    grown: int = 0
+    #: Messages that were added, all in all.
     messages: int = 0
     files: int = 0
     skipped: tuple[Skipped, ...] = ()

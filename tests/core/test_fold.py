@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from support import NOW, Reader, fold
 
 from trialogue import (
+    AddMessages,
     Answer,
     Command,
     ContinueAnswer,
@@ -63,6 +64,7 @@ ACTIONS = st.one_of(
     st.tuples(st.just("regenerate"), st.integers(0, 20)),
     st.tuples(st.just("continue"), st.integers(0, 20)),
     st.tuples(st.just("remove"), st.integers(0, 20)),
+    st.tuples(st.just("add"), st.integers(0, 20), st.booleans()),
     st.tuples(st.just("head"), st.integers(0, 20)),
     st.tuples(st.just("trash"), st.booleans()),
     st.tuples(st.just("stop")),
@@ -145,6 +147,11 @@ def command_of(world: World, action: tuple[Any, ...]) -> Command:
             return Regenerate(fresh(), NOW, world.pick(number), fresh(), fresh(), "m:m")
         case ("continue", number):
             return ContinueAnswer(fresh(), NOW, world.pick(number), fresh(), "m:m")
+        case ("add", number, follow):
+            parent = world.pick(number) if world.rows() else None
+            first = Message(fresh(), "c", "user", parts, NOW, parent)
+            second = Message(fresh(), "c", "assistant", parts, NOW, first.id)
+            return AddMessages(fresh(), NOW, (first, second), second.id if follow else None, world.state.header.head)
         case ("remove", number):
             return RemoveMessage(fresh(), NOW, world.pick(number))
         case ("head", number):

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from support import NOW, Talk, fold, open_talk
 
 from trialogue import (
+    AddMessages,
     Beginning,
     ConflictError,
     Conversation,
@@ -301,3 +302,42 @@ def test_events_of_every_kind_are_told() -> None:
     header = replace(HEADER, head="a", deleted_at=NOW)
     kinds = [type(event).__name__ for event in events_of(Beginning(header, (said("a"), said("b", "a"))))]
     assert kinds == ["ConversationCreated", "MessageAdded", "MessageAdded", "ConversationUpdated", "HeadMoved"]
+
+
+# --- what was said elsewhere, added later ------------------------------------------------------------------------
+
+
+async def test_added_messages_stand_where_they_hang(autojump_clock: trio.testing.MockClock) -> None:
+    async with opened(["yes"]) as engine:
+        talk = await open_talk(engine)
+        receipt = await talk.post("one")
+        await talk.settled()
+        more = [said(new_id(), receipt.answer, conversation=talk.id)]
+        more.append(said(new_id(), more[0].id, conversation=talk.id, role="assistant"))
+        command = AddMessages(new_id(), NOW, tuple(more), more[1].id, receipt.answer)
+        await engine.submit(talk.id, command)
+        assert (await engine.snapshot(talk.id)).conversation.head == more[1].id
+        assert fold(await talk.events()).head == more[1].id
+        await talk.post("two")
+        await talk.settled()
+        head = (await engine.snapshot(talk.id)).conversation.head
+        beside = said(new_id(), more[0].id, conversation=talk.id)
+        await engine.submit(talk.id, AddMessages(new_id(), NOW, (beside,), beside.id, more[1].id))
+        assert (await engine.snapshot(talk.id)).conversation.head == head  # Somebody went on here.
+        assert await engine.store.message(beside.id) == beside
+
+
+@pytest.mark.parametrize("wrong", ["taken", "nowhere", "unfinished", "elsewhere"])
+async def test_messages_that_cannot_be_added(wrong: str) -> None:
+    async with opened(["yes"]) as engine:
+        talk = await open_talk(engine)
+        receipt = await talk.post("one", respond=False)
+        fields: dict[str, Any] = {
+            "taken": {"name": receipt.message},
+            "nowhere": {"parent": new_id()},
+            "unfinished": {"status": "in_progress"},
+            "elsewhere": {"conversation": new_id()},
+        }[wrong]
+        message = said(**{"name": new_id(), "parent": receipt.message, "conversation": talk.id, **fields})
+        with pytest.raises((ConflictError, NotFoundError, InvalidError)):
+            await engine.submit(talk.id, AddMessages(new_id(), NOW, (message,)))

@@ -1,8 +1,8 @@
 """Takes uploads in, one conversation after the other, beside the traffic.
 
 An import is a job in the store and a file in the spool. A conversation is taken in whole or not at all, and found again by
-its id when it is met a second time; so a job that a restart interrupted is begun anew at the place it had reached, and what
-it had done since is seen to be there. What cannot be taken in is told, and the rest goes on.
+its id when it is met a second time, when it may have grown; so a job that a restart interrupted is begun anew at the place
+it had reached, and what it had done since is seen to be there. What cannot be taken in is told, and the rest goes on.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from trialogue import (
 )
 from trialogue_server._call import Call
 from trialogue_server._exchange._files_in import FilesIn, FoundFile
+from trialogue_server._exchange._growth import grow
 from trialogue_server._exchange._ours import SOURCE as OURS
 from trialogue_server._exchange._ours import files_in, renamed, with_files
 from trialogue_server._exchange._pieces import Bounds, Found, pieces_of
@@ -60,6 +61,13 @@ class ImportLimits(NamedTuple):
     unpacked: int
     conversation: int
     per_user: int
+
+
+class Taken(NamedTuple):
+    """Whether a conversation was added, and how many messages were."""
+
+    added: bool
+    messages: int
 
 
 class Importer:
@@ -209,8 +217,8 @@ class Importer:
         detail = found.detail
         if found.beginning is not None:
             try:
-                added = await self._begin(found.beginning, found.source == OURS, progress.files.other)
-                await progress.took(found, added, len(found.beginning.messages))
+                taken = await self._begin(found.beginning, found.source == OURS, progress.files.other)
+                await progress.took(found, taken)
                 return
             except (StorageError, ClosedError):
                 raise
@@ -218,24 +226,29 @@ class Importer:
                 detail = error.detail
         await progress.skipped(found, Skipped(place, detail[:300], found.title))
 
-    async def _begin(self, beginning: Beginning, ours: bool, other: Mapping[str, str]) -> bool:
-        """Whether the conversation was added, and not here before."""
+    async def _begin(self, beginning: Beginning, ours: bool, other: Mapping[str, str]) -> Taken:
+        """Take a conversation in: it is added, or what it has grown by since."""
         header = beginning.header
-        if ours:
-            beginning = await self._without_others_files(with_files(beginning, other) if other else beginning)
-            again = renamed(beginning, header.owner)
-            if await self._is_here(again, header.owner):
-                return False
-            found = await self._engine.store.header(header.id)
-            if found is not None and found.owner == header.owner:
-                return False
-            if found is not None:
-                return await self._add(again)
-            try:
-                return await self._add(beginning)
-            except ConflictError:  # A message's id is taken.
-                return await self._add(again)
-        return False if await self._is_here(beginning, header.owner) else await self._add(beginning)
+        if not ours:
+            return await self._grown(beginning) or await self._add(beginning)
+        beginning = await self._without_others_files(with_files(beginning, other) if other else beginning)
+        again = renamed(beginning, header.owner)
+        taken = await self._grown(again) or await self._grown(beginning)
+        if taken is not None:
+            return taken
+        if await self._engine.store.header(header.id) is not None:
+            return await self._add(again)  # The id is somebody else's.
+        try:
+            return await self._add(beginning)
+        except ConflictError:  # A message's id is taken.
+            return await self._add(again)
+
+    async def _grown(self, beginning: Beginning) -> Taken | None:
+        """``None`` when the owner has no such conversation."""
+        found = await self._engine.store.header(beginning.header.id)
+        if found is None or found.owner != beginning.header.owner:
+            return None
+        return Taken(False, await grow(self._engine, found, beginning))
 
     async def _without_others_files(self, beginning: Beginning) -> Beginning:
         """A document may name anybody's file: one that is somebody else's is named by an id that is nobody's."""
@@ -246,13 +259,9 @@ class Importer:
                 others.add(name)
         return with_files(beginning, {name: derived_id(owner, OURS, name) for name in others}) if others else beginning
 
-    async def _is_here(self, beginning: Beginning, owner: str) -> bool:
-        found = await self._engine.store.header(beginning.header.id)
-        return found is not None and found.owner == owner
-
-    async def _add(self, beginning: Beginning) -> bool:
+    async def _add(self, beginning: Beginning) -> Taken:
         await self._engine.begin(beginning, ("import", beginning.header.owner, beginning.header.id))
-        return True
+        return Taken(True, len(beginning.messages))
 
     def show(self, job: ImportJob) -> None:
         """How far it is, for whoever asks."""
@@ -291,15 +300,16 @@ class _Progress:
         self.job = replace(self.job, files=self.files.added, updated_at=datetime.now(UTC))
         self._importer.show(self.job)
 
-    async def took(self, found: Found, added: bool, messages: int) -> None:
+    async def took(self, found: Found, taken: Taken) -> None:
         job = self.job
         await self._count(
             replace(
                 job,
                 source=found.source,
-                added=job.added + added,
-                present=job.present + (not added),
-                messages=job.messages + messages * added,
+                added=job.added + taken.added,
+                present=job.present + (not taken.added),
+                grown=job.grown + (not taken.added and taken.messages > 0),
+                messages=job.messages + taken.messages,
             )
         )
 

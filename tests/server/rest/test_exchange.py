@@ -13,7 +13,7 @@ import httpx2
 import pytest
 import trio
 from rest import Server, serve
-from talking import make, note, talked
+from talking import make, note, talked, texts
 
 from trialogue import new_id
 from trialogue.testing import Fault, MemoryStore
@@ -336,3 +336,38 @@ async def test_files_beyond_the_quota_are_told_and_the_rest_goes_in(ada: httpx2.
         job = await send(bob, document)
         assert (job["state"], job["added"], job["files"]) == ("done", 1, 1)
         assert [(one["place"], one["title"]) for one in job["skipped"]] == [(-1, "large")]
+
+
+def grown(*said: tuple[str, str, str | None], current: str) -> bytes:
+    """A ChatGPT export of one conversation: id, text and parent of each message."""
+    mapping = {
+        name: {"message": {"author": {"role": "user"}, "content": {"parts": [text]}}, "parent": parent}
+        for name, text, parent in said
+    }
+    return json.dumps([{"title": "T", "conversation_id": "g", "current_node": current, "mapping": mapping}]).encode()
+
+
+async def test_conversation_that_grew_at_its_source_grows_here(ada: httpx2.AsyncClient) -> None:
+    await send(ada, grown(("a", "a", None), ("b", "b", "a"), current="b"))
+    (header,) = (await ada.get("/api/conversations")).json()["conversations"]
+    url = f"/api/conversations/{header['id']}"
+    longer = (("a", "a", None), ("b", "b", "a"), ("c", "c", "b"), ("d", "d", "a"))
+    job = await send(ada, grown(*longer, current="c"))
+    assert (job["added"], job["present"], job["grown"], job["messages"]) == (0, 1, 1, 2)
+    shown = (await ada.get(url)).json()
+    assert texts(shown["messages"]) == ["a", "b", "c"]
+    assert len((await ada.get(url, params={"tree": "true"})).json()["messages"]) == 4
+    assert (await send(ada, grown(*longer, current="c")))["grown"] == 0
+    # Removed here, it does not come back, nor what is new below it; and who went on here stays there.
+    await ada.delete(f"/api/messages/{shown['messages'][2]['id']}")
+    mine = await note(ada, url, "mine")
+    job = await send(ada, grown(*longer, ("e", "e", "c"), ("f", "f", "d"), current="e"))
+    assert (job["grown"], job["messages"], job["failed"]) == (1, 1, 0)
+    shown = (await ada.get(url)).json()
+    assert texts(shown["messages"]) == ["a", "b", "mine"]
+    assert shown["conversation"]["head"] == mine
+    tree = (await ada.get(url, params={"tree": "true"})).json()["messages"]
+    assert sorted(texts(tree)) == ["a", "b", "d", "f", "mine"]
+    await ada.delete(url)
+    job = await send(ada, grown(*longer, ("g", "g", "a"), current="g"))
+    assert (job["present"], job["grown"]) == (1, 0)
