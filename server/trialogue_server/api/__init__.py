@@ -13,7 +13,8 @@
     exports        everything one has, as a document
     imports        such documents, and others' exports, taken in
     models         what can be asked
-    usage          what was used and what it cost, and what may be
+    usage          what was used and what it cost
+    budgets        what may be used
     health         whether we live and are ready
     events         the streams, which leave beside Quart through the hub
     socket         the WebSocket's address, as a plain request sees it
@@ -26,6 +27,7 @@ from trialogue_server.api import (
     account,
     admin,
     auth,
+    budgets,
     conversations,
     description,
     events,
@@ -59,6 +61,7 @@ BLUEPRINTS = {
     "imports": imports.ROUTES,
     "models": models.ROUTES,
     "usage": usage.ROUTES,
+    "budgets": budgets.ROUTES,
     "health": health.ROUTES,
     "events": events.ROUTES,
     "socket": socket.ROUTES,
