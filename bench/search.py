@@ -51,7 +51,7 @@ def run(quick: bool = False) -> list[Row]:
     """Fill a folder, start a server on it, and ask for each thing in turns with its bare query."""
     count, rounds = (10_000, 30) if quick else (100_000, 200)
     with TemporaryDirectory(prefix="trialogue-bench-") as folder:
-        settings = {"TRIALOGUE_RATE_PER_USER": "0", "TRIALOGUE_EMBEDDER": "none", "OPENAI_API_KEY": ""}
+        settings = {"TRIALOGUE_RATE_PER_USER": "0", "OPENAI_API_KEY": ""}
         server = Trialogue(Path(folder), settings)
         try:
             server.start()

@@ -18,6 +18,8 @@ class Server:
         self._settings = {
             "TRIALOGUE_DATA_DIR": str(folder / "data"),
             "TRIALOGUE_DEFAULT_MODEL": "echo:echo",
+            # A model at work beside each server is no help to tests of something else.
+            "TRIALOGUE_EMBEDDER": "none",
             **{f"TRIALOGUE_{name.upper()}": value for name, value in settings.items()},
         }
         self.process: subprocess.Popen[bytes] | None = None

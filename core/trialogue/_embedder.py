@@ -18,6 +18,8 @@ class Embedder(ABC):
     dimensions: int
     #: Code points that one vector can stand for; what is longer is cut into passages of that length.
     passage: int = 1_000
+    #: Cosine below which two texts have nothing to do with each other, as this model sees it.
+    floor: float = 0.0
 
     @abstractmethod
     async def embed(self, texts: Sequence[str]) -> Sequence[bytes]:

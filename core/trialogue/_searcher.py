@@ -90,7 +90,8 @@ class Searcher:
             return await self._by_words(owner, query, limit, None)
         pinned = replace(query, until=place.asked if query.until is None else min(query.until, place.asked))
         similar = await self._index.similar(owner, pinned, vector, HORIZON)
-        return await self._fused(owner, pinned, similar, place, limit)
+        near = [hit for hit in similar if hit.score >= self._embedder.floor]
+        return await self._fused(owner, pinned, near, place, limit)
 
     def _mode(self, mode: SearchMode | None, query: SearchQuery) -> SearchMode:
         if self._embedder is None and mode not in (None, "text"):

@@ -77,6 +77,17 @@ async def test_nothing_runs_until_it_is_asked(embedder: MiniLMEmbedder) -> None:
     assert embedder.pid is None
 
 
+async def test_it_ends_with_the_server(embedder: MiniLMEmbedder) -> None:
+    """However that ends: its end of the pipe is closed then."""
+    await embedder.embed(["owl"])
+    process = embedder._process
+    assert process is not None
+    assert process.stdin is not None
+    await process.stdin.aclose()
+    with trio.fail_after(5):
+        assert await process.wait() == 0
+
+
 async def test_killed_in_its_work_it_says_so_and_is_started_anew(
     embedder: MiniLMEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
