@@ -129,7 +129,8 @@ class Services:
 
     def close_streams(self, *credentials: str) -> None:
         """End the streams of these sessions and keys at once."""
-        self.hub.close_where(lambda tag: tag.session in credentials)
+        if credentials:
+            self.hub.close_where(lambda tag: tag.session in credentials)
 
     def forget_user(self, user: str, *, close: bool) -> None:
         """An account has changed, or is gone: read it anew; with ``close``, end all its streams."""
@@ -175,7 +176,7 @@ class Services:
         return None
 
     async def principal(self, call: Call) -> Principal:
-        """Who is calling, and may use the call's route. Raises ``UnauthenticatedError``, ``ForbiddenError``, and as above."""
+        """Who is calling, and may use the route. Raises ``UnauthenticatedError``, ``ForbiddenError``, and as above."""
         principal = await self.find_principal(call)
         if principal is not None:
             call.facts["user"] = principal.user.id
