@@ -179,7 +179,6 @@ from trialogue._provider import RequestImage as RequestImage
 from trialogue._provider import ResponseStream as ResponseStream
 from trialogue._provider import TextPiece as TextPiece
 from trialogue._provider import UsagePiece as UsagePiece
-from trialogue._search import EARTH as EARTH
 from trialogue._search import Circle as Circle
 from trialogue._search import Embedded as Embedded
 from trialogue._search import Hit as Hit
@@ -289,7 +288,6 @@ __all__ = [
     "Deletion",
     "Departure",
     "Done",
-    "EARTH",
     "EditMessage",
     "Embedded",
     "Embedder",

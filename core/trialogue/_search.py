@@ -31,6 +31,11 @@ class Circle(msgspec.Struct, frozen=True):
     lon: float
     radius: float
 
+    @property
+    def angle(self) -> float:
+        """The radius as the middle of the Earth sees it, in radians; half a turn holds everything."""
+        return min(self.radius / EARTH, math.pi)
+
 
 class SearchQuery(msgspec.Struct, frozen=True):
     """What is looked for. ``None`` does not filter; a filter that a kind has no such thing for leaves it out.

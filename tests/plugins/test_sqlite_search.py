@@ -4,19 +4,35 @@ from __future__ import annotations
 
 import math
 import random
+import struct
 from collections.abc import AsyncGenerator
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import trialogue_sqlite
-from trialogue import EARTH, Circle, HitPage, Location, SearchQuery, Store, distance
+from trialogue import (
+    Circle,
+    Embedded,
+    FileText,
+    HitPage,
+    Location,
+    Passage,
+    SearchQuery,
+    Store,
+    TextPart,
+    distance,
+)
+from trialogue.testing._kit_files import a_file, add
 from trialogue.testing._kit_making import BEGAN, begin, minutes
-from trialogue_sqlite import _facts, _finding, _mentioning
+from trialogue_sqlite import _embedding, _facts, _finding, _mentioning
 from trialogue_sqlite._circle import box_of
+from trialogue_sqlite._driver import Connection
+from trialogue_sqlite._store import SQLiteStore
 from trialogue_sqlite._text import snippet_of, text_match, words_of
 
 
@@ -115,7 +131,7 @@ LATITUDES, LONGITUDES = st.floats(-90, 90), st.floats(-180, 180)
 def test_box_holds_the_circle(lat: float, lon: float, radius: float, bearing: float, share: float) -> None:
     """Any place within the circle, found by going from its middle in some direction for some of its radius."""
     circle = Circle(lat, lon, radius)
-    angle, start = radius * share / EARTH, math.radians(lat)
+    angle, start = circle.angle * share, math.radians(lat)
     north = math.asin(
         max(-1, min(1, math.sin(start) * math.cos(angle) + math.cos(start) * math.sin(angle) * math.cos(bearing)))
     )
@@ -167,3 +183,59 @@ async def test_deep_in_the_past_and_the_future(store: Store) -> None:
     assert await found(None, datetime.min.replace(tzinfo=ahead)) == []
     assert await found(BEGAN, None) == [late.id]
     assert await found(datetime(1940, 1, 1, tzinfo=UTC), datetime(1960, 1, 1, tzinfo=UTC)) == [early.id]
+
+
+# --- vectors ---------------------------------------------------------------------------------------------------------
+
+
+async def test_vectors_go_with_what_they_are_of(store: Store) -> None:
+    assert isinstance(store, SQLiteStore)
+    await store.index.use_embedder("one", 16)
+    talk, other = await begin(store), await begin(store)
+    said = [await talk.say(f"text {count}") for count in range(3)]
+    await other.say("text")
+    file = await add(store, a_file())
+    await store.files.learn(msgspec.structs.replace(file, text=FileText("done", 4)), "text")
+    vector = struct.pack("<16f", *range(16))
+
+    async def embed() -> None:
+        waiting = await store.index.unembedded(100)
+        passages = (Passage(0, 2, vector), Passage(2, 4, vector))
+        await store.index.add_embedded("one", [Embedded(text.key, text.text, passages) for text in waiting])
+
+    async def counted() -> tuple[int, int]:
+        def count(connection: Connection) -> tuple[int, int]:
+            kept = connection.execute("SELECT count(*) FROM passage").get
+            return kept, connection.execute("SELECT count(*) FROM passage_sign").get
+
+        return await store.writer.run(count)
+
+    await embed()
+    assert await counted() == (10, 10)
+    await talk.write("message.revised", messages=(msgspec.structs.replace(said[0], parts=(TextPart("another"),)),))
+    await embed()
+    assert await counted() == (10, 10)
+    await talk.write("message.removed", removed=(said[1].id,))
+    assert await counted() == (6, 6)
+    await store.purge(talk.id)
+    assert await counted() == (4, 4)
+    await store.files.drop(file.id)
+    assert await counted() == (2, 2)
+    await store.index.use_embedder("two", 16)
+    assert await counted() == (0, 0)
+
+
+async def test_commits_of_vectors_are_short(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(store, SQLiteStore)
+    monkeypatch.setattr(_embedding, "TOGETHER", 10)
+    await store.index.use_embedder("one", 16)
+    talk = await begin(store)
+    for count in range(12):
+        await talk.say(f"text {count}")
+    vector = struct.pack("<16f", *range(16))
+    waiting = await store.index.unembedded(100)
+    before = store.writer.jobs
+    passages = tuple(Passage(place, place + 1, vector) for place in range(4))
+    await store.index.add_embedded("one", [Embedded(text.key, text.text, passages) for text in waiting])
+    assert store.writer.jobs - before == 6
+    assert list(await store.index.unembedded(100)) == []

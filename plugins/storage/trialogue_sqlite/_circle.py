@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from trialogue import EARTH, Circle
+from trialogue import Circle
 
 #: Degrees by which the box is larger than it need be: what rounding may take away. The circle is a metre larger.
 _SLACK = 1e-9
@@ -12,7 +12,7 @@ _SLACK = 1e-9
 
 def box_of(circle: Circle) -> dict[str, float]:
     """The values of a statement that asks for what is near. Two intervals of longitude: the second one may be empty."""
-    angle = min(circle.radius / EARTH, math.pi)
+    angle = circle.angle
     reach = math.degrees(angle) + _SLACK
     south, north = circle.lat - reach, circle.lat + reach
     values = {"lat": circle.lat, "lon": circle.lon, "south": south, "north": north, "reach": circle.radius + 1.0}

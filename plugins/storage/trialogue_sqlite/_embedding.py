@@ -7,7 +7,9 @@ no longer what is said, they are thrown away and the text waits again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -20,6 +22,8 @@ from trialogue_sqlite._similar import bytes_of, signs_of
 _decode = msgspec.json.Decoder(Message).decode
 #: What ``pending`` counts up to: beyond it nobody minds.
 MOST = 10_000
+#: Passages and texts in one commit.
+TOGETHER = 64
 _MESSAGE, _FILE = 0, 1
 
 
@@ -100,34 +104,72 @@ def _parse(key: str) -> tuple[int, int]:
 # --- what comes ------------------------------------------------------------------------------------------------------
 
 
-def add_embedded(connection: Connection, embedder: str, texts: Sequence[Embedded]) -> None:
+class Row(NamedTuple):
+    """A passage as it is written."""
+
+    start: int
+    stop: int
+    vector: bytes
+    signs: bytes
+
+
+class Made(NamedTuple):
+    """A text and the rows of its passages."""
+
+    kind: int
+    n: int
+    text: str
+    rows: tuple[Row, ...]
+
+
+def make_rows(texts: Sequence[Embedded]) -> list[list[Made]]:
+    """What is to be written, in commits that are short enough to hold nobody up. Takes long: for a thread of its own."""
+    commits: list[list[Made]] = [[]]
+    room = TOGETHER
+    for text in texts:
+        made = Made(*_parse(text.key), text.text, tuple(_rows(text)))
+        size = len(made.rows) + 1
+        if size > room and commits[-1]:
+            commits.append([])
+            room = TOGETHER
+        room -= size
+        commits[-1].append(made)
+    return commits
+
+
+def _rows(text: Embedded) -> Iterator[Row]:
+    for passage in text.passages:
+        if any(passage.vector):  # One without a direction is near to nothing.
+            yield Row(passage.start, passage.stop, bytes_of(passage.vector), signs_of(passage.vector))
+        time.sleep(0)  # Whoever waits for the interpreter goes first.
+
+
+def add_embedded(connection: Connection, embedder: str, texts: Sequence[Made]) -> None:
     """Keep what fits; then go on after the messages that were looked at."""
     row = connection.execute(sql.EMBEDDER).fetchone()
     if row is None or row[0] != embedder:
         return
     looked: set[int] = set()
-    for text in texts:
-        kind, n = _parse(text.key)
-        if kind == _MESSAGE:
-            looked.add(n)
-        if _text(connection, kind, n) == text.text:
-            connection.execute(sql.UNMARK, (kind, n))
-            _replace(connection, kind, n, text)
+    for made in texts:
+        if made.kind == _MESSAGE:
+            looked.add(made.n)
+        if _text(connection, made.kind, made.n) == made.text:
+            connection.execute(sql.UNMARK, (made.kind, made.n))
+            _replace(connection, made)
         else:
-            connection.execute(sql.MARK, (kind, n))
+            connection.execute(sql.MARK, (made.kind, made.n))
     _advance(connection, row[2], looked)
 
 
-def _replace(connection: Connection, kind: int, n: int, text: Embedded) -> None:
+def _replace(connection: Connection, made: Made) -> None:
+    kind, n = made.kind, made.n
     owner = connection.execute(sql.OWNER_OF_FILE if kind == _FILE else sql.OWNER_OF_MESSAGE, (n,)).get
     if owner is None:
         return
     connection.execute(sql.DROP_PASSAGES, (kind, n, owner))
-    for passage in text.passages:
-        if any(passage.vector):  # One without a direction is near to nothing.
-            values = (kind, n, passage.start, passage.stop, bytes_of(passage.vector))
-            number = connection.execute(sql.ADD_PASSAGE, values).get
-            connection.execute(sql.ADD_SIGNS, (owner, number, kind, n, signs_of(passage.vector)))
+    for row in made.rows:
+        number = connection.execute(sql.ADD_PASSAGE, (kind, n, row.start, row.stop, row.vector)).get
+        connection.execute(sql.ADD_SIGNS, (owner, number, kind, n, row.signs))
 
 
 def _advance(connection: Connection, through: int, looked: set[int]) -> None:

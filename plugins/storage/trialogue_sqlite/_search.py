@@ -54,7 +54,8 @@ class SQLiteIndex(Index):
         return await self._readers.far(partial(embedding.read_unembedded, limit=limit))
 
     async def add_embedded(self, embedder: str, texts: Sequence[Embedded]) -> None:
-        await self._writer.run(partial(embedding.add_embedded, embedder=embedder, texts=texts))
+        for made in await trio.to_thread.run_sync(embedding.make_rows, texts):
+            await self._writer.run(partial(embedding.add_embedded, embedder=embedder, texts=made))
 
     async def pending(self, owner: str) -> int:
         return await self._readers.far(partial(embedding.count_pending, owner=owner))
