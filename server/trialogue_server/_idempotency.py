@@ -49,9 +49,12 @@ def command_id(call: Call, user: str, *scope: str) -> str | None:
 async def submit_once(services: Services, call: Call, conversation: str, command: Command) -> Receipt:
     """Have the command take effect, or find out that it has. Raises what ``Engine.submit`` does, conflicts as told here."""
     try:
-        return await services.engine.submit(conversation, _on_account(call, command))
+        receipt = await services.engine.submit(conversation, _on_account(call, command))
     except ConflictError as error:
         raise await told(services, call, conversation, command.id, error) from error
+    if receipt.run is not None:
+        call.facts["run"] = receipt.run
+    return receipt
 
 
 def _on_account(call: Call, command: Command) -> Command:

@@ -43,6 +43,9 @@ def log_request(call: Call, status: int, sent: int | None) -> None:
     if (call.route is None and status < 400) or not log.isEnabledFor(logging.DEBUG if quiet else logging.INFO):
         # A file of the page, or what a machine asks every few seconds.
         return
+    if call.route is not None and call.route.path.startswith("/api/conversations/<id>") and 0 < status < 400:
+        # What was found there is a conversation; anything else is the caller's own words.
+        call.facts.setdefault("conversation", call.arguments["id"])
     line = Line(
         method=call.method[:16],
         status=status,
