@@ -70,7 +70,8 @@ def media_type_of(head: bytes, whole: bool) -> str:
 def _zip(head: bytes) -> str:
     # The first member of an OpenDocument or an e-book holds its media type, as it is.
     if head[30:38] == b"mimetype":
-        found = re.match(rb"application/[\w.+-]{1,80}", head[38:])
+        size = int.from_bytes(head[18:22], "little")
+        found = re.fullmatch(rb"application/[\w.+-]{1,80}", head[38 : 38 + min(size, 100)])
         return found[0].decode() if found else "application/zip"
     if b"[Content_Types].xml" in head or b"_rels/.rels" in head:
         for folder, kind in ((b"word/", "wordprocessingml.document"), (b"xl/", "spreadsheetml.sheet"),
