@@ -14,6 +14,15 @@ from msgspec.structs import replace
 from rest import PASSWORD, Server, open_stream, serve
 
 from trialogue.testing import MemoryStore
+from trialogue_server._account_bodies import (
+    Confidential,
+    DeleteMeBody,
+    LoginBody,
+    PasswordBody,
+    RegisterBody,
+    ResetBody,
+    UpdateMeBody,
+)
 
 NEW = "battery staple"
 
@@ -290,3 +299,18 @@ async def test_flood_of_failed_logins_does_not_flood_the_record(server: Server, 
     page = await server.engine.store.accounts.audit(limit=100, action="login.failed")
     assert len(page.entries) == 5
     assert "secret" not in str(page)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        LoginBody("ada@example.org", NEW),
+        RegisterBody("ada@example.org", NEW, invitation=NEW),
+        UpdateMeBody(password=NEW),
+        PasswordBody(NEW, NEW),
+        ResetBody(NEW, NEW),
+        DeleteMeBody(NEW),
+    ],
+)
+def test_bodies_with_secrets_do_not_tell_them(body: Confidential) -> None:
+    assert NEW not in repr(body)
