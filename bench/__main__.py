@@ -23,6 +23,7 @@ NAMES = (
     "search",
     "usage",
     "exchange",
+    "files",
     "kills",
 )
 
