@@ -58,6 +58,8 @@ class Route(NamedTuple):
     media_type: str | None = None
     #: The types of a stream's events, as a union of structs with tags.
     events: Any = None
+    #: What the two sides of a WebSocket may say, client first, each a union of structs with tags.
+    says: tuple[Any, Any] | None = None
     #: Headers of a successful answer that tell something of their own; ``_openapi`` says what each one means.
     headers: tuple[str, ...] = ()
     #: Headers of the request that change what it does.

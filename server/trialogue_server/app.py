@@ -37,7 +37,7 @@ from trialogue_server._routes import Route
 from trialogue_server._security import security_headers
 from trialogue_server._sending import send_reply
 from trialogue_server._services import Services
-from trialogue_server._sockets import serve_socket
+from trialogue_server._sockets._opening import serve_socket
 from trialogue_server._table import Table
 from trialogue_server.api import BLUEPRINTS, events
 from trialogue_server.config import Config

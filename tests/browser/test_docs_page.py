@@ -30,6 +30,15 @@ def test_operation_is_shown_with_a_command_for_this_server(server: Server, visit
     expect(answer.get_by_text("The durable thing with an id")).to_be_visible()
 
 
+def test_what_a_websocket_says_is_shown(server: Server, visit: Visit) -> None:
+    page = visit(server).new_page()
+    page.goto("/docs#socket.upgrade")
+    operation = page.locator('[id="socket.upgrade"]')
+    expect(operation.get_by_role("heading", name="What the client says")).to_be_visible()
+    operation.locator("details", has_text="subscribe").first.locator("summary").first.click()
+    expect(operation.get_by_text("Have the events of a conversation")).to_be_visible()
+
+
 def test_every_operation_opens(server: Server, visit: Visit) -> None:
     page = opened(visit, server)
     count = page.evaluate(

@@ -52,8 +52,11 @@ def make_operation(tag: str, route: Route, schemas: Schemas, examples: Sequence[
     body = _body(route, schemas, examples)
     if body is not None:
         operation["requestBody"] = body
+    if route.says is not None:
+        client, server = (_streams.listed(side, schemas) for side in route.says)
+        operation["x-messages"] = {"client": client, "server": server}
     if examples:
-        operation["x-examples"] = [example.as_json() for example in examples]
+        operation["x-examples"] = [example.as_json(route) for example in examples]
     return {name: value for name, value in operation.items() if value not in ("", [])} | {
         "security": operation["security"]
     }
@@ -64,7 +67,11 @@ def types_of(route: Route) -> tuple[list[Any], list[Any]]:
     given = [answer.reply for answer in (_first(route), *route.also) if answer.reply is not None]
     if route.events is not None:
         given += [*_streams.kinds(route.events)]
-    return [route.body] if route.body is not None else [], given
+    taken = [route.body] if route.body is not None else []
+    if route.says is not None:
+        taken += [*_streams.kinds(route.says[0])]
+        given += [*_streams.kinds(route.says[1])]
+    return taken, given
 
 
 def _arguments(route: Route) -> list[Json]:

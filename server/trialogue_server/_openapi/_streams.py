@@ -1,6 +1,8 @@
 """Streams of events in the document, which has words for one body and not for many: an extension lists them by type.
 
 x-events: {"message.added": {"$ref": "#/components/schemas/MessageAdded"}, ...}
+
+What is said over a WebSocket stands in ``x-messages``, in the same way for each of the two sides.
 """
 
 from __future__ import annotations
@@ -20,8 +22,12 @@ from the last cursor. What is applied twice changes nothing."""
 
 def content(events: Any, schemas: Schemas) -> Json:
     """The body of an answer that is a stream of ``events``, a union of structs with tags."""
-    listed = {_name(kind): schemas.of(kind) for kind in kinds(events)}
-    return {MEDIA_TYPE: {"schema": {"type": "string", "description": _WORDS}, "x-events": listed}}
+    return {MEDIA_TYPE: {"schema": {"type": "string", "description": _WORDS}, "x-events": listed(events, schemas)}}
+
+
+def listed(events: Any, schemas: Schemas) -> Json:
+    """The schemas of a union of structs, by their tags."""
+    return {_name(kind): schemas.of(kind) for kind in kinds(events)}
 
 
 def kinds(events: Any) -> tuple[Any, ...]:

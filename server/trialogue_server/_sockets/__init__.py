@@ -8,7 +8,3 @@
 
 Events leave through the hub, as the same bytes that readers of server-sent events get.
 """
-
-from trialogue_server._sockets._opening import serve_socket as serve_socket
-
-__all__ = ["serve_socket"]

@@ -13,7 +13,7 @@ from trialogue import InvalidError, new_id
 from trialogue_server._call import Call, Reply, Scope
 from trialogue_server._problems import problem_reply
 from trialogue_server._routes import Route
-from trialogue_server._sockets._messages import Ack, Command, Verb, encode_message, error_message
+from trialogue_server._sockets._messages import SocketAck, SocketCommand, Verb, encode_message, error_message
 from trialogue_server.api import conversations, messages
 
 #: Answers a call by its route; never raises but for cancellation.
@@ -53,7 +53,7 @@ def handshake_of(caller: Caller, route: Route) -> Call:
     return call
 
 
-async def perform_command(perform: Perform, caller: Caller, command: Command) -> tuple[int, bytes]:
+async def perform_command(perform: Perform, caller: Caller, command: SocketCommand) -> tuple[int, bytes]:
     """Do it; the status it has over HTTP, and the message that answers it."""
     route = ROUTES[command.command]
     try:
@@ -65,20 +65,20 @@ async def perform_command(perform: Perform, caller: Caller, command: Command) ->
     if reply.status >= 400:
         return reply.status, error_message(command.id, reply.body)
     location = next((value for name, value in reply.headers if name == "Location"), None)
-    return reply.status, encode_message(Ack(command.id, reply.status, location, _raw(reply.body)))
+    return reply.status, encode_message(SocketAck(command.id, reply.status, location, _raw(reply.body)))
 
 
 def _raw(body: bytes) -> msgspec.Raw | UnsetType:
     return msgspec.Raw(body) if body else UNSET
 
 
-def make_call(caller: Caller, route: Route, command: Command) -> Call:
+def make_call(caller: Caller, route: Route, command: SocketCommand) -> Call:
     """The HTTP request that the command is. Raises ``InvalidError`` when it does not say what it is about."""
     arguments = {"id": _target(route, command)} if "<id>" in route.path else {}
     path = route.path.replace("<id>", quote(arguments.get("id", ""), safe=""))
     call = Call(_scope(caller, route.method, path, _headers(command), _query(command)))
     call.arguments, call.route = arguments, route
-    body = bytes(command.body)
+    body = b"" if command.body is UNSET else bytes(command.body)
 
     async def read_body() -> bytes:
         return body
@@ -87,7 +87,7 @@ def make_call(caller: Caller, route: Route, command: Command) -> Call:
     return call
 
 
-def _target(route: Route, command: Command) -> str:
+def _target(route: Route, command: SocketCommand) -> str:
     field = "message" if route.path.startswith(_MESSAGE) else "conversation"
     target: str | None = getattr(command, field)
     if target is None:
@@ -95,7 +95,7 @@ def _target(route: Route, command: Command) -> str:
     return target
 
 
-def _headers(command: Command) -> Headers:
+def _headers(command: SocketCommand) -> Headers:
     headers = [(b"content-type", b"application/json")]
     for name, value in ((b"idempotency-key", command.key), (b"if-match", command.version)):
         if value is not None:
@@ -107,7 +107,7 @@ def _headers(command: Command) -> Headers:
     return headers
 
 
-def _query(command: Command) -> bytes:
+def _query(command: SocketCommand) -> bytes:
     # A message that still waits for its turn is found in its conversation only.
     if command.command == "remove" and command.conversation is not None:
         return b"conversation=" + quote(command.conversation, safe="").encode()

@@ -45,7 +45,7 @@ class Unsubscribe(msgspec.Struct, frozen=True, tag="unsubscribe", forbid_unknown
     id: Id
 
 
-class Command(msgspec.Struct, frozen=True, tag="command", forbid_unknown_fields=True):
+class SocketCommand(msgspec.Struct, frozen=True, tag="command", forbid_unknown_fields=True):
     """A request: ``body`` is that of the same request over HTTP, the path's ids stand beside it.
 
     ``key`` is its ``Idempotency-Key``, ``version`` its ``If-Match``.
@@ -55,7 +55,7 @@ class Command(msgspec.Struct, frozen=True, tag="command", forbid_unknown_fields=
     command: Verb
     conversation: _Name | None = None
     message: _Name | None = None
-    body: msgspec.Raw = msgspec.Raw(b"")
+    body: msgspec.Raw | UnsetType = UNSET
     key: Annotated[str, Meta(max_length=255)] | None = None
     version: _Name | None = None
 
@@ -73,7 +73,7 @@ class Pong(msgspec.Struct, frozen=True, tag="pong", omit_defaults=True, forbid_u
 
 
 #: What a client may say.
-ClientMessage: TypeAlias = Hello | Subscribe | Unsubscribe | Command | Ping | Pong
+ClientMessage: TypeAlias = Hello | Subscribe | Unsubscribe | SocketCommand | Ping | Pong
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -84,7 +84,7 @@ class Bounds(msgspec.Struct, frozen=True):
     message_bytes: int
 
 
-class Ready(msgspec.Struct, frozen=True, tag="ready"):
+class SocketReady(msgspec.Struct, frozen=True, tag="ready"):
     """The answer to ``hello``. The server sends a ``ping`` at least so often; its absence means that the line is dead."""
 
     user: str
@@ -101,7 +101,7 @@ class SocketEvent(msgspec.Struct, frozen=True, tag="event"):
     token: str | None = None
 
 
-class Ack(msgspec.Struct, frozen=True, tag="ack", omit_defaults=True):
+class SocketAck(msgspec.Struct, frozen=True, tag="ack", omit_defaults=True):
     """A command was done, or a subscription stands. Of a command it has the HTTP answer's ``status`` and body, ``data``."""
 
     id: str
@@ -117,7 +117,7 @@ class SocketError(msgspec.Struct, frozen=True, tag="error"):
     problem: Problem
 
 
-class End(msgspec.Struct, frozen=True, tag="end"):
+class SocketEnd(msgspec.Struct, frozen=True, tag="end"):
     """A subscription is over: ``unsubscribed``, or ``closed`` by the server, as when its conversation was purged."""
 
     id: str
@@ -131,7 +131,7 @@ class GoingAway(msgspec.Struct, frozen=True, tag="reconnect"):
 
 
 #: What the server may say.
-ServerMessage: TypeAlias = Ready | SocketEvent | Ack | SocketError | End | GoingAway | Ping | Pong
+ServerMessage: TypeAlias = SocketReady | SocketEvent | SocketAck | SocketError | SocketEnd | GoingAway | Ping | Pong
 
 _decoder: msgspec.json.Decoder[ClientMessage] = msgspec.json.Decoder(ClientMessage)
 _encoder = msgspec.json.Encoder()

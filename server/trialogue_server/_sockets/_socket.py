@@ -43,16 +43,16 @@ from trialogue_server._sockets._closing import (
 )
 from trialogue_server._sockets._commands import Caller, Perform, handshake_of, perform_command
 from trialogue_server._sockets._messages import (
-    Ack,
     Bounds,
     ClientMessage,
-    Command,
-    End,
     GoingAway,
     Hello,
     Ping,
     Pong,
-    Ready,
+    SocketAck,
+    SocketCommand,
+    SocketEnd,
+    SocketReady,
     Subscribe,
     Unsubscribe,
     decode_message,
@@ -220,7 +220,7 @@ class Socket:
             case Unsubscribe(name):
                 if name in self._subscriptions:  # One that has ended by itself was told so.
                     self._subscriptions[name].scope.cancel()
-            case Command():
+            case SocketCommand():
                 await self._room.acquire()
                 self._begin(self._command, message)
             case Ping(name):
@@ -238,7 +238,7 @@ class Socket:
         config = self._config
         bounds = Bounds(config.subscriptions_per_socket, config.socket_requests, config.socket_message_bytes)
         heartbeat = round(self._services.hub.heartbeat * 1000)
-        await self._outlet.send(encode_message(Ready(user, heartbeat, bounds)))
+        await self._outlet.send(encode_message(SocketReady(user, heartbeat, bounds)))
 
     async def _pulse(self) -> None:
         """The signs of life, and the end that comes from our side: of the session, or of the server."""
@@ -259,7 +259,7 @@ class Socket:
             await self._outlet.send(encode_message(GoingAway(retry_hint())))
         raise Closing(GOING_AWAY, "the server is going away: come back, from the last tokens")
 
-    async def _command(self, command: Command) -> None:
+    async def _command(self, command: SocketCommand) -> None:
         try:
             status, answer = await perform_command(self._perform, self._known.caller, command)
             await self._outlet.send(answer)
@@ -291,9 +291,9 @@ class Socket:
             del self._subscriptions[message.id]
             subscription.over.set()
         if subscription.scope.cancelled_caught:
-            await self._outlet.send(encode_message(End(message.id, "unsubscribed")))
+            await self._outlet.send(encode_message(SocketEnd(message.id, "unsubscribed")))
         elif closed:
-            await self._outlet.send(encode_message(End(message.id, "closed")))
+            await self._outlet.send(encode_message(SocketEnd(message.id, "closed")))
 
     async def _carry(self, message: Subscribe) -> bool:
         """Whether it ended on our side alone."""
@@ -303,7 +303,7 @@ class Socket:
             opening = await self._open(message)
             if opening is None:
                 return False
-            await self._outlet.send(encode_message(Ack(message.id)))
+            await self._outlet.send(encode_message(SocketAck(message.id)))
             for text in Chunk(opening.preface, 0).texts(prefix):
                 await self._outlet.send(text)
         finally:

@@ -6,6 +6,7 @@ from trialogue_server._call import Call, Reply
 from trialogue_server._errors import UpgradeError
 from trialogue_server._routes import Route
 from trialogue_server._services import Services
+from trialogue_server._sockets._messages import ClientMessage, ServerMessage
 
 PATH = "/api/ws"
 
@@ -21,5 +22,5 @@ async def upgrade(services: Services, call: Call) -> Reply:
     raise UpgradeError("this is a WebSocket: ask for it with an upgrade, subprotocol trialogue.v1")
 
 
-ROUTE = Route("GET", PATH, upgrade, status=101, problems=(UpgradeError,))
+ROUTE = Route("GET", PATH, upgrade, status=101, says=(ClientMessage, ServerMessage), problems=(UpgradeError,))
 ROUTES = (ROUTE,)

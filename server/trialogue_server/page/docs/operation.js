@@ -33,6 +33,7 @@ export function operationView(document, schemas) {
       ...(operation["x-examples"] ?? []).flatMap(example),
       ...parameters(operation.parameters ?? []),
       ...request(operation.requestBody),
+      ...messages(operation["x-messages"]),
       h("h4", {}, "Answers"),
       ...Object.entries(operation.responses).map(([status, one]) => answer(status, resolved(one))),
     ];
@@ -75,6 +76,14 @@ export function operationView(document, schemas) {
     if (!one) return [];
     const title = h("h4", {}, one.required ? "Body" : "Body, which may be left out");
     return [title, ...Object.entries(one.content).flatMap(([type, content]) => [h("p", {}, h("code", {}, type)), ...schemas.fields(content.schema)])];
+  }
+
+  /** What the two sides of a WebSocket may say. */
+  function messages(sides) {
+    return Object.entries(sides ?? {}).flatMap(([side, said]) => [
+      h("h4", {}, `What the ${side} says`),
+      ...Object.entries(said).map(([name, schema]) => lazy(name, () => schemas.fields(schema))),
+    ]);
   }
 
   function answer(status, response) {
