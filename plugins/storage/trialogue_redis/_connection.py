@@ -62,6 +62,7 @@ class Connection:
         self._on_push = on_push
         self._line: deque[Pending] = deque()
         self._reader = hiredis.Reader()
+        self._heard_at = trio.current_time()
 
     def __repr__(self) -> str:
         return f"<Connection pending={len(self._line)} {self._wire!r}>"
@@ -75,6 +76,10 @@ class Connection:
     def closed(self) -> bool:
         """Whether nothing can be asked any more."""
         return self._wire.closed
+
+    def silent_for(self) -> float:
+        """Seconds since anything was read."""
+        return trio.current_time() - self._heard_at
 
     async def ask(self, *command: Argument) -> Any:  # Any: what Redis answers
         """One command's answer. Raises ``RedisRefused`` and ``RedisDown``."""
@@ -115,6 +120,7 @@ class Connection:
             self._line.popleft().answer(None, RedisDown("the connection to Redis was lost"))
 
     def _feed(self, data: bytes) -> None:
+        self._heard_at = trio.current_time()
         self._reader.feed(data)
         while (said := self._reader.gets()) is not False:
             if isinstance(said, hiredis.PushNotification):
