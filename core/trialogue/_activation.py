@@ -168,7 +168,11 @@ class Activation:
 
     def _put(self, message: Message) -> None:
         self._rows[message.id] = message
-        self._recent.put(message)
+        # While an answer is written, nobody is shown what it said before; what it says in the end is put then.
+        if message.status == "in_progress":
+            self._recent.drop(message.id)
+        else:
+            self._recent.put(message)
 
     def _charge(self, event: RunStarted | RunEnded, before: State) -> None:
         if isinstance(event, RunStarted):

@@ -38,12 +38,12 @@ class Recent:
 
     def put(self, message: Message) -> None:
         """Keep the message as it is now."""
-        self._drop(message.id)
+        self.drop(message.id)
         size = len(_encode(message))
         self._messages[message.id] = message, size
         self._size += size
         while self._size > self._limit:
-            self._drop(next(iter(self._messages)))
+            self.drop(next(iter(self._messages)))
 
     def learn(self, messages: Iterable[Message]) -> None:
         """Keep what was read, the newest first, as far as there is room; it goes before what is here."""
@@ -63,6 +63,7 @@ class Recent:
         self._messages.clear()
         self._size = 0
 
-    def _drop(self, message: str) -> None:
+    def drop(self, message: str) -> None:
+        """Forget the message, if it is here."""
         _, size = self._messages.pop(message, (None, 0))
         self._size -= size

@@ -34,6 +34,9 @@ def test_a_message_is_kept_as_it_is_now() -> None:
     recent.put(said("a", "after"))
     assert recent.get("a") == said("a", "after")
     assert recent.get("b") is None
+    recent.drop("a")
+    assert recent.get("a") is None
+    recent.put(said("a"))
     recent.clear()
     assert recent.get("a") is None
 
