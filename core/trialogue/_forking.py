@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
+import trio
 from msgspec.structs import replace
 
 from trialogue._commands import ForkConversation
 from trialogue._errors import ConflictError, InvalidError, LimitError, NotFoundError
-from trialogue._history import Beginning, branch_copy
+from trialogue._history import FEW, Beginning, branch_copy
 from trialogue._snapshot import written
 from trialogue._store import Store
 from trialogue._values import Conversation, ForkedFrom, Message
@@ -29,7 +31,9 @@ async def fork(store: Store, command: ForkConversation, new_id: Callable[[], str
     path = [] if leaf is None else await _branch(store, source.id, leaf, most)
     if command.cut is not None and not path:
         raise InvalidError("there is no message to cut: the conversation is empty", pointer="/at")
-    copies = branch_copy(path, command.id, [new_id() for _ in path], command.cut)
+    ids = [new_id() for _ in path]
+    copy = partial(branch_copy, path, command.id, ids, command.cut)
+    copies = copy() if len(path) <= FEW else await trio.to_thread.run_sync(copy)
     return Beginning(_header(source, command, leaf, copies), copies)
 
 
@@ -39,7 +43,7 @@ async def _branch(store: Store, conversation: str, leaf: str, most: int) -> list
         raise NotFoundError(f"there is no message {leaf!r} in this conversation", pointer="/message")
     if len(path) > most:
         raise LimitError(f"the branch has more than {most} messages (history_messages): fork from an earlier one")
-    return [await written(store, message) for message in path]
+    return [await written(store, message) if message.status == "in_progress" else message for message in path]
 
 
 def _header(

@@ -8,12 +8,12 @@ it had reached, and what it had done since is seen to be there. What cannot be t
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import trio
 from msgspec.structs import replace
@@ -42,12 +42,16 @@ from trialogue_server._exchange._spool import Spool
 from trialogue_server._exchange._tree import derived_id
 from trialogue_server._uploads import Pace
 
+T = TypeVar("T")
+
 #: Imports at a time: each keeps a thread and the writer busy, and people at their conversations go first.
 AT_ONCE = 2
 #: Conversations, and seconds, after which progress is stored.
 OFTEN, SECONDS = 50, 1.0
 #: Failures that are told one by one.
 TOLD = 100
+#: Messages that are gone through in the loop.
+FEW = 20
 #: Seconds before a store in trouble is tried again.
 AGAIN = 2.0
 
@@ -231,8 +235,8 @@ class Importer:
         header = beginning.header
         if not ours:
             return await self._grown(beginning) or await self._add(beginning)
-        beginning = await self._without_others_files(with_files(beginning, other) if other else beginning)
-        again = renamed(beginning, header.owner)
+        beginning = await self._without_others_files(beginning, other)
+        again = await _far(beginning, partial(renamed, beginning, header.owner))
         taken = await self._grown(again) or await self._grown(beginning)
         if taken is not None:
             return taken
@@ -250,14 +254,14 @@ class Importer:
             return None
         return Taken(False, await grow(self._engine, found, beginning))
 
-    async def _without_others_files(self, beginning: Beginning) -> Beginning:
-        """A document may name anybody's file: one that is somebody else's is named by an id that is nobody's."""
-        owner, others = beginning.header.owner, set[str]()
-        for name in files_in(beginning):
-            found = await self._engine.store.files.file(name)
+    async def _without_others_files(self, beginning: Beginning, other: Mapping[str, str]) -> Beginning:
+        """With files by the ids they have here. A document may name anybody's file: somebody else's becomes nobody's."""
+        owner, here = beginning.header.owner, dict(other)
+        for name in await _far(beginning, partial(files_in, beginning)):
+            found = await self._engine.store.files.file(here.get(name, name))
             if found is not None and found.owner != owner:
-                others.add(name)
-        return with_files(beginning, {name: derived_id(owner, OURS, name) for name in others}) if others else beginning
+                here[name] = derived_id(owner, OURS, name)
+        return await _far(beginning, partial(with_files, beginning, here)) if here else beginning
 
     async def _add(self, beginning: Beginning) -> Taken:
         await self._engine.begin(beginning, ("import", beginning.header.owner, beginning.header.id))
@@ -280,6 +284,11 @@ class Importer:
         await self.store(ended)
         self._open.pop(job.id, None)
         await self._spool.remove(job.id)
+
+
+async def _far(beginning: Beginning, work: Callable[[], T]) -> T:
+    """Do what goes through all messages: in a thread, when they are many."""
+    return work() if len(beginning.messages) <= FEW else await trio.to_thread.run_sync(work)
 
 
 class _Progress:

@@ -114,9 +114,22 @@ async def test_export_of_nothing(ada: httpx2.AsyncClient) -> None:
     assert (await ada.get("/api/export", params={"format": "markdown"})).text == ""
 
 
-async def test_export_is_limited_and_breaks_rather_than_ending_early(tmp_path: Path) -> None:
+async def test_exports_at_a_time_are_limited() -> None:
     store = MemoryStore()
     async with serve(store=store, exports_per_user=1) as server, server.user() as ada:
+        await make(ada)
+        store.faults.next("conversations", Fault(delay=0.5))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ada.get, "/api/export")
+            await trio.sleep(0.2)  # The first one is being read by then.
+            second = await ada.get("/api/export")
+        assert (second.status_code, "exports_per_user" in second.json()["detail"]) == (429, True)
+        assert (await ada.get("/api/export")).status_code == 200
+
+
+async def test_export_breaks_rather_than_ending_early() -> None:
+    store = MemoryStore()
+    async with serve(store=store) as server, server.user() as ada:
         urls = [await make(ada, title=str(number)) for number in range(3)]
         for url in urls:
             for number in range(40):

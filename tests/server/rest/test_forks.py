@@ -10,6 +10,8 @@ from talking import make, note, talked, texts
 
 from trialogue import new_id
 from trialogue.testing import Pause, ScriptedProvider
+from trialogue_server.config import Config
+from trialogue_server.serve import limits
 
 # --- all branches ------------------------------------------------------------------------------------------------
 
@@ -152,3 +154,9 @@ async def test_trash_is_listed_and_restored_from(ada: httpx2.AsyncClient, eve: h
     assert await listed(ada, trashed="true") == []
     await ada.delete(kept, params={"purge": "true"})
     assert await listed(ada, trashed="true") == []
+
+
+def test_limits_are_those_of_the_configuration() -> None:
+    """What happens at them is tested where they hold (tests/core/test_history.py)."""
+    found = limits(Config(history_messages=7, trash_days=2))
+    assert (found.history, found.trash) == (7, 2 * 86_400)
