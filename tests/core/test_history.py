@@ -332,12 +332,13 @@ async def test_messages_that_cannot_be_added(wrong: str) -> None:
     async with opened(["yes"]) as engine:
         talk = await open_talk(engine)
         receipt = await talk.post("one", respond=False)
-        fields: dict[str, Any] = {
+        cases: dict[str, dict[str, Any]] = {
             "taken": {"name": receipt.message},
             "nowhere": {"parent": new_id()},
             "unfinished": {"status": "in_progress"},
             "elsewhere": {"conversation": new_id()},
-        }[wrong]
-        message = said(**{"name": new_id(), "parent": receipt.message, "conversation": talk.id, **fields})
+        }
+        fields = {"name": new_id(), "parent": receipt.message, "conversation": talk.id, **cases[wrong]}
+        message = said(**fields)
         with pytest.raises((ConflictError, NotFoundError, InvalidError)):
             await engine.submit(talk.id, AddMessages(new_id(), NOW, (message,)))
