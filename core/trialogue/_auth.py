@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import msgspec
 
 if TYPE_CHECKING:
-    from trialogue._accounts import Admission
+    from trialogue._account_values import Admission
     from trialogue._audit import AuditEntry
 
 UserRole: TypeAlias = Literal["user", "admin"]

@@ -14,7 +14,7 @@ from functools import partial
 
 import trio
 
-from trialogue._accounts import Deletion
+from trialogue._account_values import Deletion
 from trialogue._child import Child
 from trialogue._errors import TrialogueError
 from trialogue._node import Node

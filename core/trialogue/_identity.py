@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from trialogue._accounts import Identity
+from trialogue._account_values import Identity
 
 
 class Person(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import trio
 
-from trialogue._accounts import Admission, Identity, Invitation, Reset, UserChange
+from trialogue._account_values import Admission, Identity, Invitation, Reset, UserChange
 from trialogue._audit import AuditEntry, Origin
 from trialogue._auth import ApiKey, User
 from trialogue._errors import ConflictError, ForbiddenError, InvalidError

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import trio
 
-from trialogue._accounts import UserChange
+from trialogue._account_values import UserChange
 from trialogue._audit import Origin
 from trialogue._auth import Session, User
 from trialogue._errors import ConflictError, InvalidError, LimitError

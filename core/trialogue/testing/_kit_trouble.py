@@ -8,7 +8,7 @@ from functools import partial
 
 import trio
 
-from trialogue._accounts import Identity, Reset, UserChange
+from trialogue._account_values import Identity, Reset, UserChange
 from trialogue._audit import Origin
 from trialogue._commands import Receipt
 from trialogue._ids import new_id

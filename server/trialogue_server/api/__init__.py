@@ -1,8 +1,12 @@
 """The native API: one module for each kind of thing, each with its ``ROUTES``.
 
     auth           registering, logging in and out
-    account        one's own account, devices and API keys
-    admin          accounts, invitations, the audit log, what goes on
+    account        one's own account
+    devices        where one is logged in
+    keys           one's API keys
+    admin          everybody's accounts, plugins and live actors
+    invitations    leave to make an account
+    audit          who did what to which account
     logins         logging in at another place
     conversations  conversations and their lists
     messages       what is said in them, and stopping the answer
@@ -26,16 +30,20 @@ Handlers take the services and a ``Call`` and return a ``Reply``; errors are rai
 from trialogue_server.api import (
     account,
     admin,
+    audit,
     auth,
     budgets,
     conversations,
     description,
+    devices,
     events,
     exports,
     files,
     forks,
     health,
     imports,
+    invitations,
+    keys,
     logins,
     messages,
     models,
@@ -49,7 +57,11 @@ from trialogue_server.api import (
 BLUEPRINTS = {
     "auth": auth.ROUTES,
     "account": account.ROUTES,
+    "devices": devices.ROUTES,
+    "keys": keys.ROUTES,
     "admin": admin.ROUTES,
+    "invitations": invitations.ROUTES,
+    "audit": audit.ROUTES,
     "logins": logins.ROUTES,
     "conversations": conversations.ROUTES,
     "messages": messages.ROUTES,

@@ -1,17 +1,14 @@
-"""One's own account: what it says, its password, its devices, its API keys, and its end.
+"""One's own account: what it says, its password, and its end.
 
-What decides about the account takes its password once more: a session that was left open somewhere is not enough. None of
-it can be done with an API key.
+What decides about it takes the password once more: a session that was left open somewhere is not enough. None of it can be
+done with an API key.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from msgspec import UNSET
 
 from trialogue import (
-    ApiKey,
     InvalidError,
     NotFoundError,
     Principal,
@@ -20,32 +17,21 @@ from trialogue import (
     UserChange,
     checked_email,
     checked_name,
-    new_id,
 )
 from trialogue_server._account_bodies import (
     DeleteMeBody,
-    Devices,
-    KeyBody,
-    KeyList,
     Me,
-    NewKey,
     PasswordBody,
     UpdateMeBody,
-    shown_key,
-    shown_session,
     shown_user,
 )
 from trialogue_server._call import Call, Reply, json_reply
 from trialogue_server._errors import PasswordError
 from trialogue_server._json_limits import check_json
-from trialogue_server._keys import PREFIX
 from trialogue_server._requests import read_struct
 from trialogue_server._routes import Route
 from trialogue_server._services import Services
-from trialogue_server._tokens import hash_of, new_token
 from trialogue_server.api.auth import verify
-
-# --- the account -------------------------------------------------------------------------------------------------
 
 
 async def show(services: Services, call: Call) -> Reply:
@@ -133,81 +119,6 @@ def _gone() -> NotFoundError:
     return NotFoundError("the account is gone")
 
 
-# --- devices -----------------------------------------------------------------------------------------------------
-
-
-async def list_sessions(services: Services, call: Call) -> Reply:
-    """``GET /api/auth/sessions``: list where one is logged in, the device seen last first."""
-    principal = await services.principal(call)
-    sessions = await services.accounts.sessions(principal.user.id)
-    return json_reply(Devices(tuple(shown_session(session, principal.session) for session in sessions)))
-
-
-async def end_session(services: Services, call: Call) -> Reply:
-    """``DELETE /api/auth/sessions/{id}``: log that device out at once, its streams included."""
-    principal, name = await services.principal(call), call.arguments["id"]
-    if name not in {session.id for session in await services.accounts.sessions(principal.user.id)}:
-        raise NotFoundError(f"there is no session {name[:64]!r}: GET /api/auth/sessions lists them")
-    entry = services.origin(call, principal).entry("session.revoked", principal.user.id, thing=name)
-    if await services.sessions.end(name, (entry,)):
-        services.trail.tell(entry)
-    services.close_streams(name)
-    return Reply(204)
-
-
-# --- keys --------------------------------------------------------------------------------------------------------
-
-
-async def list_keys(services: Services, call: Call) -> Reply:
-    """``GET /api/auth/keys``: list one's API keys, without their tokens."""
-    principal = await services.principal(call)
-    keys = await services.accounts.keys(principal.user.id)
-    return json_reply(KeyList(tuple(shown_key(key) for key in keys)))
-
-
-async def add_key(services: Services, call: Call) -> Reply:
-    """``POST /api/auth/keys``: make an API key; its token is shown this once.
-
-    Send it as ``Authorization: Bearer``. ``read`` is for what asks, ``write`` for what changes, ``admin`` for what
-    administrators may; none includes another.
-    """
-    principal = await services.principal(call)
-    body = await read_struct(call, KeyBody)
-    token = new_token(PREFIX)
-    key = _checked(body, principal.user, hash_of(token))
-    origin = services.origin(call, principal)
-    entry = origin.entry("key.made", principal.user.id, thing=key.id, detail=" ".join(key.scopes))
-    await services.accounts.add_key(key, services.config.keys_per_user, (entry,))
-    services.trail.tell(entry)
-    return json_reply(NewKey(shown_key(key), token), 201)
-
-
-async def drop_key(services: Services, call: Call) -> Reply:
-    """``DELETE /api/auth/keys/{id}``: revoke the key at once; its live streams end."""
-    principal, name = await services.principal(call), call.arguments["id"]
-    key = await services.accounts.key_by_id(name)
-    if key is None or key.user != principal.user.id:
-        raise NotFoundError(f"there is no API key {name[:64]!r}: GET /api/auth/keys lists them")
-    entry = services.origin(call, principal).entry("key.revoked", principal.user.id, thing=name)
-    if await services.accounts.drop_key(name, (entry,)):
-        services.trail.tell(entry)
-    services.keys.cache.forget_where(lambda kept, _: kept.id == name)
-    services.close_streams(name)
-    return Reply(204)
-
-
-def _checked(body: KeyBody, user: User, token_hash: bytes) -> ApiKey:
-    now = datetime.now(UTC)
-    if body.expires_at is not None and body.expires_at <= now:
-        raise InvalidError("the key would have expired already: name a time to come", pointer="/expires_at")
-    if "admin" in body.scopes and user.role != "admin":
-        raise InvalidError("only an administrator's key can have the scope 'admin'", pointer="/scopes")
-    name = checked_name(body.name, "") or "key"
-    scopes = tuple(dict.fromkeys(body.scopes))
-    expires_at = body.expires_at.astimezone(UTC) if body.expires_at else None
-    return ApiKey(new_id(), user.id, token_hash, name, scopes, now, expires_at, body.budget)
-
-
 ROUTES = (
     Route("GET", "/api/auth/me", show, reply=Me),
     Route("PATCH", "/api/auth/me", update, access="account", body=UpdateMeBody, reply=Me, problems=(PasswordError,)),
@@ -230,9 +141,4 @@ ROUTES = (
         status=204,
         problems=(PasswordError,),
     ),
-    Route("GET", "/api/auth/sessions", list_sessions, access="account", reply=Devices),
-    Route("DELETE", "/api/auth/sessions/<id>", end_session, access="account", status=204),
-    Route("GET", "/api/auth/keys", list_keys, access="account", reply=KeyList),
-    Route("POST", "/api/auth/keys", add_key, access="account", body=KeyBody, reply=NewKey, status=201),
-    Route("DELETE", "/api/auth/keys/<id>", drop_key, access="account", status=204),
 )

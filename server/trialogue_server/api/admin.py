@@ -1,4 +1,4 @@
-"""For administrators: accounts, invitations, the audit log, plugins and live actors.
+"""For administrators: accounts, plugins and live actors.
 
 The last administrator can be neither removed, demoted nor disabled: nobody could make another one.
 """
@@ -13,28 +13,19 @@ import msgspec
 from msgspec import UNSET, Meta
 
 from trialogue import (
-    Action,
     AuditEntry,
-    Invitation,
     NotFoundError,
     Origin,
     Reset,
     User,
     UserChange,
-    checked_email,
     checked_name,
     is_id,
-    new_id,
 )
 from trialogue_server._account_bodies import (
-    InvitationBody,
     Me,
-    Moment,
-    NewInvitation,
     OfferedReset,
-    ShownInvitation,
     UpdateUserBody,
-    shown_invitation,
     shown_user,
 )
 from trialogue_server._call import Call, Reply, json_reply
@@ -68,41 +59,6 @@ class Users(msgspec.Struct, frozen=True):
     has_more: bool
 
 
-class PageQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which part of a list."""
-
-    limit: Limit = 50
-    cursor: PageCursor | None = None
-
-
-class Invitations(msgspec.Struct, frozen=True):
-    """Invitations, newest first; used and expired ones too."""
-
-    invitations: tuple[ShownInvitation, ...]
-    cursor: str | None
-    has_more: bool
-
-
-class AuditQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"since": "from", "until": "to"}):
-    """Which entries of the audit log."""
-
-    limit: Limit = 50
-    cursor: PageCursor | None = None
-    action: Annotated[Action | None, Meta(description="What was done.")] = None
-    actor: Annotated[str | None, Meta(description="Id of the account that did it.")] = None
-    subject: Annotated[str | None, Meta(description="Id of the account it was done to.")] = None
-    since: Annotated[Moment | None, Meta(description="Not before this time.")] = None
-    until: Annotated[Moment | None, Meta(description="Before this time.")] = None
-
-
-class Audit(msgspec.Struct, frozen=True):
-    """Entries of the audit log, newest first."""
-
-    entries: tuple[AuditEntry, ...]
-    cursor: str | None
-    has_more: bool
-
-
 class LoadedPlugin(msgspec.Struct, frozen=True):
     """A plugin in use: the hooks it implements, and the distribution it came in."""
 
@@ -124,9 +80,6 @@ class Actors(msgspec.Struct, frozen=True):
     statistics: dict[str, Any]  # Figures, nested as each part has them.
     streams: int
     tree: tuple[str, ...]
-
-
-# --- accounts ----------------------------------------------------------------------------------------------------
 
 
 async def list_users(services: Services, call: Call) -> Reply:
@@ -202,67 +155,7 @@ def _changes(origin: Origin, before: User, change: UserChange) -> Sequence[Audit
     return entries
 
 
-# --- invitations -------------------------------------------------------------------------------------------------
-
-
-async def list_invitations(services: Services, call: Call) -> Reply:
-    """``GET /api/admin/invitations``: list invitations and what became of them, newest first."""
-    await services.principal(call)
-    query = read_query(call, PageQuery)
-    page = await services.accounts.invitations(limit=min(query.limit, MOST), cursor=query.cursor)
-    invitations = tuple(shown_invitation(one) for one in page.invitations)
-    body = Invitations(invitations, page.cursor, page.cursor is not None)
-    return json_reply(body, headers=next_page(call, page.cursor))
-
-
-async def invite(services: Services, call: Call) -> Reply:
-    """``POST /api/admin/invitations``: invite one account; the token is shown this once."""
-    principal = await services.principal(call)
-    body = await read_struct(call, InvitationBody)
-    token, now = new_token("tl_invite_"), datetime.now(UTC)
-    invitation = Invitation(
-        id=new_id(),
-        token_hash=hash_of(token),
-        role=body.role,
-        created_by=principal.user.id,
-        created_at=now,
-        expires_at=now + timedelta(days=body.days),
-        email=None if body.email is None else checked_email(body.email),
-    )
-    entry = services.origin(call, principal).entry("invitation.made", thing=invitation.id, detail=body.role)
-    await services.accounts.add_invitation(invitation, (entry,))
-    services.trail.tell(entry)
-    return json_reply(NewInvitation(shown_invitation(invitation), token), 201)
-
-
-async def drop_invitation(services: Services, call: Call) -> Reply:
-    """``DELETE /api/admin/invitations/{id}``: withdraw an invitation. One that was used stays as a record."""
-    principal, name = await services.principal(call), call.arguments["id"]
-    entry = services.origin(call, principal).entry("invitation.revoked", thing=name[:64])
-    if not is_id(name) or not await services.accounts.drop_invitation(name, (entry,)):
-        raise NotFoundError(f"there is no invitation {name[:64]!r} that could still be used")
-    services.trail.tell(entry)
-    return Reply(204)
-
-
 # --- what goes on ------------------------------------------------------------------------------------------------
-
-
-async def show_audit(services: Services, call: Call) -> Reply:
-    """``GET /api/admin/audit``: read who did what to which account, from where, newest first."""
-    await services.principal(call)
-    query = read_query(call, AuditQuery)
-    page = await services.accounts.audit(
-        limit=min(query.limit, MOST),
-        cursor=query.cursor,
-        action=query.action,
-        actor=query.actor,
-        subject=query.subject,
-        since=query.since,
-        until=query.until,
-    )
-    body = Audit(page.entries, page.cursor, page.cursor is not None)
-    return json_reply(body, headers=next_page(call, page.cursor))
 
 
 async def list_plugins(services: Services, call: Call) -> Reply:
@@ -288,20 +181,6 @@ ROUTES = (
     Route("PATCH", "/api/admin/users/<id>", update_user, access="admin", body=UpdateUserBody, reply=Me),
     Route("DELETE", "/api/admin/users/<id>", delete_user, access="admin", status=204),
     Route("POST", "/api/admin/users/<id>/password", offer_reset, access="admin", reply=OfferedReset, status=201),
-    Route(
-        "GET",
-        "/api/admin/invitations",
-        list_invitations,
-        access="admin",
-        query=PageQuery,
-        reply=Invitations,
-        headers=("Link",),
-    ),
-    Route(
-        "POST", "/api/admin/invitations", invite, access="admin", body=InvitationBody, reply=NewInvitation, status=201
-    ),
-    Route("DELETE", "/api/admin/invitations/<id>", drop_invitation, access="admin", status=204),
-    Route("GET", "/api/admin/audit", show_audit, access="admin", query=AuditQuery, reply=Audit, headers=("Link",)),
     Route("GET", "/api/admin/plugins", list_plugins, access="admin", reply=PluginList),
     Route("GET", "/api/admin/actors", show_actors, access="admin", reply=Actors),
 )

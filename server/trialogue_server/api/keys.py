@@ -1,0 +1,71 @@
+"""One's API keys: made, listed, revoked. What a key may do is ``_access``; how one is found, ``_keys``."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from trialogue import ApiKey, InvalidError, NotFoundError, User, checked_name, new_id
+from trialogue_server._account_bodies import KeyBody, KeyList, NewKey, shown_key
+from trialogue_server._call import Call, Reply, json_reply
+from trialogue_server._keys import PREFIX
+from trialogue_server._requests import read_struct
+from trialogue_server._routes import Route
+from trialogue_server._services import Services
+from trialogue_server._tokens import hash_of, new_token
+
+
+async def list_keys(services: Services, call: Call) -> Reply:
+    """``GET /api/auth/keys``: list one's API keys, without their tokens."""
+    principal = await services.principal(call)
+    keys = await services.accounts.keys(principal.user.id)
+    return json_reply(KeyList(tuple(shown_key(key) for key in keys)))
+
+
+async def add_key(services: Services, call: Call) -> Reply:
+    """``POST /api/auth/keys``: make an API key; its token is shown this once.
+
+    Send it as ``Authorization: Bearer``. ``read`` is for what asks, ``write`` for what changes, ``admin`` for what
+    administrators may; none includes another.
+    """
+    principal = await services.principal(call)
+    body = await read_struct(call, KeyBody)
+    token = new_token(PREFIX)
+    key = _checked(body, principal.user, hash_of(token))
+    origin = services.origin(call, principal)
+    entry = origin.entry("key.made", principal.user.id, thing=key.id, detail=" ".join(key.scopes))
+    await services.accounts.add_key(key, services.config.keys_per_user, (entry,))
+    services.trail.tell(entry)
+    return json_reply(NewKey(shown_key(key), token), 201)
+
+
+async def drop_key(services: Services, call: Call) -> Reply:
+    """``DELETE /api/auth/keys/{id}``: revoke the key at once; its live streams end."""
+    principal, name = await services.principal(call), call.arguments["id"]
+    key = await services.accounts.key_by_id(name)
+    if key is None or key.user != principal.user.id:
+        raise NotFoundError(f"there is no API key {name[:64]!r}: GET /api/auth/keys lists them")
+    entry = services.origin(call, principal).entry("key.revoked", principal.user.id, thing=name)
+    if await services.accounts.drop_key(name, (entry,)):
+        services.trail.tell(entry)
+    services.keys.cache.forget_where(lambda kept, _: kept.id == name)
+    services.close_streams(name)
+    return Reply(204)
+
+
+def _checked(body: KeyBody, user: User, token_hash: bytes) -> ApiKey:
+    now = datetime.now(UTC)
+    if body.expires_at is not None and body.expires_at <= now:
+        raise InvalidError("the key would have expired already: name a time to come", pointer="/expires_at")
+    if "admin" in body.scopes and user.role != "admin":
+        raise InvalidError("only an administrator's key can have the scope 'admin'", pointer="/scopes")
+    name = checked_name(body.name, "") or "key"
+    scopes = tuple(dict.fromkeys(body.scopes))
+    expires_at = body.expires_at.astimezone(UTC) if body.expires_at else None
+    return ApiKey(new_id(), user.id, token_hash, name, scopes, now, expires_at, body.budget)
+
+
+ROUTES = (
+    Route("GET", "/api/auth/keys", list_keys, access="account", reply=KeyList),
+    Route("POST", "/api/auth/keys", add_key, access="account", body=KeyBody, reply=NewKey, status=201),
+    Route("DELETE", "/api/auth/keys/<id>", drop_key, access="account", status=204),
+)
