@@ -24,7 +24,8 @@ async def test_burst_then_one_by_one(autojump_clock: trio.testing.MockClock) -> 
         [taken] = await limiter.take([(USER, "ada")])
         assert (taken.left, taken.wait) == (left, 0)
     [refused] = await limiter.take([(USER, "ada")])
-    assert (refused.left, refused.wait, refused.full_in) == (0, pytest.approx(2), pytest.approx(6))
+    assert refused.left == 0
+    assert [refused.wait, refused.full_in] == pytest.approx([2, 6])
     await trio.sleep(2.001)
     assert (await limiter.take([(USER, "ada")]))[0].wait == 0
     assert (await limiter.take([(USER, "ada")]))[0].wait == pytest.approx(2, abs=0.01)

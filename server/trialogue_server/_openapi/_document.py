@@ -28,7 +28,7 @@ def make_document(blueprints: Mapping[str, Sequence[Route]]) -> Json:
     """The document for routes by tag."""
     routes = [(tag, route) for tag, routes in blueprints.items() for route in routes]
     schemas = _schemas([route for _, route in routes])
-    examples = examples_of([route for _, route in routes])
+    examples = examples_of(blueprints)
     paths: dict[str, Json] = {}
     for tag, route in routes:
         operation = make_operation(tag, route, schemas, examples.get((route.method, route.path), ()))

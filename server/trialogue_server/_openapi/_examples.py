@@ -14,7 +14,7 @@ A title, the request with its body, the status with what is kept of the answer f
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -37,7 +37,7 @@ class Example(msgspec.Struct, frozen=True, kw_only=True):
     #: Path and query, with ``{name}`` for what an earlier answer gave.
     target: str
     headers: Mapping[str, str]
-    body: Any  # Any JSON value.
+    body: Any  # Any JSON value; an object, where there is one.
     status: int
     #: Name -> JSON pointer into the answer.
     keeps: Mapping[str, str]
@@ -53,24 +53,37 @@ class Example(msgspec.Struct, frozen=True, kw_only=True):
         """The title as a name in the document."""
         return re.sub(r"\W+", "-", self.title.lower()).strip("-")
 
-    def as_json(self) -> Json:
-        """As the document's extension shows it, a command included."""
-        return {"title": self.title, "curl": self.curl(), "status": self.status, "reply": self.reply}
+    def as_json(self, route: Route) -> Json:
+        """As the document's extension shows it: by ``name`` its body and its answer are found among the document's own."""
+        return {"name": self.name, "title": self.title, "status": str(self.status), "curl": self.curl(route)}
 
-    def curl(self) -> str:
-        """The request as a command, ``$SERVER`` and ``$KEY`` being the reader's own."""
-        lines = ["curl" if self.method in ("GET", "POST") else f"curl -X {self.method}"]
-        if self.body is None and self.method == "POST":
-            lines[0] += " -X POST"
-        lines[0] += f' "$SERVER{self.target}"'
-        lines.append('-H "Authorization: Bearer $KEY"')
+    def curl(self, route: Route) -> str:
+        """The request as a command; ``$SERVER`` and ``$KEY`` are the reader's own, ``jar`` a file for the session."""
+        method = f" -X {self.method}" if self.method not in ("GET", "POST") or self._posts_nothing else ""
+        lines = [
+            f'curl{method} "$SERVER{self.target}"',
+            *_LOGIN.get(route.needed, ('-H "Authorization: Bearer $KEY"',)),
+        ]
+        if "Set-Cookie" in route.headers:
+            lines.append("-c jar")
+        return " \\\n  ".join([*lines, *self._body()])
+
+    @property
+    def _posts_nothing(self) -> bool:
+        return self.method == "POST" and self.body is None
+
+    def _body(self) -> list[str]:
         if self.is_form:
-            return " \\\n  ".join([*lines, *(f"-F '{name}=@{file}'" for name, (file, _) in self.body.items())])
-        lines += [f"-H '{name}: {value}'" for name, value in self.headers.items()]
+            return [f"-F '{name}=@{file}'" for name, (file, _) in self.body.items()]
+        lines = [f"-H '{name}: {value}'" for name, value in self.headers.items()]
         if self.body is not None:
             text = msgspec.json.encode(self.body).decode().replace("'", r"'\''")
             lines += ["-H 'Content-Type: application/json'", f"-d '{text}'"]
-        return " \\\n  ".join(lines)
+        return lines
+
+
+#: How a command says who one is, by what the route asks for; else by a key.
+_LOGIN = {"public": (), "account": ("-b jar",)}
 
 
 @cache
@@ -81,15 +94,22 @@ def stories() -> Mapping[str, Sequence[Example]]:
     return {name.removesuffix(".http"): tuple(_parsed(text)) for name, text in sorted(found.items())}
 
 
-def examples_of(routes: Iterable[Route]) -> Mapping[tuple[str, str], Sequence[Example]]:
-    """The examples by the method and the path of their route."""
-    table = Table(routes)
-    found: dict[tuple[str, str], list[Example]] = {}
-    for example in (one for story in stories().values() for one in story):
-        match = table.find(example.method, urlsplit(example.target).path)
-        if match is not None:
-            found.setdefault((match.route.method, match.route.path), []).append(example)
-    return found
+def examples_of(blueprints: Mapping[str, Sequence[Route]]) -> Mapping[tuple[str, str], Sequence[Example]]:
+    """The examples by the method and the path of their route.
+
+    Those of the story that bears the route's tag, if it has any; what other stories need besides says nothing about it.
+    """
+    table = Table(route for routes in blueprints.values() for route in routes)
+    tags = {(route.method, route.path): tag for tag, routes in blueprints.items() for route in routes}
+    own: dict[tuple[str, str], list[Example]] = {}
+    others: dict[tuple[str, str], list[Example]] = {}
+    for story, examples in stories().items():
+        for example in examples:
+            match = table.find(example.method, urlsplit(example.target).path)
+            if match is not None:
+                key = (match.route.method, match.route.path)
+                (own if tags[key] == story else others).setdefault(key, []).append(example)
+    return others | own
 
 
 def _parsed(text: str) -> Iterator[Example]:

@@ -43,7 +43,7 @@ _HEADERS = {401: ("WWW-Authenticate",), 405: ("Allow",), 429: ("Retry-After",), 
 
 def errors_of(route: Route) -> set[type[TrialogueError]]:
     """Every error that a request to this route can end in."""
-    errors = {TrialogueError, StorageError, ClosedError, *route.problems}
+    errors: set[type[TrialogueError]] = {TrialogueError, StorageError, ClosedError, *route.problems}
     changes = route.method != "GET"
     if route.limited:
         errors.add(ThrottledError)

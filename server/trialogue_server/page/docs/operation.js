@@ -30,7 +30,7 @@ export function operationView(document, schemas) {
     return [
       h("p", { className: "access" }, access(operation.security)),
       ...paragraphs(operation.description),
-      ...(operation["x-examples"] ?? []).flatMap(example),
+      ...(operation["x-examples"] ?? []).flatMap((one) => example(one, operation)),
       ...parameters(operation.parameters ?? []),
       ...request(operation.requestBody),
       ...messages(operation["x-messages"]),
@@ -45,14 +45,15 @@ export function operationView(document, schemas) {
     return key ? `With a session, or an API key with the scope ${key.key[0]}.` : "With a session only.";
   }
 
-  function example({ title, curl, reply }) {
+  function example({ name, title, status, curl }, operation) {
+    const reply = operation.responses[status]?.content?.["application/json"]?.examples?.[name]?.value;
     const command = curl.replaceAll("$SERVER", location.origin);
     // The clipboard is only there where the page came safely.
     const copy = navigator.clipboard && iconButton("copy", "Copy the command", () => navigator.clipboard.writeText(command));
     return [
       h("h4", {}, title),
       h("div", { className: "example" }, h("pre", { tabIndex: 0 }, command), copy),
-      reply !== undefined && reply !== null && lazy("The answer", () => [h("pre", { tabIndex: 0 }, JSON.stringify(reply, null, 2))]),
+      reply !== undefined && lazy("The answer", () => [h("pre", { tabIndex: 0 }, JSON.stringify(reply, null, 2))]),
     ].filter(Boolean);
   }
 
