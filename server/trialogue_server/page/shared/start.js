@@ -42,7 +42,7 @@ function begin(page) {
   const title = page.title || "Shared conversation";
   document.title = title;
   const on = h("time", { dateTime: page.shared_at }, new Date(page.shared_at).toLocaleDateString());
-  const head = h("header", { className: "shared-head" }, h("h1", {}, title), h("p", {}, "Shared on ", on, ", to be read."));
+  const head = h("header", { className: "shared-head" }, h("h1", {}, title), h("p", {}, "Shared on ", on, ". Read only."));
   root.replaceChildren(head, log, more);
 }
 
