@@ -52,7 +52,7 @@ def read_user_by_email(connection: Connection, email: str) -> User | None:
 
 def read_users(connection: Connection, limit: int, cursor: str | None, text: str | None) -> UserPage:
     """A page of accounts."""
-    values = {"after": "" if cursor is None else parse_place(cursor), "limit": max(limit, 0) + 1}
+    values: dict[str, int | str] = {"after": "" if cursor is None else parse_place(cursor), "limit": max(limit, 0) + 1}
     if text:
         rows = connection.execute(sql.SEARCH_ACCOUNTS, {**values, "sought": text.casefold()}).fetchall()
     else:

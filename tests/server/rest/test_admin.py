@@ -13,8 +13,9 @@ import trio
 from msgspec.structs import replace
 from rest import PASSWORD, Server, open_stream, serve
 
-from trialogue import new_id
+from trialogue import load_plugins, new_id
 from trialogue.testing import MemoryStore
+from trialogue_server._services import Services
 
 NEW = "battery staple"
 
@@ -264,6 +265,18 @@ async def test_actors_are_counted(server: Server, ada: httpx2.AsyncClient) -> No
     assert actors["streams"] == 1
     assert {"cells", "flusher", "shards", "store"} <= set(actors["statistics"])
     assert any(line.strip().startswith("clearing") for line in actors["tree"])
+
+
+async def test_plugins_are_told_with_what_was_set_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `trialogue plugins` does; the tests' server has none, so it is given those that are installed."""
+    plugins = load_plugins(disabled=["echo"])
+    monkeypatch.setattr(Services, "plugins", property(lambda _: plugins, lambda *_: None), raising=False)
+    async with serve() as other, other.user() as ada:
+        answer = (await ada.get("/api/admin/plugins")).json()
+    loaded = {plugin["name"]: plugin for plugin in answer["loaded"]}
+    assert loaded["password"]["hooks"] == ["trialogue_authenticators"]
+    assert loaded["password"]["distribution"].startswith("trialogue ")
+    assert answer["set_aside"]["echo"] == "disabled by the configuration"
 
 
 async def test_unknown_account_is_not_found(ada: httpx2.AsyncClient) -> None:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import httpx2
 import pytest
 from rest import PASSWORD, Server, serve
 
 from trialogue import is_id
+from trialogue.testing import MemoryStore
+
+T = TypeVar("T")
+#: What the services of the engine ask for at any time.
+BACKGROUND = {"unfinished", "prune", "trash", "deletions", "drop_audit", "purge", "unembedded"}
 
 
 def account(name: str, password: str = PASSWORD) -> dict[str, str]:
@@ -103,6 +109,31 @@ async def test_unknown_address_and_wrong_password_get_one_answer(server: Server,
         ]
     assert [answer.status_code for answer in answers] == [401, 401]
     assert answers[0].json()["detail"] == answers[1].json()["detail"]
+
+
+class Noting(MemoryStore):
+    """Notes every call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[str] = []
+
+    async def _call(self, name: str, effect: Callable[[], T], *, writes: bool = False) -> T:
+        self.calls.append(name)
+        return await super()._call(name, effect, writes=writes)
+
+
+async def test_unknown_address_and_wrong_password_take_one_path_through_the_store() -> None:
+    """What is recorded of a failed login included; the hash that both cost is tried with the plugin."""
+    store = Noting()
+    async with serve(store=store) as server, server.user(), server.client() as client:
+        paths: list[list[str]] = []
+        for email in ("ada@example.org", "nobody@example.org"):
+            store.calls.clear()
+            answer = await client.post("/api/auth/login", json={"email": email, "password": "wrong password"})
+            assert answer.status_code == 401
+            paths.append([name for name in store.calls if name not in BACKGROUND])
+        assert paths[0] == paths[1] == ["user_secret", "user_by_email", "note"]
 
 
 @pytest.mark.parametrize("email", ["ada@example.org", "nobody@example.org"])
