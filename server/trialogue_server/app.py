@@ -12,7 +12,6 @@ Quart is a Quart route as well, for ``Allow``, OPTIONS and HEAD.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from functools import partial
 from typing import Any
 
 from quart import Blueprint, Response, request
@@ -73,7 +72,7 @@ class Surface:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or whatever else the ASGI server has to say."""
         if scope["type"] == "websocket":
-            await serve_socket(self.services, partial(answer, self.services), scope, receive, send)
+            await serve_socket(self.services, self._command, scope, receive, send)
             return
         if scope["type"] != "http":
             await self.quart(scope, receive, send)  # type: ignore[arg-type]  # Quart names hypercorn's TypedDicts
@@ -88,6 +87,14 @@ class Surface:
             if self.services.config.log_requests:
                 log_request(call, answered.status, answered.sent)
             call.facts.clear()
+
+    async def _command(self, call: Call, route: Route) -> Reply:
+        """A request that came over a WebSocket."""
+        REQUEST.set(call.facts)
+        reply = await answer(self.services, call, route)
+        if self.services.config.log_requests:
+            log_request(call, reply.status, len(reply.body))
+        return reply
 
     async def _answer(self, call: Call, receive: Receive, send: Send) -> None:
         found = self._table.find(call.method, call.path)

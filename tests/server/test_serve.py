@@ -13,7 +13,9 @@ from pathlib import Path
 
 import httpx2
 import pytest
+import trio
 from served import Server
+from sockets import Closed, cookies_of, open_socket
 
 from trialogue import new_id
 
@@ -178,3 +180,31 @@ def test_hypercorn_alone_serves_the_same(tmp_path: Path) -> None:
         assert server.process.returncode == 0
     finally:
         server.close()
+
+
+def test_told_to_stop_it_says_goodbye_on_its_websockets(server: Server) -> None:
+    """With what was committed last, a hint when to come back, and a code; then nothing holds the process."""
+    with signed_in(server) as client:
+        name = client.post("/api/conversations", json={}).json()["id"]
+
+        async def follow() -> tuple[list[str], int]:
+            kinds: list[str] = []
+            async with open_socket(server.port, Cookie=cookies_of(client)) as socket:
+                await socket.greet()
+                await socket.say(type="subscribe", id="1", conversation=name)
+                await socket.hear_until("snapshot")
+                body = {"text": "[[rate=40 tokens=20]]"}
+                await socket.say(type="command", id="2", command="post", conversation=name, body=body)
+                await socket.hear_until("part.delta")
+                server.signal(signal.SIGTERM)
+                try:
+                    while True:
+                        message = await socket.hear()
+                        kinds.append(message.get("event", message["type"]))
+                except Closed as closed:
+                    return kinds, closed.code
+
+        kinds, code = trio.run(follow)
+    assert kinds[-2:] == ["run.completed", "reconnect"]
+    assert code == 1001
+    assert server.wait(10) == 0

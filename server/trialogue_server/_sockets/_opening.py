@@ -15,6 +15,7 @@ from trialogue_server._call import Call, Receive, Reply, Scope, Send
 from trialogue_server._errors import MalformedError
 from trialogue_server._hub import outlet_for
 from trialogue_server._problems import problem_reply
+from trialogue_server._request_log import log_request
 from trialogue_server._services import Services
 from trialogue_server._sockets._commands import Caller, Headers, Perform, handshake_of
 from trialogue_server._sockets._messages import Hello
@@ -23,10 +24,10 @@ from trialogue_server.api.socket import PATH, ROUTE
 
 SUBPROTOCOL = "trialogue.v1"
 
-#: Headers of the handshake that commands carry as well: who is calling, from where.
-_KEPT = frozenset(
-    {b"authorization", b"cookie", b"host", b"origin", b"sec-fetch-site", b"user-agent", b"x-forwarded-for"}
-    | {b"x-forwarded-proto"}
+#: Headers that are about the handshake itself; the others say who is calling and from where, and commands carry them too.
+_OF_THE_HANDSHAKE = frozenset(
+    {b"accept", b"connection", b"content-encoding", b"content-length", b"content-type", b"expect", b"idempotency-key"}
+    | {b"if-match", b"last-event-id", b"transfer-encoding", b"upgrade", b"x-request-id"}
 )
 _CREDENTIALS = frozenset({b"authorization", b"cookie"})
 
@@ -34,12 +35,14 @@ _CREDENTIALS = frozenset({b"authorization", b"cookie"})
 async def serve_socket(services: Services, perform: Perform, scope: Scope, receive: Receive, send: Send) -> None:
     """One WebSocket, from its handshake to its end."""
     await receive()
-    caller = Caller(scope, [item for item in scope["headers"] if item[0] in _KEPT])
+    caller = Caller(scope, _kept(scope["headers"]))
     call = handshake_of(caller, ROUTE)
     try:
         principal = await _admit(services, call, scope)
     except Exception as error:
-        await _refuse(problem_reply(error, call.request_id), scope, send)
+        reply = problem_reply(error, call.request_id)
+        await _refuse(reply, scope, send)
+        _log(services, call, reply.status)
         return
     subprotocol = SUBPROTOCOL if scope.get("subprotocols") else None
     headers = [(b"x-request-id", call.request_id.encode())]
@@ -47,13 +50,26 @@ async def serve_socket(services: Services, perform: Perform, scope: Scope, recei
 
     async def identify(hello: Hello) -> Known:
         if hello.token is not None:
-            return await _by_token(services, caller, hello.token)
+            return await _by_token(services, call, caller, hello.token)
         if principal is None:
             raise UnauthenticatedError("log in first, or send an API key as the token of hello")
         return Known(principal, caller, call.began)
 
     outlet = outlet_for(scope, send, services.config.send_deadline_seconds)
-    await Socket(services, perform, receive, send, outlet, identify).run()
+    try:
+        await Socket(services, perform, receive, send, outlet, identify).run()
+    finally:
+        _log(services, call, 101)
+
+
+def _kept(headers: Headers) -> Headers:
+    return [pair for pair in headers if pair[0] not in _OF_THE_HANDSHAKE and not pair[0].startswith(b"sec-websocket-")]
+
+
+def _log(services: Services, call: Call, status: int) -> None:
+    """One line for the socket, at its end; its commands have lines of their own."""
+    if services.config.log_requests:
+        log_request(call, status, None)
 
 
 async def _admit(services: Services, call: Call, scope: Scope) -> Principal | None:
@@ -68,11 +84,12 @@ async def _admit(services: Services, call: Call, scope: Scope) -> Principal | No
         raise MalformedError(f"none of the subprotocols {offered!r} is spoken here: offer {SUBPROTOCOL!r}")
     principal = await services.find_principal(call)
     if principal is not None:
+        call.facts["user"] = principal.user.id
         check_access(principal, ROUTE)
     return principal
 
 
-async def _by_token(services: Services, caller: Caller, token: str) -> Known:
+async def _by_token(services: Services, handshake: Call, caller: Caller, token: str) -> Known:
     try:
         bearer = (b"authorization", b"Bearer " + token.encode("ascii"))
     except UnicodeEncodeError:
@@ -80,7 +97,9 @@ async def _by_token(services: Services, caller: Caller, token: str) -> Known:
     kept: Headers = [item for item in caller.headers if item[0] not in _CREDENTIALS]
     known = Caller(caller.scope, [*kept, bearer])
     call = handshake_of(known, ROUTE)
-    return Known(await services.principal(call), known, call.began)
+    principal = await services.principal(call)
+    handshake.facts["user"] = principal.user.id
+    return Known(principal, known, call.began)
 
 
 async def _refuse(reply: Reply, scope: Scope, send: Send) -> None:

@@ -179,7 +179,7 @@ async def test_slow_reader_of_the_list_is_given_a_new_snapshot(monkeypatch: pyte
             assert feed.base > reader.seq
             reader.busy = False
             reader.wake()
-            kinds = []
+            kinds: list[str] = []
             with trio.fail_after(5):
                 while not kinds or kinds[-1] != "snapshot":
                     event = await stream.event()

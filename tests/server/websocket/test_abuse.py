@@ -253,13 +253,13 @@ async def test_goodbye_during_a_stream_is_answered_and_nothing_follows(server: S
 # --- floods: the flood's own connection may suffer, nobody else ------------------------------------------------------
 
 
-async def slowest(server: Server, ada: httpx2.AsyncClient, over: trio.Event) -> float:
-    """The longest time that another's request took until ``over``."""
+async def slowest(ada: httpx2.AsyncClient, over: trio.Event) -> float:
+    """The most work that the loop did during another's request until ``over``: whatever else the machine does."""
     longest = 0.0
     while not over.is_set():
-        began = time.perf_counter()
+        began = time.thread_time()
         assert (await ada.get("/api/auth/me")).status_code == 200
-        longest = max(longest, time.perf_counter() - began)
+        longest = max(longest, time.thread_time() - began)
     return longest
 
 
@@ -282,7 +282,7 @@ async def test_flood_delays_nobody_else(server: Server, ada: httpx2.AsyncClient,
 
         async def watch() -> None:
             nonlocal longest
-            longest = await slowest(server, ada, over)
+            longest = await slowest(ada, over)
 
         async def drain() -> None:
             with trio.CancelScope() as self_scope:
@@ -299,7 +299,7 @@ async def test_flood_delays_nobody_else(server: Server, ada: httpx2.AsyncClient,
             await trio.lowlevel.checkpoint()
             scopes[0].cancel()
         # Far beyond what it takes alone, far below what a loop that belongs to the flood would make of it.
-        assert longest < 1.0
+        assert longest < 0.5
 
 
 async def test_reader_that_takes_nothing_is_broken_off(server: Server, ada: httpx2.AsyncClient) -> None:

@@ -38,8 +38,8 @@ async def test_cookie_is_enough(server: Server, ada: httpx2.AsyncClient) -> None
 @pytest.mark.parametrize("where", ["header", "hello"])
 async def test_key_is_enough(server: Server, ada: httpx2.AsyncClient, where: str) -> None:
     _, token = await key_of(ada, "read", "write")
-    headers = {"Authorization": f"Bearer {token}"} if where == "header" else {}
-    async with open_socket(server.address[1], **headers) as socket:
+    shown = f"Bearer {token}" if where == "header" else "none"
+    async with open_socket(server.address[1], Authorization=shown) as socket:
         assert (await socket.greet(token if where == "hello" else None))["type"] == "ready"
         await socket.say(type="command", id="1", command="create")
         assert (await socket.hear())["type"] == "error", "there was no body"
@@ -155,3 +155,36 @@ async def test_draining_server_takes_no_sockets(server: Server, ada: httpx2.Asyn
     answer = await refused(server.address[1], Cookie=cookies_of(ada))
     assert answer.status == 503
     assert "retry-after" in answer.headers
+
+
+async def test_socket_and_its_commands_are_told_in_the_log(
+    server: Server, ada: httpx2.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "trialogue.requests")
+    _, token = await key_of(ada, "read", "write")
+    async with open_socket(server.address[1]) as socket:
+        user = (await socket.greet(token))["user"]
+        await socket.say(type="command", id="1", command="create", body={})
+        await socket.hear()
+        await socket.close()
+    with trio.fail_after(5):
+        while "GET /api/ws" not in caplog.text:  # noqa: ASYNC110 - the log tells nobody
+            await trio.sleep(0.005)
+    *_, created, ended = (record.getMessage() for record in caplog.records)
+    assert created.startswith("POST /api/conversations 201 in ")
+    assert ended.startswith("GET /api/ws 101 in ")
+    assert f"user={user}" in created
+    assert f"user={user}" in ended
+    assert token not in caplog.text
+
+
+async def test_disabled_account_is_out_at_once(server: Server, ada: httpx2.AsyncClient) -> None:
+    async with server.user("eve") as eve:
+        cookie = cookies_of(eve)
+        async with open_socket(server.address[1], Cookie=cookie) as socket:
+            user = (await socket.greet())["user"]
+            assert (await ada.patch(f"/api/admin/users/{user}", json={"disabled": True})).status_code == 200
+            assert (await socket.closed())[0] == 4401
+        async with open_socket(server.address[1], Cookie=cookie) as socket:
+            await socket.say(type="hello")
+            assert (await socket.closed())[0] == 4401

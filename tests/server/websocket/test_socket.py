@@ -12,6 +12,7 @@ from sockets import Socket, cookies_of, open_socket
 
 from trialogue import new_id
 from trialogue.testing import ScriptedProvider
+from trialogue_server._hub._socket_sink import AsgiOutlet
 
 
 async def command(socket: Socket, verb: str, **fields: Any) -> dict[str, Any]:
@@ -405,3 +406,33 @@ async def test_nothing_is_left_of_a_socket_that_left(server: Server, ada: httpx2
     with trio.fail_after(5):
         while server.hub.statistics().streams or trio.lowlevel.current_statistics().tasks_living > before:  # noqa: ASYNC110 - the kernel tells nobody
             await trio.sleep(0.01)
+
+
+async def test_any_server_brings_the_same_messages(
+    server: Server, ada: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the bytes cannot be written straight to the socket, as behind TLS in the process, they go through ``send``."""
+
+    def through_send(scope: Any, send: Any, deadline: float) -> Any:
+        return AsgiOutlet(send, None, deadline)
+
+    monkeypatch.setattr("trialogue_server._sockets._opening.outlet_for", through_send)
+    async with open_socket(server.address[1], Cookie=cookies_of(ada)) as socket:
+        await socket.greet()
+        name = await create(socket)
+        for number in range(5):
+            await socket.say(type="subscribe", id=str(number), conversation=name)
+            await socket.hear_until("snapshot", id=str(number))
+        await socket.say(type="command", id="post", command="post", conversation=name, body={"text": "Hi"})
+        heard: dict[str, list[str]] = {}
+        while sum(tokens[-1:] == ["end"] for tokens in heard.values()) < 5:
+            message = await socket.hear()
+            if message["type"] == "event":
+                heard.setdefault(message["id"], []).append(message["token"])
+                if message["event"] == "run.completed":
+                    heard[message["id"]].append("end")
+        assert len({tuple(tokens) for tokens in heard.values()}) == 1
+        numbers = [int(token.rpartition(".")[2]) for token in heard["0"][:-1]]
+        assert numbers == list(range(1, len(numbers) + 1))
+        server.hub.drain()
+        assert (await socket.closed())[0] == 1001
