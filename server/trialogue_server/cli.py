@@ -164,6 +164,7 @@ def _plugins(arguments: argparse.Namespace) -> int:
 
 def _plugin_lines(plugins: Plugins) -> list[str]:
     plugins.providers(os.environ)  # Asked, so that one whose hook fails is shown as it will be.
+    plugins.embedders(os.environ)
     rows = [
         (info.name, info.distribution or "", ", ".join(map(_without_prefix, info.hooks)) or "adds nothing")
         for info in plugins.loaded.values()
