@@ -11,6 +11,11 @@ from trialogue_server._exchange._document import ExportedFile
 from trialogue_server._exchange._tree import derived_id
 
 
+def file_id(owner: str, name: str) -> str:
+    """What a file is called here whose own id is somebody else's."""
+    return derived_id(owner, "file", name)
+
+
 class FoundFile:
     """A file of an upload: what is known of it, and its content, which must be read before the next piece."""
 
@@ -45,7 +50,7 @@ class FilesIn:
         """The id to give it; ``None`` when it is here already."""
         if not is_id(name):
             raise InvalidError(f"{name[:64]!r} is not an id of a file")
-        files, derived = self._engine.store.files, derived_id(self._owner, "file", name)
+        files, derived = self._engine.store.files, file_id(self._owner, name)
         for candidate in (derived, name):
             here = await files.file(candidate)
             if here is not None and here.owner == self._owner:

@@ -8,20 +8,18 @@ it had reached, and what it had done since is seen to be there. What cannot be t
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import trio
 from msgspec.structs import replace
 
 from trialogue import (
-    Beginning,
     ClosedError,
-    ConflictError,
     Engine,
     ImportJob,
     ImportState,
@@ -34,24 +32,15 @@ from trialogue import (
 )
 from trialogue_server._call import Call
 from trialogue_server._exchange._files_in import FilesIn, FoundFile
-from trialogue_server._exchange._growth import grow
 from trialogue_server._exchange._ours import SOURCE as OURS
-from trialogue_server._exchange._ours import files_in, renamed, with_files
 from trialogue_server._exchange._pieces import Bounds, Found, pieces_of
+from trialogue_server._exchange._progress import Progress
 from trialogue_server._exchange._spool import Spool
-from trialogue_server._exchange._tree import derived_id
+from trialogue_server._exchange._taking import take
 from trialogue_server._uploads import Pace
-
-T = TypeVar("T")
 
 #: Imports at a time: each keeps a thread and the writer busy, and people at their conversations go first.
 AT_ONCE = 2
-#: Conversations, and seconds, after which progress is stored.
-OFTEN, SECONDS = 50, 1.0
-#: Failures that are told one by one.
-TOLD = 100
-#: Messages that are gone through in the loop.
-FEW = 20
 #: Seconds before a store in trouble is tried again.
 AGAIN = 2.0
 
@@ -67,28 +56,22 @@ class ImportLimits(NamedTuple):
     per_user: int
 
 
-class Taken(NamedTuple):
-    """Whether a conversation was added, and how many messages were."""
-
-    added: bool
-    messages: int
-
-
 class Importer:
     """The imports of this process. Made by ``open_importer``."""
 
-    def __init__(self, engine: Engine, folder: Path, limits: ImportLimits) -> None:
+    def __init__(self, engine: Engine, folder: Path, limits: ImportLimits, nursery: trio.Nursery) -> None:
         self._engine = engine
         self._imports = engine.store.imports
-        self._spool = Spool(folder)
+        self.spool = Spool(folder)
         self._limits = limits
         #: Open jobs of this process, as they are now; the store has them as they were a moment ago.
         self._open: dict[str, ImportJob] = {}
         self._limiter = trio.CapacityLimiter(AT_ONCE)
-        self._nursery: trio.Nursery | None = None
+        # Where each job is a task.
+        self._nursery = nursery
 
     def __repr__(self) -> str:
-        return f"<Importer {self._spool!r} open={len(self._open)}>"
+        return f"<Importer {self.spool!r} open={len(self._open)}>"
 
     # --- for the routes ------------------------------------------------------------------------------------------
 
@@ -106,11 +89,12 @@ class Importer:
         # Counted while it arrives, so that many at once are not more than may be.
         self._open[job.id] = job
         try:
-            size = await self._spool.receive(job.id, call, pace, self._limits.bytes)
+            size = await self.spool.receive(job.id, call, pace, self._limits.bytes)
             job = replace(job, size=size)
             await self._imports.put(job)
         except BaseException:
-            del self._open[job.id]
+            self._open.pop(job.id, None)
+            await self.spool.remove(job.id)
             raise
         self._start(job)
         return job
@@ -129,7 +113,7 @@ class Importer:
         if present.open:
             await self._imports.put(replace(present, state="cancelled", updated_at=datetime.now(UTC)))
             self._open.pop(job.id, None)
-            await self._spool.remove(job.id)
+            await self.spool.remove(job.id)
 
     async def forget(self, owner: str) -> None:
         """An account is gone: so are its imports."""
@@ -139,11 +123,10 @@ class Importer:
 
     # --- the work ------------------------------------------------------------------------------------------------
 
-    async def run(self, nursery: trio.Nursery) -> None:
-        """Take up what an earlier process left; new jobs join in ``nursery``."""
-        self._nursery = nursery
-        left = await self._left()
-        await self._spool.sweep([job.id for job in left])
+    async def take_up(self, found: Sequence[Path]) -> None:
+        """Go on with what an earlier process left, and with what was ``found`` in the spool."""
+        left = [job for job in await self._left() if job.id not in self._open]
+        await self.spool.sweep(found, [job.id for job in left])
         for job in left:
             self._open[job.id] = job
             self._start(job)
@@ -157,8 +140,6 @@ class Importer:
                 await trio.sleep(AGAIN)
 
     def _start(self, job: ImportJob) -> None:
-        if self._nursery is None:
-            raise ClosedError("the server is starting or stopping: it goes on with this later", retry_after=2)
         self._nursery.start_soon(self._work, job)
 
     async def _work(self, job: ImportJob) -> None:
@@ -173,12 +154,12 @@ class Importer:
                     await trio.sleep(AGAIN)
 
     async def _take_in(self, job: ImportJob) -> None:
-        path = self._spool.path(job.id)
+        path = self.spool.path(job.id)
         if not await trio.Path(path).exists():
             # Its file was on another machine, or went with a crash.
             await self._end(job, "cut_off", "the upload is not here any more: send it again")
             return
-        progress = _Progress(self, replace(job, state="running"), FilesIn(self._engine, job.owner))
+        progress = Progress(self, replace(job, state="running"), FilesIn(self._engine, job.owner))
         bounds = Bounds(self._limits.conversation, self._limits.unpacked)
         pieces = pieces_of(path, job.owner, datetime.now(UTC), bounds)
         try:
@@ -193,7 +174,7 @@ class Importer:
         finally:
             pieces.close()
 
-    async def _read(self, pieces: Generator[Found | FoundFile], progress: _Progress) -> None:
+    async def _read(self, pieces: Generator[Found | FoundFile], progress: Progress) -> None:
         place = 0
         done = progress.job.added + progress.job.present + progress.job.failed
         following = partial(next, pieces, None)
@@ -208,7 +189,7 @@ class Importer:
                 return  # Cancelled.
         await self._end(replace(progress.job, total=place), "done", None)
 
-    async def _take_file(self, found: FoundFile, progress: _Progress) -> None:
+    async def _take_file(self, found: FoundFile, progress: Progress) -> None:
         try:
             await progress.files.take(found)
         except (StorageError, ClosedError):
@@ -217,11 +198,11 @@ class Importer:
             progress.left_out(Skipped(-1, f"a file: {error.detail}"[:300], found.file.name))
         progress.show_files()
 
-    async def _take_one(self, found: Found, place: int, progress: _Progress) -> None:
+    async def _take_one(self, found: Found, place: int, progress: Progress) -> None:
         detail = found.detail
         if found.beginning is not None:
             try:
-                taken = await self._begin(found.beginning, found.source == OURS, progress.files.other)
+                taken = await take(self._engine, found.beginning, found.source == OURS, progress.files.other)
                 await progress.took(found, taken)
                 return
             except (StorageError, ClosedError):
@@ -229,43 +210,6 @@ class Importer:
             except TrialogueError as error:
                 detail = error.detail
         await progress.skipped(found, Skipped(place, detail[:300], found.title))
-
-    async def _begin(self, beginning: Beginning, ours: bool, other: Mapping[str, str]) -> Taken:
-        """Take a conversation in: it is added, or what it has grown by since."""
-        header = beginning.header
-        if not ours:
-            return await self._grown(beginning) or await self._add(beginning)
-        beginning = await self._without_others_files(beginning, other)
-        again = await _far(beginning, partial(renamed, beginning, header.owner))
-        taken = await self._grown(again) or await self._grown(beginning)
-        if taken is not None:
-            return taken
-        if await self._engine.store.header(header.id) is not None:
-            return await self._add(again)  # The id is somebody else's.
-        try:
-            return await self._add(beginning)
-        except ConflictError:  # A message's id is taken.
-            return await self._add(again)
-
-    async def _grown(self, beginning: Beginning) -> Taken | None:
-        """``None`` when the owner has no such conversation."""
-        found = await self._engine.store.header(beginning.header.id)
-        if found is None or found.owner != beginning.header.owner:
-            return None
-        return Taken(False, await grow(self._engine, found, beginning))
-
-    async def _without_others_files(self, beginning: Beginning, other: Mapping[str, str]) -> Beginning:
-        """With files by the ids they have here. A document may name anybody's file: somebody else's becomes nobody's."""
-        owner, here = beginning.header.owner, dict(other)
-        for name in await _far(beginning, partial(files_in, beginning)):
-            found = await self._engine.store.files.file(here.get(name, name))
-            if found is not None and found.owner != owner:
-                here[name] = derived_id(owner, OURS, name)
-        return await _far(beginning, partial(with_files, beginning, here)) if here else beginning
-
-    async def _add(self, beginning: Beginning) -> Taken:
-        await self._engine.begin(beginning, ("import", beginning.header.owner, beginning.header.id))
-        return Taken(True, len(beginning.messages))
 
     def show(self, job: ImportJob) -> None:
         """How far it is, for whoever asks."""
@@ -283,66 +227,16 @@ class Importer:
         ended = replace(job, state=state, detail=detail, updated_at=datetime.now(UTC))
         await self.store(ended)
         self._open.pop(job.id, None)
-        await self._spool.remove(job.id)
-
-
-async def _far(beginning: Beginning, work: Callable[[], T]) -> T:
-    """Do what goes through all messages: in a thread, when they are many."""
-    return work() if len(beginning.messages) <= FEW else await trio.to_thread.run_sync(work)
-
-
-class _Progress:
-    """Counts, and stores the count now and then."""
-
-    def __init__(self, importer: Importer, job: ImportJob, files: FilesIn) -> None:
-        self.job = job
-        self.files = files
-        self._importer = importer
-        self._unstored = 0
-        self._stored_at = trio.current_time()
-
-    def left_out(self, skipped: Skipped) -> None:
-        """Something other than a conversation could not be taken in."""
-        self.job = replace(self.job, skipped=(*self.job.skipped, skipped)[:TOLD])
-
-    def show_files(self) -> None:
-        self.job = replace(self.job, files=self.files.added, updated_at=datetime.now(UTC))
-        self._importer.show(self.job)
-
-    async def took(self, found: Found, taken: Taken) -> None:
-        job = self.job
-        await self._count(
-            replace(
-                job,
-                source=found.source,
-                added=job.added + taken.added,
-                present=job.present + (not taken.added),
-                grown=job.grown + (not taken.added and taken.messages > 0),
-                messages=job.messages + taken.messages,
-            )
-        )
-
-    async def skipped(self, found: Found, skipped: Skipped) -> None:
-        told = (*self.job.skipped, skipped)[:TOLD]
-        source = found.source or self.job.source
-        await self._count(replace(self.job, source=source, failed=self.job.failed + 1, skipped=told))
-
-    async def _count(self, job: ImportJob) -> None:
-        self.job = replace(job, updated_at=datetime.now(UTC))
-        self._unstored += 1
-        self._importer.show(self.job)
-        if self._unstored >= OFTEN or trio.current_time() - self._stored_at >= SECONDS:
-            await self._importer.store(self.job)
-            self._unstored, self._stored_at = 0, trio.current_time()
+        await self.spool.remove(job.id)
 
 
 @asynccontextmanager
 async def open_importer(engine: Engine, folder: Path, limits: ImportLimits) -> AsyncGenerator[Importer]:
     """Take up what was left, and take in what comes, until the block ends; what is open then is for the next start."""
-    importer = Importer(engine, folder, limits)
-    engine.clearing.also.append(importer.forget)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(importer.run, nursery)
+        importer = Importer(engine, folder, limits, nursery)
+        engine.clearing.also.append(importer.forget)
+        nursery.start_soon(importer.take_up, await importer.spool.found())
         try:
             yield importer
         finally:

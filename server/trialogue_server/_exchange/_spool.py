@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import trio
@@ -52,9 +52,9 @@ class Spool:
         return size
 
     async def _write(self, part: Path, call: Call, pace: Pace, most: int) -> int:
-        await trio.Path(self._folder).mkdir(parents=True, exist_ok=True)
+        await trio.Path(self._folder).mkdir(mode=0o700, parents=True, exist_ok=True)
         size, more = 0, True
-        async with await trio.open_file(part, "wb") as file:
+        async with await trio.open_file(part, "wb", opener=_private) as file:
             while more:
                 pieces: list[bytes] = []
                 held = 0
@@ -80,15 +80,25 @@ class Spool:
         """The upload is no longer needed."""
         await self._drop(self.path(job))
 
-    async def sweep(self, wanted: Collection[str]) -> None:
-        """Remove what no import is waiting for."""
-        await trio.to_thread.run_sync(self._sweep, {self.path(job).name for job in wanted})
+    async def found(self) -> list[Path]:
+        """What is there; asked before anything can arrive."""
+        return await trio.to_thread.run_sync(self._found)
 
-    def _sweep(self, wanted: Collection[str]) -> None:
-        if self._folder.is_dir():
-            for entry in self._folder.iterdir():
-                if entry.suffix in (".upload", ".part") and entry.name not in wanted:
-                    entry.unlink(missing_ok=True)
+    def _found(self) -> list[Path]:
+        entries = self._folder.iterdir() if self._folder.is_dir() else ()
+        return [entry for entry in entries if entry.suffix in (".upload", ".part")]
+
+    async def sweep(self, found: Sequence[Path], wanted: Collection[str]) -> None:
+        """Of what was found, remove what no import is waiting for."""
+        kept = {self.path(job) for job in wanted}
+        for path in found:
+            if path not in kept:
+                await self._drop(path)
+
+
+def _private(path: str, flags: int) -> int:
+    # Nobody else's to read, whatever the process's mask says.
+    return os.open(path, flags, 0o600)
 
 
 def _publish(part: Path, path: Path) -> None:
