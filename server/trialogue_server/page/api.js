@@ -98,6 +98,8 @@ export const api = {
   post: (id, values) => persistently(() => call("POST", `${one(id)}/messages`, values)),
   stop: (id, values) => call("POST", `${one(id)}/stop`, values),
 
+  removeFile: (id) => call("DELETE", `/api/files/${encodeURIComponent(id)}`),
+
   edit: (id, values) => persistently(() => call("PATCH", message(id), values)),
   regenerate: (id, values) => call("POST", `${message(id)}/regenerate`, values),
   continue: (id) => call("POST", `${message(id)}/continue`, {}),

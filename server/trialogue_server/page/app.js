@@ -93,7 +93,7 @@ export class App {
       close: () => this.drawer(false),
       signOut: () => this.signOut(),
       error: (error) => this.failed(error),
-      send: (text) => this.send(text),
+      send: (text, files) => this.send(text, files),
       stop: () => this.open?.stop(),
       choose: (model) => this.choose(model),
       rename: (title) => this.open?.change({ title }),
@@ -174,14 +174,14 @@ export class App {
     };
   }
 
-  send(text) {
+  send(text, files) {
     this.log.toEnd();
     if (!this.open) {
       this.attach(new OpenConversation(newId(), this.listener(), { model: this.model() ?? undefined }));
       this.composer.conversation = this.open.id;
       history.pushState(null, "", `/c/${this.open.id}`);
     }
-    this.open.send(text, this.model());
+    this.open.send(text, this.model(), files);
   }
 
   async remove() {

@@ -21,7 +21,7 @@ export class OpenConversation {
     this.fresh = fresh;
     /** A fold's state; null until the first snapshot. */
     this.state = null;
-    /** Messages on their way: { id, text, model, error }. */
+    /** Messages on their way: { id, text, files, model, error }. */
     this.sending = [];
     this.line = { state: "connecting", seconds: 0 };
     this.loadingOlder = false;
@@ -70,8 +70,8 @@ export class OpenConversation {
   }
 
   /** Say something. Resolves when the server has it or has refused it; the refusal stands in `sending`. */
-  send(text, model) {
-    const message = { id: newId(), text, model, error: null };
+  send(text, model, files = []) {
+    const message = { id: newId(), text, files, model, error: null };
     this.changed({ sending: [...this.sending, message] });
     return this.deliver(message);
   }
@@ -86,7 +86,9 @@ export class OpenConversation {
   async post(message) {
     try {
       await this.created();
-      await api.post(this.id, { id: message.id, text: message.text, model: message.model ?? undefined });
+      const { id, text, model } = message;
+      const files = message.files.map((file) => file.id);
+      await api.post(this.id, { id, text, files, model: model ?? undefined });
     } catch (error) {
       this.mark(message, error.message);
     }
@@ -103,10 +105,10 @@ export class OpenConversation {
     this.changed({ sending: this.sending.map((one) => (one.id === id ? { ...one, error } : one)) });
   }
 
-  /** Give up a message that could not be sent; returns its text. */
-  discard({ id, text }) {
+  /** Give up a message that could not be sent; returns what it says. */
+  discard({ id, text, files }) {
     this.changed({ sending: this.sending.filter((one) => one.id !== id) });
-    return text;
+    return { text, files };
   }
 
   async stop() {
@@ -117,8 +119,11 @@ export class OpenConversation {
     if (!stopped) this.changed({ stopping: null });
   }
 
-  edit = (message, text, model) =>
-    this.attempt(() => api.edit(message.id, { id: newId(), text, model: model ?? undefined }));
+  /** The files of a message go with its new version. */
+  edit = (message, text, model) => {
+    const files = message.parts.filter(({ type }) => type === "file").map(({ file }) => file);
+    return this.attempt(() => api.edit(message.id, { id: newId(), text, files, model: model ?? undefined }));
+  };
   regenerate = (message, model) => this.attempt(() => api.regenerate(message.id, { model: model ?? undefined }));
   goOn = (message) => this.attempt(() => api.continue(message.id));
   withdraw = (message) => this.attempt(() => api.withdraw(this.id, message.id));

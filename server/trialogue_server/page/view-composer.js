@@ -1,6 +1,7 @@
 // The box one writes in, with the model picker, Send and Stop, and the status line above. The focus stays in the box.
 
 import { h, icon } from "./dom.js";
+import { AttachmentsView } from "./view-attachments.js";
 import { statusOf } from "./words.js";
 
 /** Where a finger types, Enter is a new line: there is no Shift to hold. */
@@ -9,7 +10,7 @@ const touch = matchMedia("(pointer: coarse)");
 const draftKey = (conversation) => `draft:${conversation ?? "new"}`;
 
 export class ComposerView {
-  /** `act.send(text)`, `act.stop()`, `act.choose(model)`, `act.restore()`. */
+  /** `act.send(text, files)`, `act.stop()`, `act.choose(model)`, `act.restore()`. */
   constructor(act) {
     this.act = act;
     this.conversation = null;
@@ -39,14 +40,20 @@ export class ComposerView {
       },
       icon("stop"),
     );
+    this.attachments = new AttachmentsView(() => this.attached());
+    /** The message is to be sent as soon as its files are. */
+    this.due = false;
     this.form = h(
       "form",
       { className: "composer" },
+      this.attachments.element,
       h("label", { htmlFor: "box", className: "unseen" }, "Message"),
       this.box,
       h(
         "div",
         { className: "composer-row" },
+        this.attachments.button,
+        this.attachments.chooser,
         h("label", { htmlFor: "model", className: "unseen" }, "Model"),
         this.picker,
         h("span", { className: "grow" }),
@@ -64,6 +71,27 @@ export class ComposerView {
     this.form.addEventListener("submit", (event) => this.submitted(event));
     this.box.addEventListener("keydown", (event) => this.typed(event));
     this.box.addEventListener("input", () => this.changed());
+    this.box.addEventListener("paste", (event) => this.pasted(event));
+    this.takeDrops();
+  }
+
+  /** Files dropped anywhere on the box's form; the rest of the page opens none either. */
+  takeDrops() {
+    const over = (event) => {
+      if (!event.dataTransfer?.types.includes("Files")) return;
+      event.preventDefault();
+      this.form.classList.toggle("dropping", event.type === "dragover");
+      if (event.type === "drop") this.attachments.add(event.dataTransfer.files);
+    };
+    for (const type of ["dragover", "dragleave", "drop"]) this.form.addEventListener(type, over);
+  }
+
+  pasted(event) {
+    const { files } = event.clipboardData;
+    // What was copied from a page or a table brings a picture of itself along with its text.
+    if (!files.length || event.clipboardData.types.includes("text/plain")) return;
+    event.preventDefault();
+    this.attachments.add(files);
   }
 
   focus() {
@@ -74,12 +102,15 @@ export class ComposerView {
   open(conversation) {
     this.conversation = conversation;
     this.box.value = localStorage.getItem(draftKey(conversation)) ?? "";
+    this.due = false;
+    this.attachments.clear();
     this.changed();
     if (!touch.matches) this.focus();
   }
 
   /** Put a text that could not be sent back, before what is being written. */
-  giveBack(text) {
+  giveBack({ text, files = [] }) {
+    this.attachments.show(files);
     this.box.value = [text, this.box.value].filter(Boolean).join("\n");
     this.changed();
     this.focus();
@@ -95,19 +126,28 @@ export class ComposerView {
     const text = this.box.value;
     if (text) localStorage.setItem(draftKey(this.conversation), text);
     else localStorage.removeItem(draftKey(this.conversation));
-    this.send.disabled = !text.trim();
+    this.send.disabled = !text.trim() && this.attachments.empty;
     this.box.style.height = "auto";
     this.box.style.height = `${this.box.scrollHeight}px`;
+  }
+
+  attached() {
+    this.changed();
+    if (this.due && !this.attachments.busy) this.form.requestSubmit();
   }
 
   submitted(event) {
     event.preventDefault();
     const text = this.box.value.trim();
-    if (!text) return;
+    if (!text && this.attachments.empty) return;
+    // What is still on its way is waited for.
+    this.due = this.attachments.busy;
+    if (this.due) return;
+    const files = this.attachments.take();
     this.box.value = "";
     this.changed();
     this.focus();
-    this.act.send(text);
+    this.act.send(text, files);
   }
 
   stopped() {

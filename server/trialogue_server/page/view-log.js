@@ -104,7 +104,7 @@ export class LogView {
     return [
       ...waiting,
       ...open.sending.map((one) =>
-        one.error ? this.unsent(one) : this.note("sending", one.id, one.text, "Sending…", []),
+        one.error ? this.unsent(one) : this.note("sending", one.id, saidBy(one), "Sending…", []),
       ),
     ];
   }
@@ -117,7 +117,7 @@ export class LogView {
   unsent(one) {
     const again = ["again", "Send again", () => this.act.retry(one)];
     const back = ["pencil", "Back to the box", () => this.act.discard(one)];
-    return this.note("unsent", one.id, one.text, `Not sent. ${one.error}`, [again, back]);
+    return this.note("unsent", one.id, saidBy(one), `Not sent. ${one.error}`, [again, back]);
   }
 
   /** A message of ours that is not in the log yet; the same element each time, or its buttons could not be pressed. */
@@ -183,3 +183,6 @@ export class LogView {
     if (moved) this.element.scrollTop += moved;
   }
 }
+
+/** The words of a message on its way, and the names of its files. */
+const saidBy = ({ text, files }) => [text, ...files.map(({ name }) => `File: ${name}`)].filter(Boolean).join("\n");

@@ -2,6 +2,7 @@
 
 import { h } from "./dom.js";
 import { MarkdownView } from "./markdown.js";
+import { contentOf } from "./uploads.js";
 
 /** Neighbouring texts are drawn as one, as an answer that was continued has several. */
 export class PartsView {
@@ -61,11 +62,24 @@ const DRAW = {
   tool_call: (element) => folded(element, (part) => [`Calls ${part.name || "a tool"}`, part.arguments]),
   tool_result: (element) =>
     folded(element, (part) => [part.failed ? "The tool failed" : "The tool answered", part.text]),
-  file: (element) => (part) => (element.textContent = `File: ${part.name}`),
+  file: (element) => (part) => drawFile(element, part),
   citation: (element) => (part) =>
     element.replaceChildren(h("cite", {}, part.title ?? part.source), ...(part.quote ? [h("q", {}, part.quote)] : [])),
   data: (element) => folded(element, (part) => [part.name ?? part.type, JSON.stringify(part.data ?? part, null, 2)]),
 };
+
+/** A link to a file; of an image, its picture. One that was removed keeps its name. */
+function drawFile(element, part) {
+  if (element.dataset.file === part.file) return;
+  element.dataset.file = part.file;
+  const link = h("a", { href: contentOf(part.file), target: "_blank", rel: "noreferrer" });
+  if (part.media_type.startsWith("image/")) {
+    const picture = h("img", { src: contentOf(part.file, "thumbnail"), alt: part.name, loading: "lazy" });
+    picture.addEventListener("error", () => picture.replaceWith(part.name));
+    link.append(picture);
+  } else link.append(part.name);
+  element.replaceChildren(link);
+}
 
 function folded(element, words) {
   const summary = h("summary");
