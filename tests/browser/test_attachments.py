@@ -84,7 +84,7 @@ def test_pasted_and_dropped_files_are_attached(server: Server, visit: Visit) -> 
     expect(page.locator(".attachment img")).to_have_count(2)
 
 
-def test_file_that_is_too_large_is_told(visit: Visit, mortal_server: Server, watched: Watched) -> None:
+def test_file_that_is_too_large_is_told(mortal_server: Server, watched: Watched, visit: Visit) -> None:
     watched.expected.append("413 .*/api/upload$")
     mortal_server.kill()
     mortal_server._settings["TRIALOGUE_FILE_MAX_BYTES"] = "10"
