@@ -16,7 +16,7 @@ from trialogue._blob_streams import Writer
 from trialogue._blobs import CLEAN_UP, Blobs
 from trialogue._errors import LimitError, QuotaError, StorageError
 from trialogue._file_names import clean_name
-from trialogue._files import File, Files, FileText
+from trialogue._files import File, Files, FileText, TextState
 from trialogue._ids import new_id
 from trialogue._media_types import HEAD, media_type_of
 
@@ -166,7 +166,7 @@ class Upload:
 
     def _row(self, file: _Arriving) -> File:
         media_type = media_type_of(bytes(file.head), file.size <= len(file.head))
-        state = "pending" if file.size and self._can_be_read(media_type) else "none"
+        state: TextState = "pending" if file.size and self._can_be_read(media_type) else "none"
         return File(
             id=file.id,
             owner=self._owner,

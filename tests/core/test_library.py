@@ -109,7 +109,7 @@ def names(folder: Path) -> list[str]:
 async def test_what_was_uploaded_is_read_and_told(functions: Path) -> None:
     told: list[tuple[str, str | None]] = []
     async with opened(functions, "upper") as library:
-        library.observe(lambda owner, file, value: told.append((file, value and value.text.state)))
+        library.observe(lambda owner, file, value: told.append((file, value.text.state if value else None)))
         (file,) = await put(library, b"hello")
         found = await settled(library, file)
         assert (found.text.state, found.text.characters) == ("done", 5)

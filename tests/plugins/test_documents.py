@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, BinaryIO, TypeAlias
 
@@ -54,12 +54,12 @@ def test_page_says_its_encoding() -> None:
 W = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 
 
-def docx(body: str, before: str = "", **more: bytes) -> bytes:
+def docx(body: str, before: str = "", more: Mapping[str, bytes] | None = None) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         xml = f'<?xml version="1.0"?>{before}<w:document xmlns:w="{W}"><w:body>{body}</w:body></w:document>'
         archive.writestr("word/document.xml", xml)
-        for name, content in more.items():
+        for name, content in (more or {}).items():
             archive.writestr(name, content)
     return out.getvalue()
 
@@ -77,7 +77,7 @@ def test_document_has_a_line_for_each_paragraph() -> None:
 
 
 def test_macros_are_not_looked_at() -> None:
-    content = docx(paragraph("Hello"), **{"word/vbaProject.bin": b"\xd0\xcf\x11\xe0 AutoOpen Shell"})
+    content = docx(paragraph("Hello"), more={"word/vbaProject.bin": b"\xd0\xcf\x11\xe0 AutoOpen Shell"})
     assert read(_docx.read, content) == {"text": "Hello"}
 
 
@@ -182,7 +182,7 @@ def photograph(size: tuple[int, int] = (400, 200), kind: str = "JPEG", **tags: A
     return out.getvalue()
 
 
-SOMEWHERE = {
+SOMEWHERE: dict[str, Any] = {
     "GPS_GPSLatitude": (52.0, 30.0, 36.0),
     "GPS_GPSLatitudeRef": "S",
     "GPS_GPSLongitude": (13.0, 24.0, 18.0),
