@@ -87,7 +87,8 @@ class Reading:
                 async with trio.open_nursery() as nursery:
                     for file in found:
                         nursery.start_soon(self._read, file)
-            except* TrialogueError as group:
+            except* (TrialogueError, OSError) as group:
+                # The store, the disk, or a machine on which no process can be started.
                 _log.warning("files are read later: %s", group.exceptions[0])
                 found = ()
             if len(found) < BATCH:
@@ -122,6 +123,12 @@ class Reading:
             if await self._files.file(file.id) is None:
                 return None  # Removed meanwhile.
             return Inspection(failed="its content is missing: restore it from a backup")
+        except (TrialogueError, OSError):
+            raise
+        except Exception:
+            # One file must not keep the others from being read, again and again.
+            _log.exception("file %s cannot be read for a reason that is ours", file.id)
+            return Inspection(failed="it cannot be read, for a reason that is ours and not the file's")
 
     async def _place(self, made: MadeVariant) -> Variant:
         async with self._blobs.create() as writer:

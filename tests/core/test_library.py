@@ -13,6 +13,7 @@ import pytest
 import trio
 
 from trialogue import Bounds, Extractor, File, FileLimits, Library, NotFoundError, StorageError, open_library
+from trialogue._inspection import Inspection
 from trialogue.testing import Fault, MemoryStore
 
 #: Functions of a plugin, each doing what its name says. A module of their own, as a child process imports it.
@@ -209,6 +210,46 @@ async def test_store_in_trouble_is_waited_for(functions: Path) -> None:
                 await trio.sleep(0.05)
         assert found is not None
         assert found.text.state == "done"
+
+
+async def test_mistake_of_ours_with_one_file_does_not_stop_the_others(
+    functions: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from trialogue import _reading
+
+    right = _reading.inspect
+
+    async def inspect(function: str, source: int, bounds: Bounds) -> Inspection:
+        if os.pread(source, 3, 0) == b"bad":
+            raise ZeroDivisionError
+        return await right(function, source, bounds)
+
+    monkeypatch.setattr(_reading, "inspect", inspect)
+    async with opened(functions, "upper") as library:
+        bad, good = await put(library, b"bad", b"good")
+        assert (await settled(library, good)).text.state == "done"
+        assert "reason that is ours" in ((await settled(library, bad)).text.detail or "")
+
+
+async def test_machine_that_starts_no_process_is_waited_for(functions: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from trialogue import _reading
+
+    right, refusals = _reading.inspect, [1]
+
+    async def inspect(function: str, source: int, bounds: Bounds) -> Inspection:
+        if refusals:
+            refusals.pop()
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        return await right(function, source, bounds)
+
+    monkeypatch.setattr(_reading, "inspect", inspect)
+    async with opened(functions, "upper") as library:
+        (file,) = await put(library, b"hello")
+        with trio.fail_after(30):
+            while refusals:  # noqa: ASYNC110 - nobody is told
+                await trio.sleep(0.01)
+        library.reading.wake()
+        assert (await settled(library, file)).text.state == "done"
 
 
 # --- uploads and what is left of them ----------------------------------------------------------------------------

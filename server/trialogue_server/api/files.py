@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from trialogue import File, FilePart, FileView, NotFoundError, Part, QuotaError, file_view, is_id
+from trialogue import ClosedError, File, FilePart, FileView, NotFoundError, Part, QuotaError, file_view, is_id
 from trialogue_server._call import Call, Reply, json_reply
 from trialogue_server._downloads import Content, content_reply
 from trialogue_server._errors import RangeError, VersionError
@@ -72,6 +72,8 @@ async def upload(services: Services, call: Call) -> Reply:
     """
     principal = await services.principal(call)
     library, config = services.library(), services.config
+    if services.engine.draining:
+        raise ClosedError("the server is stopping: try again in a moment", retry_after=2)
     pace = Pace(config.upload_stall_seconds, config.upload_min_rate, config.upload_max_seconds)
     with services.uploads.hold(principal.user.id):
         async with library.upload(principal.user.id) as arriving:
