@@ -254,6 +254,21 @@ async def near_finds_what_is_within_the_circle(store: Store) -> None:
 
 
 @check
+async def circle_ends_at_its_radius(store: Store) -> None:
+    talk = await begin(store)
+    for lat, lon in AWKWARD:
+        place = Location(lat, lon)
+        message = await talk.say("owl", location=place)
+        middle = Circle(max(-90, min(90, lat * 0.999 + 0.01)), lon * 0.999, 0)
+        metres = distance(lat, lon, middle)
+        for text in ("", "owl"):
+            within = await ids(store, text, 100, near=msgspec.structs.replace(middle, radius=metres))
+            without = await ids(store, text, 100, near=msgspec.structs.replace(middle, radius=metres - 0.01))
+            assert message.id in within, place
+            assert message.id not in without, place
+
+
+@check
 async def near_knows_where_photographs_were_taken(store: Store) -> None:
     file = await add(store, a_file(lat=46.95, lon=7.45))
     await add(store, a_file(b"other", owner="another", lat=46.95, lon=7.45))
@@ -388,6 +403,22 @@ async def every_text_is_embedded_once(store: Store) -> None:
     seen.remove("bird")
     assert sorted(seen) == ["bird", "car", "owl", "owl"]
     assert [hit.kind for hit in await store.index.similar("owner", SearchQuery(), MEANINGS["car"], 1)] == ["file"]
+
+
+@check
+async def text_that_got_no_answer_waits_on(store: Store) -> None:
+    if store.index.lacks is not None:
+        return
+    await store.index.use_embedder("one", 16)
+    talk = await begin(store)
+    for text in ("owl", "bird", "car"):
+        await talk.say(text)
+    waiting = await store.index.unembedded(10)
+    await store.index.add_embedded("one", embedded(waiting[1:], MEANINGS))
+    assert waiting[0] in await store.index.unembedded(10)
+    await store.index.add_embedded("one", embedded(await store.index.unembedded(10), MEANINGS))
+    assert list(await store.index.unembedded(10)) == []
+    assert len(await store.index.similar("owner", SearchQuery(), MEANINGS["owl"], 10)) == 3
 
 
 @check
