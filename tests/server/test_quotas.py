@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 from rest import serve
 
 from trialogue import Quota
+from trialogue_server._call import Call
 from trialogue_server._limiter import LocalLimiter
-from trialogue_server._quotas import network
+from trialogue_server._peer import Peers
+from trialogue_server._quotas import Quotas, network
+from trialogue_server.config import Config
 
 USER, KEY = Quota("user", 3, 6.0), Quota("key", 2, 60.0)
 
@@ -143,3 +146,13 @@ async def test_no_rate_is_no_limit() -> None:
             answer = await ada.get("/api/auth/me")
             assert answer.status_code == 200
             assert "ratelimit" not in answer.headers
+
+
+async def test_a_request_counts_once_however_often_it_is_asked_whose_it_is() -> None:
+    peers = Peers(public_url="", trusted_origins=(), trusted_proxies=())
+    quotas = Quotas(Config(burst_per_address=2), LocalLimiter(), peers)
+    call = Call({"method": "GET", "path": "/", "headers": [], "query_string": b"", "client": ("192.0.2.1", 1)})
+    for _ in range(3):
+        await quotas.count(call, None)
+    assert call.taken is not None
+    assert [taken.left for taken in call.taken] == [1]
