@@ -89,9 +89,11 @@ class Accounts(ABC):
 
     @abstractmethod
     async def change_secret(
-        self, user: str, secret_hash: str, keep: str | None = None, audit: Sequence[AuditEntry] = ()
+        self, user: str, secret_hash: str | None, keep: str | None = None, audit: Sequence[AuditEntry] = ()
     ) -> Sequence[str] | None:
         """Replace the secret and raise the epoch; every session but ``keep`` ends, and a reset that was offered.
+
+        ``None`` leaves the account without a secret: nobody logs in with one.
 
         Returns the ids of the sessions that ended, ``None`` when there is no such account.
         """

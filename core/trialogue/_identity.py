@@ -46,7 +46,7 @@ class RedirectLogin(ABC):
     name: str
     #: On the button.
     title: str
-    #: Whether the account that has the person's verified address may be logged in to.
+    #: Whether the account that has the person's verified address may be logged in to; what let in before then ends.
     links_verified_email: bool = False
     #: Whether it may make accounts even where people cannot register by themselves.
     registers: bool = False

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -44,9 +44,15 @@ class Logins(NamedTuple):
 
 
 async def account_of(
-    store: Store, person: Person, login: RedirectLogin | HeaderLogin, *, is_open: bool, origin: Origin
+    store: Store,
+    person: Person,
+    login: RedirectLogin | HeaderLogin,
+    *,
+    is_open: bool,
+    origin: Origin,
+    on_linked: Callable[[str], None] = lambda _: None,
 ) -> User:
-    """The person's account, made if need be.
+    """The person's account, made if need be. ``on_linked`` is told of one whose sessions and keys ended.
 
     Raises ``ForbiddenError`` (disabled, no address, not admitted), ``ConflictError`` (the address has an account that this
     login may not open), ``InvalidError`` (an address that is none), ``StorageError``.
@@ -55,6 +61,8 @@ async def account_of(
     user = await store.accounts.identity(identity.issuer, identity.subject)
     if user is None:
         user = await _linked(store, person, login, origin)
+        if user is not None:
+            on_linked(user.id)
     if user is None:
         user = await _made(store, person, Admission(origin=origin, is_open=is_open or login.registers))
     if user.disabled:
@@ -73,11 +81,18 @@ async def _linked(store: Store, person: Person, login: RedirectLogin | HeaderLog
         raise ForbiddenError("the address the proxy names has an account with a password: ask the administrator")
     if not (login.links_verified_email and person.email_verified):
         raise ConflictError(f"{person.email[:254]!r} has an account already: log in with its password")
-    if not await store.accounts.add_identity(
-        user.id, person.identity, (origin.entry("identity.added", user.id, detail=person.identity.issuer),)
-    ):
-        return None
-    return user
+    await _take_from_strangers(store, user, origin)
+    entry = origin.entry("identity.added", user.id, detail=person.identity.issuer)
+    await store.accounts.add_identity(user.id, person.identity, (entry,))
+    # As it is now: what begins with the account of before would count as begun before its secret changed.
+    return await store.accounts.user(user.id)
+
+
+async def _take_from_strangers(store: Store, user: User, origin: Origin) -> None:
+    """End all that let in so far: we never asked whose the address was, and somebody may have been here before its owner."""
+    await store.accounts.change_secret(user.id, None, audit=(origin.entry("password.changed", user.id, detail="none"),))
+    for key in await store.accounts.keys(user.id):
+        await store.accounts.drop_key(key.id, (origin.entry("key.revoked", user.id, thing=key.id),))
 
 
 async def _made(store: Store, person: Person, admission: Admission) -> User:

@@ -298,6 +298,10 @@ async def hash_is_renewed_unless_the_secret_changed(store: Store) -> None:
 async def account_may_have_no_secret(store: Store) -> None:
     user = await store.accounts.add_user(someone("a@example.org"), None)
     assert await store.accounts.user_secret(user.email) == (user, None)
+    await store.accounts.change_secret(user.id, "new")
+    await store.accounts.change_secret(user.id, None)
+    _, secret = await store.accounts.user_secret(user.email) or (None, "")
+    assert secret is None
 
 
 # --- sessions, several of them -----------------------------------------------------------------------------------

@@ -135,7 +135,7 @@ class MemoryAccounts(MemoryAccess):
         await self._call("renew_secret", effect, writes=True)
 
     async def change_secret(
-        self, user: str, secret_hash: str, keep: str | None = None, audit: Sequence[AuditEntry] = ()
+        self, user: str, secret_hash: str | None, keep: str | None = None, audit: Sequence[AuditEntry] = ()
     ) -> Sequence[str] | None:
         return await self._call(
             "change_secret", lambda: self._change_secret(user, secret_hash, keep, audit), writes=True
@@ -172,7 +172,7 @@ class MemoryAccounts(MemoryAccess):
         return next((self._user(reset.user) for reset in found), None)
 
     def _change_secret(
-        self, user: str, secret_hash: str, keep: str | None, audit: Sequence[AuditEntry]
+        self, user: str, secret_hash: str | None, keep: str | None, audit: Sequence[AuditEntry]
     ) -> Sequence[str] | None:
         before = self._user(user)
         if before is None:

@@ -80,7 +80,7 @@ class SQLiteAccounts(Accounts):
         await self._write(lambda connection: connection.execute(sql.RENEW_SECRET, (new_hash, user, old_hash)))
 
     async def change_secret(
-        self, user: str, secret_hash: str, keep: str | None = None, audit: Sequence[AuditEntry] = ()
+        self, user: str, secret_hash: str | None, keep: str | None = None, audit: Sequence[AuditEntry] = ()
     ) -> Sequence[str] | None:
         change = partial(writes.change_secret, user=user, secret_hash=secret_hash, keep=keep, audit=audit)
         return await self._write(change)

@@ -110,14 +110,14 @@ def _kept(connection: Connection, invitation: Invitation | None) -> Invitation |
 
 
 def change_secret(
-    connection: Connection, user: str, secret_hash: str, keep: str | None, audit: Sequence[AuditEntry]
+    connection: Connection, user: str, secret_hash: str | None, keep: str | None, audit: Sequence[AuditEntry]
 ) -> list[str] | None:
     """Replace a secret; what was let in by the old one is not any longer."""
     before = read_user(connection, user)
     if before is None:
         return None
     after = replace(before, epoch=before.epoch + 1)
-    connection.execute(sql.CHANGE_SECRET, (secret_hash, body_of(after), user))
+    connection.execute(sql.CHANGE_SECRET, (secret_hash or "", body_of(after), user))
     connection.execute(sql.DROP_RESET, (user,))
     ended = [name for (name,) in connection.execute(sql.DROP_SESSIONS, (user, keep or "")).fetchall()]
     if keep is not None:

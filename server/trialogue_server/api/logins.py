@@ -82,6 +82,7 @@ async def arrive(services: Services, call: Call) -> Reply:
             login,
             is_open=services.config.registration == "open",
             origin=services.origin(call),
+            on_linked=lambda account: services.forget_user(account, close=True),
         )
         cookie = await begin_session(services, call, user, how=login.name)
     except (TrialogueError, ValueError) as error:

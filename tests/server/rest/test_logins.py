@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 from plugins.oidc.real import CLIENT, SECRET, open_provider, query_of, walk
-from rest import Server, serve
+from rest import PASSWORD, Server, serve
 
 from trialogue import BrokenError, Departure, Identity, Person, RedirectLogin, UnauthenticatedError
 from trialogue_oidc import trialogue_redirect_logins
@@ -123,11 +123,24 @@ async def test_address_of_another_account_is_not_taken_over() -> None:
 @pytest.mark.parametrize(("more", "found"), [({}, "ada@example.org"), ({"unverified": "1"}, None)])
 async def test_verified_address_is_linked_where_the_operator_says_so(more: dict[str, str], found: str | None) -> None:
     async with place(Elsewhere(links=True)) as server, server.user("ada") as ada, server.client() as client:
+        mine = (await ada.get("/api/auth/me")).json()["id"]
         await come_in(client, "ada", **more)
         assert await who(client) == found
         if found:
-            mine = (await ada.get("/api/auth/me")).json()
-            assert (await client.get("/api/auth/me")).json()["id"] == mine["id"]
+            assert (await client.get("/api/auth/me")).json()["id"] == mine
+
+
+async def test_who_made_the_account_before_its_owner_came_is_out() -> None:
+    """Anybody can register with anybody's address; once its owner proves it, that was in vain."""
+    async with place(Elsewhere(links=True)) as server, server.user("ada") as mallory, server.client() as owner:
+        made = await mallory.post("/api/auth/keys", json={"name": "back door", "scopes": ["read", "write"]})
+        key = {"Authorization": f"Bearer {made.json()['token']}"}
+        await come_in(owner, "ada")
+        assert await who(owner) == "ada@example.org"
+        assert await who(mallory) is None
+        assert (await mallory.get("/api/conversations", headers=key)).status_code == 401
+        body = {"email": "ada@example.org", "password": PASSWORD}
+        assert (await mallory.post("/api/auth/login", json=body)).status_code == 401
 
 
 @pytest.mark.parametrize(("registers", "found"), [(True, "bob@example.org"), (False, None)])
