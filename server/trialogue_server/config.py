@@ -90,6 +90,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     import_conversation_bytes: Annotated[
         int, Meta(ge=1024, description="Largest single conversation in an export; larger ones are left out.")
     ] = 33_554_432
+    import_max_failures: Annotated[
+        int, Meta(ge=0, description="Pieces of an export that may fail before its import is given up.")
+    ] = 10_000
     imports_per_user: Annotated[int, Meta(ge=1, description="Imports one user may have under way.")] = 2
     exports_per_user: Annotated[int, Meta(ge=1, description="Exports one user may have under way.")] = 2
     shared_views_per_minute: Annotated[

@@ -153,6 +153,7 @@ def import_limits(config: Config) -> ImportLimits:
         config.import_max_unpacked_bytes,
         config.import_conversation_bytes,
         config.imports_per_user,
+        config.import_max_failures,
     )
 
 

@@ -23,6 +23,7 @@ from trialogue import (
     Engine,
     ImportJob,
     ImportState,
+    LimitError,
     Principal,
     Skipped,
     StorageError,
@@ -54,6 +55,7 @@ class ImportLimits(NamedTuple):
     unpacked: int
     conversation: int
     per_user: int
+    failures: int
 
 
 class Importer:
@@ -210,6 +212,8 @@ class Importer:
             except TrialogueError as error:
                 detail = error.detail
         await progress.skipped(found, Skipped(place, detail[:300], found.title))
+        if progress.job.failed > self._limits.failures:
+            raise LimitError(f"more than {self._limits.failures} pieces failed (import_max_failures): it is given up")
 
     def show(self, job: ImportJob) -> None:
         """How far it is, for whoever asks."""

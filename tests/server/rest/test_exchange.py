@@ -199,6 +199,13 @@ async def test_what_is_no_export_fails_in_words(ada: httpx2.AsyncClient, data: b
     assert job["detail"]
 
 
+async def test_import_of_nonsense_is_given_up(tmp_path: Path) -> None:
+    async with serve(files=tmp_path, import_max_failures=2) as server, server.user() as ada:
+        job = await send(ada, b"[" + b"{}," * 10_000 + chats(1)[1:])
+        assert (job["state"], job["failed"], job["added"]) == ("failed", 3, 0)
+        assert "import_max_failures" in job["detail"]
+
+
 async def test_too_long_a_history_is_told(tmp_path: Path) -> None:
     nodes = {str(n): {"message": {"author": {"role": "user"}, "content": {"parts": ["x"]}}, "parent": str(n - 1)}
              for n in range(10_001)}  # fmt: skip
