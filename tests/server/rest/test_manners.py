@@ -11,8 +11,11 @@ from rest import Server, serve
 
 from trialogue import StorageError
 from trialogue.testing import Fault, MemoryStore
+from trialogue_server._openapi._operation import path_of
+from trialogue_server.api import BLUEPRINTS
 
 JSON = {"Content-Type": "application/json"}
+ROUTES = [route for routes in BLUEPRINTS.values() for route in routes]
 
 
 def is_problem(answer: httpx2.Response, status: int, code: str) -> dict[str, Any]:
@@ -147,6 +150,14 @@ async def test_head_is_get_without_its_body(ada: httpx2.AsyncClient) -> None:
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["content-length"] == str(len(got.content))
     assert head.headers["etag"] == got.headers["etag"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [(route.method, path_of(route)) for route in ROUTES if not route.any_query]
+)
+async def test_misspelt_query_parameter_is_refused_everywhere(ada: httpx2.AsyncClient, method: str, path: str) -> None:
+    answer = await ada.request(method, path.replace("{", "").replace("}", ""), params={"misspelt": "true"})
+    assert "'misspelt' is no query parameter here" in is_problem(answer, 422, "invalid")["detail"]
 
 
 # --- headers -----------------------------------------------------------------------------------------------------
