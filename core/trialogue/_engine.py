@@ -158,8 +158,14 @@ class Engine:
 
     async def purge_trash(self, conversation: str, before: datetime) -> None:
         """Remove a conversation for good that has been in the trash since ``before``; one that has not is left alone."""
-        if await self.store.purge(conversation, before):
+        header = await self.store.header(conversation)
+        if header is None:
+            return
+        with self.feeds.unsure(header.owner):
+            gone = await self.store.purge(conversation, before)
+        if gone:
             await self.purge(conversation)
+            self.feeds.purged(header.owner, conversation)
 
     async def purge(self, conversation: str) -> None:
         """Remove a conversation for good, whatever goes on in it. Raises ``StorageError``; one that is gone is no error."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -196,6 +197,16 @@ async def test_resuming_at_every_event_gives_the_same_list(autojump_clock: Any) 
             await again.read()
             assert again.rows == whole.rows
             again.close()
+
+
+async def test_what_leaves_the_trash_for_good_is_told(autojump_clock: Any) -> None:
+    async with engine_of() as engine, watching(engine) as sidebar:
+        kept, talk = await open_talk(engine), await open_talk(engine)
+        await change(talk, deleted=True)
+        for name in (kept.id, talk.id, new_id()):
+            await engine.purge_trash(name, NOW + timedelta(seconds=1))
+        await sidebar.read()
+        assert list(sidebar.rows) == [kept.id]
 
 
 async def test_another_users_changes_are_not_shown(autojump_clock: Any) -> None:
