@@ -206,7 +206,7 @@ async def _ask(pool: Pool) -> None:
 
 async def test_backend_that_is_terminated_is_replaced(pool: Pool) -> None:
     async with pool.lend() as victim, pool.lend() as other:
-        await other.execute("SELECT pg_terminate_backend(%s)", (victim.info.backend_pid,))
+        await other.execute("SELECT pg_terminate_backend(%s::int)", (victim.info.backend_pid,))
         with pytest.raises(psycopg.OperationalError):
             await victim.execute("SELECT 1")
     await _ask(pool)

@@ -1,6 +1,41 @@
-"""PostgreSQL, driven natively on Trio.
+"""PostgreSQL, driven natively on Trio: the store for any number of servers.
+
+    postgresql://user:password@host/database                as libpq takes it, with sslmode and the rest
+    postgresql://user@host/database?connections=20          at most so many connections of this process: 2 to 100, else 12
+    postgresql://user@host/database?options=-csearch_path=chat   tables in a schema of that name, else in ``public``
+
+What is where: ``_url`` reads the URL; ``_opening`` and ``_schema`` make sure that the right database is opened and brought
+up to date; ``_database`` runs statements and transactions on connections that ``_pool`` lends; ``_append`` is the hot path,
+and ``_rows`` what follows from an append in the other tables; ``_writes``, ``_reads`` and ``_lists`` are the other calls;
+their SQL stands in ``_sql``; ``_text`` is what is searched for; ``_store`` puts them together. Each facet has a file of its
+own, with its SQL beside it, and its migration.
 
     _drive        psycopg's generators, driven by Trio
     _connection   a connection that cancellation leaves usable
     _pool         connections, lent
 """
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from importlib.util import find_spec
+from pathlib import Path
+
+from trialogue import ConfigurationError, Store, hookimpl
+
+SCHEMES = ("postgresql", "postgres")
+
+
+@hookimpl
+def trialogue_store(url: str, data_dir: Path) -> AbstractAsyncContextManager[Store] | None:
+    """The store for a ``postgresql:`` URL; opened when its block is entered."""
+    if url.partition(":")[0] not in SCHEMES:
+        return None
+    if find_spec("psycopg") is None:
+        raise ConfigurationError(
+            "storage_url names PostgreSQL, and psycopg is missing: pip install 'trialogue[postgres]'"
+        )
+    from trialogue_postgres._store import open_store  # The driver is imported when it is wanted.
+    from trialogue_postgres._url import parse_url
+
+    return open_store(parse_url(url), data_dir)

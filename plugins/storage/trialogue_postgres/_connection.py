@@ -20,6 +20,8 @@ from psycopg.abc import PQGen
 from psycopg.conninfo import make_conninfo
 from psycopg.errors import QueryCanceled
 from psycopg.pq import ConnStatus, PipelineStatus, TransactionStatus
+from psycopg.types.numeric import Int8BinaryDumper
+from psycopg.types.string import StrBinaryDumper
 
 from trialogue_postgres._drive import drive, drive_connecting
 
@@ -37,6 +39,9 @@ class TrioConnection(AsyncConnection[Any]):  # Any: rows are of the types their 
     def __init__(self, *arguments: Any, **options: Any) -> None:  # Any: psycopg's own
         super().__init__(*arguments, **options)
         self.lock = Lock()  # type: ignore[assignment]  # psycopg only enters and leaves it
+        # One type for all numbers, so that a statement is one statement whatever its values.
+        self.adapters.register_dumper(int, Int8BinaryDumper)
+        self.adapters.register_dumper(str, TextDumper)
 
     async def wait(self, gen: PQGen[T], interval: float = 0, timeout: float | None = None) -> T:
         """Run one of psycopg's generators; cancelled, end its query on the server first."""
@@ -107,6 +112,16 @@ class TrioConnection(AsyncConnection[Any]):  # Any: rows are of the types their 
             self._closed = True
             trio.lowlevel.notify_closing(self.pgconn.socket)
             self.pgconn.finish()
+
+
+class TextDumper(StrBinaryDumper):
+    """Text as PostgreSQL can hold it. What is no text, or holds the one character that it cannot, is altered and not
+    refused: it comes from somebody who looks for what cannot be there.
+    """
+
+    def dump(self, obj: str) -> bytes:
+        data = obj.encode("utf-8", "replace")
+        return data.replace(b"\x00", b"?") if b"\x00" in data else data
 
 
 class Transaction(AsyncTransaction):

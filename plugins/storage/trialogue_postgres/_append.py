@@ -1,0 +1,145 @@
+"""Append: what every delta of every answer goes through.
+
+One statement for all flushes of a call: the update that is the fence, and the entries of those that passed. If none of them
+brings rows, as nearly always, that statement is the whole transaction. Otherwise the rows follow in the same transaction, a
+statement for each table, sent together: two round trips for any number of flushes.
+
+PostgreSQL gives up a whole statement for one row that it refuses. When that happens, which nobody sane brings about, all are
+appended again one by one, so that the one it was about is found and nothing is lost of the others.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import trio
+
+from trialogue import Flush, Message, Verdict, text_of
+from trialogue_postgres import _sql as sql
+from trialogue_postgres._connection import TrioConnection
+from trialogue_postgres._database import Database, Row, rows, send
+from trialogue_postgres._errors import RefusedError
+from trialogue_postgres._rows import Rows, words_of
+
+_log = logging.getLogger("trialogue.postgres")
+
+#: Characters of messages that are made ready for the index in the loop; more in a thread.
+LITTLE = 5_000
+
+
+async def append(database: Database, flushes: Sequence[Flush]) -> list[Verdict]:
+    """Commit the flushes; one verdict each, in order."""
+    if any(flush.charges for flush in flushes):
+        raise NotImplementedError("what runs cost is not kept in PostgreSQL yet: use sqlite: as storage_url")
+    # In the order of ids, so that nodes that disagree about who owns what seldom wait for each other in a circle.
+    sound = sorted(filter(_is_sound, flushes), key=lambda flush: flush.conversation)
+    if not sound:
+        await trio.lowlevel.checkpoint()
+    words = await words_by_message([message for flush in sound for message in flush.messages])
+    try:
+        happened = await _together(database, sound, words)
+    except RefusedError:
+        happened = set[str]().union(*[await _alone(database, flush, words) for flush in sound])
+    return ["committed" if flush.conversation in happened else "fenced" for flush in flushes]
+
+
+async def words_by_message(messages: Sequence[Message]) -> dict[str, str]:
+    """What is found of each message, by id."""
+    if not messages:
+        return {}
+    if sum(len(text_of(message.parts)) for message in messages) <= LITTLE:
+        return _words(messages)
+    return await trio.to_thread.run_sync(_words, messages, abandon_on_cancel=True)
+
+
+def _words(messages: Sequence[Message]) -> dict[str, str]:
+    return {message.id: words_of(message) for message in messages}
+
+
+async def _alone(database: Database, flush: Flush, words: dict[str, str]) -> set[str]:
+    try:
+        return await _together(database, [flush], words)
+    except RefusedError as error:
+        _say_refused(flush, error)
+        return set()
+
+
+async def _together(database: Database, flushes: Sequence[Flush], words: dict[str, str]) -> set[str]:
+    """Append in one transaction; returns the conversations whose flush happened, now or before."""
+    if not flushes:
+        return set()
+    is_plain = all(map(_is_plain, flushes))
+
+    async def work(connection: TrioConnection) -> set[str]:
+        passed: list[Row]
+        if is_plain:
+            passed = await rows(connection, sql.APPEND, _values(flushes))
+        else:
+            passed = await _with_rows(connection, flushes, words)
+        happened: set[str] = {flushes[int(place)].conversation for place, *_ in passed}
+        if len(happened) < len(flushes):
+            happened |= await _happened_before(connection, flushes)
+        return happened
+
+    return await database.append(work)
+
+
+async def _with_rows(connection: TrioConnection, flushes: Sequence[Flush], words: dict[str, str]) -> list[Row]:
+    async with connection.pipeline(), connection.transaction():
+        cursor = await send(connection, sql.APPEND, _values(flushes))
+        passed: list[Row] = await cursor.fetchall()
+        more = Rows(words)
+        for place, n, next_seq in passed:
+            more.add_flush(n, next_seq, flushes[int(place)])
+        await more.write(connection)
+    return passed
+
+
+async def _happened_before(connection: TrioConnection, flushes: Sequence[Flush]) -> set[str]:
+    return {flushes[int(place)].conversation for (place,) in await rows(connection, sql.HAPPENED, _fences(flushes))}
+
+
+def _is_plain(flush: Flush) -> bool:
+    """Whether it has no rows."""
+    return flush.header is None and flush.snapshot is None and not (flush.messages or flush.removed or flush.done)
+
+
+def _is_sound(flush: Flush) -> bool:
+    """Whether the entries are numbered without a hole, all of the flush's epoch."""
+    entries, epoch = flush.entries, flush.epoch
+    seq = entries[0].seq if entries else 0
+    for entry in entries:
+        if entry.seq != seq or entry.epoch != epoch:
+            _say_refused(flush, "its entries are not numbered without a hole, or not of its epoch")
+            return False
+        seq += 1
+    return True
+
+
+def _say_refused(flush: Flush, why: object) -> None:
+    _log.error("refused a flush of conversation %s that contradicts what is stored: %s", flush.conversation, why)
+
+
+def _fences(flushes: Sequence[Flush]) -> dict[str, list[int] | list[str]]:
+    return {
+        "places": list(range(len(flushes))),
+        "ids": [flush.conversation for flush in flushes],
+        "nodes": [flush.node for flush in flushes],
+        "epochs": [flush.epoch for flush in flushes],
+        "numbers": [flush.number for flush in flushes],
+    }
+
+
+def _values(flushes: Sequence[Flush]) -> dict[str, list[int] | list[str] | list[bytes]]:
+    entries = [(place, entry) for place, flush in enumerate(flushes) for entry in flush.entries]
+    return {
+        **_fences(flushes),
+        "firsts": [flush.entries[0].seq if flush.entries else -1 for flush in flushes],
+        "counts": [len(flush.entries) for flush in flushes],
+        "unfinished": [-1 if flush.unfinished is None else int(flush.unfinished) for flush in flushes],
+        "entry_places": [place for place, _ in entries],
+        "seqs": [entry.seq for _, entry in entries],
+        "types": [entry.type for _, entry in entries],
+        "datas": [entry.data for _, entry in entries],
+    }

@@ -1,0 +1,84 @@
+"""Lists of conversations: which statement a set of filters needs, and where a page goes on."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from trialogue import ConversationPage, InvalidError
+from trialogue_postgres import _sql as sql
+from trialogue_postgres._database import Database
+from trialogue_postgres._reads import decoded
+from trialogue_postgres._rows import decode_header
+from trialogue_postgres._text import query_of
+
+_START = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def list_statement(wanted: Sequence[str]) -> str:
+    """The statement of a list that is filtered as ``wanted`` says, by names of ``LIST_FILTERS``."""
+    begin = sql.LIST_TRASHED if "trashed" in wanted else sql.LIST
+    return begin + "".join(sql.LIST_FILTERS[name] for name in wanted if name != "trashed") + sql.LIST_END
+
+
+async def read_list(
+    database: Database,
+    owner: str,
+    limit: int,
+    cursor: str | None,
+    *,
+    archived: bool | None,
+    pinned: bool | None,
+    folder: str | None,
+    text: str | None,
+    trashed: bool,
+) -> ConversationPage:
+    """A page of a list, as ``Store.conversations`` says."""
+    limit = max(limit, 0)
+    wanted = ["trashed"] if trashed else []
+    values: dict[str, object] = {"owner": owner, "limit": limit + 1}
+    if archived is not None:
+        wanted.append("archived")
+        values["archived"] = archived
+    if pinned is not None:
+        wanted.append("pinned" if pinned else "unpinned")
+    if folder is not None:
+        wanted.append("folder")
+        values["folder"] = folder
+    if cursor is not None:
+        wanted.append("cursor")
+        values["updated"], values["id"] = parse_list_cursor(cursor)
+    if text is not None:
+        match = query_of(text)
+        if match is None:
+            await database.nothing()
+            return ConversationPage((), None)
+        wanted.append("match")
+        values["match"] = f"({match}) & {owner_lexeme(owner)}"
+    found = await database.read(list_statement(wanted), values)
+    page = found[:limit]
+    more = list_cursor(page[-1][0], page[-1][1]) if page and len(found) > limit else None
+    return ConversationPage(tuple(await decoded(decode_header, [body for _, _, body in page])), more)
+
+
+def owner_lexeme(owner: str) -> str:
+    """The owner as a ``tsquery``, whatever the id looks like: all that is found has it as a word."""
+    quoted = owner.encode("utf-8", "replace").decode().replace("\x00", "").replace("\\", "\\\\").replace("'", "''")
+    return f"'={quoted}'"
+
+
+def list_cursor(updated: datetime, conversation: str) -> str:
+    """What continues a list after this conversation."""
+    micros = (updated - _START) // timedelta(microseconds=1)
+    return base64.urlsafe_b64encode(f"{micros} {conversation}".encode()).decode()
+
+
+def parse_list_cursor(cursor: str) -> tuple[datetime, str]:
+    """The place that ``list_cursor`` spelled. Raises ``InvalidError``."""
+    try:
+        micros, conversation = base64.urlsafe_b64decode(cursor.encode()).decode().split(" ")
+        return _START + timedelta(microseconds=int(micros)), conversation
+    except (ValueError, OverflowError, binascii.Error) as error:
+        raise InvalidError(f"{cursor[:64]!r} is not a cursor of this list: leave it out to start over") from error

@@ -1,0 +1,125 @@
+"""Opening a database: whether it is one that we can use, its schema, its identity, and whether it has gone backwards.
+
+It has when it is another server's than before, or one that was promoted or restored since: what such a server lacks, clients
+may have seen (I12). PostgreSQL counts these as its timeline. A folder that is put back behind its back it does not notice.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import msgspec
+import psycopg
+
+from trialogue import ConfigurationError, StorageError, new_id
+from trialogue_postgres import _sql as sql
+from trialogue_postgres._connection import TrioConnection
+from trialogue_postgres._database import Database, first_row, rows, send
+from trialogue_postgres._errors import words_of
+from trialogue_postgres._schema import Migration, migrate, migrations
+
+#: The oldest version that is supported; tests run on this one and on later ones.
+OLDEST = 16
+
+_ABOUT = """
+SELECT current_setting('server_version_num')::bigint / 10000, current_setting('server_encoding'), current_schema()::text,
+    pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on'
+"""
+_TIMELINE = "SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)"
+_SYSTEM = "SELECT system_identifier::text FROM pg_control_system()"
+_VECTOR = """
+SELECT EXISTS (SELECT 1 FROM pg_extension WHERE extname = 'vector'),
+    EXISTS (SELECT 1 FROM pg_available_extensions WHERE name = 'vector')
+"""
+
+_log = logging.getLogger("trialogue.postgres")
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """What a store is told of its database."""
+
+    generation: int
+    #: Whether it has vectors, without which there is no search by meaning.
+    has_vectors: bool
+
+
+async def open_database(database: Database, place: str, steps: list[Migration] | None = None) -> Opened:
+    """Check it, bring it up to date, and count this start. Raises ``ConfigurationError``."""
+
+    async def prepare(connection: TrioConnection) -> Opened:
+        await _check(connection, place)
+        await migrate(connection, place, migrations() if steps is None else steps)
+        return Opened(await _generation(connection), await _has_vectors(connection))
+
+    try:
+        opened = await database.write(prepare)
+    except StorageError as error:
+        raise ConfigurationError(f"the database {place} cannot be used: {error}") from error
+    if not opened.has_vectors:
+        _log.warning(
+            "%s has no extension vector: there is no search by meaning; install pgvector on the server, let an "
+            "administrator CREATE EXTENSION vector in it, and start again",
+            place,
+        )
+    return opened
+
+
+async def _check(connection: TrioConnection, place: str) -> None:
+    about = await first_row(connection, _ABOUT)
+    assert about is not None, "it has no FROM"
+    version, encoding, schema, is_read_only = about
+    if version < OLDEST:
+        raise ConfigurationError(f"{place} is PostgreSQL {version}, which is too old: {OLDEST} or newer is needed")
+    if is_read_only:
+        raise ConfigurationError(
+            f"{place} takes no writes (a replica, or read-only): name the primary in storage_url, or all hosts with "
+            "?target_session_attrs=read-write"
+        )
+    if encoding != "UTF8":
+        raise ConfigurationError(f"{place} holds texts as {encoding}: create the database with ENCODING 'UTF8'")
+    if schema is None:
+        raise ConfigurationError(f"{place} lacks the schema that search_path names: create it, or name another one")
+
+
+async def _has_vectors(connection: TrioConnection) -> bool:
+    row = await first_row(connection, _VECTOR)
+    assert row is not None, "it has no FROM"
+    is_there, is_possible = row
+    if is_there or not is_possible:
+        return bool(is_there)
+    try:
+        async with connection.transaction():
+            await connection.execute("CREATE EXTENSION vector")
+    except psycopg.Error as error:
+        _log.info("the extension vector was not created: %s", words_of(error))
+        return False
+    return True
+
+
+async def _generation(connection: TrioConnection) -> int:
+    """Compare where the database is now with where it was, and raise the generation if it was elsewhere."""
+    facts: dict[str, str] = dict(await rows(connection, sql.FACTS))
+    here, known = await _whereabouts(connection), facts.get("whereabouts")
+    generation = int(facts.get("generation", 1)) + (known is not None and known != here)
+    told = {
+        "id": facts.get("id") or new_id(),
+        "opened": str(int(facts.get("opened", 0)) + 1),
+        "generation": str(generation),
+        "whereabouts": here,
+    }
+    for key, value in told.items():
+        await send(connection, sql.PUT_FACT, {"key": key, "value": value})
+    return generation
+
+
+async def _whereabouts(connection: TrioConnection) -> str:
+    """Which server this is, and which branch of its history."""
+    parts: list[str] = []
+    for statement in (_SYSTEM, _TIMELINE):
+        try:
+            async with connection.transaction():
+                row = await first_row(connection, statement)
+        except psycopg.errors.InsufficientPrivilege:
+            row = None  # Some who rent servers out keep it to themselves.
+        parts.append(str(row[0]) if row else "?")
+    return "/".join(parts)

@@ -1,0 +1,262 @@
+"""All SQL of the log, of conversations and of messages. A test asks PostgreSQL for the plan of each statement and refuses
+one that scans a growing table.
+
+Ids come in as text and are turned into ``n`` by the statement itself. Values are named; ``%(x)b`` is one that is sent in
+binary, as all arrays are, so that their type does not depend on what is in them. Whatever waits for a row's lock sees that
+row anew, but the rest of the database as it was before the wait: what is read after a lock is a statement of its own.
+"""
+
+from __future__ import annotations
+
+# --- the hot path ----------------------------------------------------------------------------------------------------
+
+#: Any number of flushes. The update is the fence (I1, I6); entries are written for those that passed it, and for no other.
+#: ``place`` tells a flush from the others, ``first`` is -1 for one without entries, ``unfinished`` -1 for one that does not
+#: change it.
+APPEND = """
+WITH flush AS (
+    SELECT * FROM unnest(
+        %(places)b::bigint[], %(ids)b::text[], %(nodes)b::text[], %(epochs)b::bigint[], %(numbers)b::bigint[],
+        %(firsts)b::bigint[], %(counts)b::bigint[], %(unfinished)b::bigint[]
+    ) AS f (place, id, node, epoch, number, first, count, unfinished)
+), passed AS (
+    UPDATE log SET
+        next_seq = log.next_seq + f.count,
+        flush = f.number,
+        unfinished = CASE f.unfinished WHEN -1 THEN log.unfinished ELSE f.unfinished = 1 END
+    FROM flush AS f
+    WHERE log.id = f.id AND log.node = f.node AND log.epoch = f.epoch AND log.flush < f.number
+        AND (log.next_seq = f.first OR f.first = -1)
+    RETURNING f.place, log.n, log.next_seq, log.epoch
+), added AS (
+    INSERT INTO entry (conversation, seq, epoch, type, data)
+    SELECT passed.n, e.seq, passed.epoch, e.type, e.data
+    FROM unnest(%(entry_places)b::bigint[], %(seqs)b::bigint[], %(types)b::text[], %(datas)b::bytea[])
+        AS e (place, seq, type, data)
+    JOIN passed ON passed.place = e.place
+)
+SELECT place, n, next_seq FROM passed
+"""
+#: Of flushes that did not pass: those that had happened before, as only a conversation's owner sends higher numbers.
+HAPPENED = """
+SELECT f.place FROM unnest(
+    %(places)b::bigint[], %(ids)b::text[], %(nodes)b::text[], %(epochs)b::bigint[], %(numbers)b::bigint[]
+) AS f (place, id, node, epoch, number)
+JOIN log ON log.id = f.id AND log.node = f.node AND log.epoch = f.epoch AND log.flush >= f.number
+"""
+
+# --- what follows from a flush ---------------------------------------------------------------------------------------
+
+ADD_ENTRIES = """
+INSERT INTO entry (conversation, seq, epoch, type, data)
+SELECT * FROM unnest(%(ns)b::bigint[], %(seqs)b::bigint[], %(epochs)b::bigint[], %(types)b::text[], %(datas)b::bytea[])
+"""
+PUT_HEADERS = """
+INSERT INTO conversation (n, id, owner, updated, archived, pinned, folder, trashed, head, title_words, body)
+SELECT h.n, h.id, h.owner, h.updated, h.archived, h.pinned, h.folder, h.trashed, h.head,
+    CASE WHEN h.words <> '' THEN array_to_tsvector(ARRAY['=' || h.owner]) || h.words::tsvector END, h.body
+FROM unnest(
+    %(ns)b::bigint[], %(ids)b::text[], %(owners)b::text[], %(updated)b::timestamptz[], %(archived)b::boolean[],
+    %(pinned)b::boolean[], %(folders)b::text[], %(trashed)b::boolean[], %(heads)b::text[], %(words)b::text[],
+    %(bodies)b::text[]
+) AS h (n, id, owner, updated, archived, pinned, folder, trashed, head, words, body)
+ON CONFLICT (n) DO UPDATE SET updated = excluded.updated, archived = excluded.archived, pinned = excluded.pinned,
+    folder = excluded.folder, trashed = excluded.trashed, head = excluded.head, unpruned = true,
+    title_words = excluded.title_words, body = excluded.body
+"""
+PUT_SNAPSHOTS = """
+INSERT INTO snapshot (conversation, seq, state)
+SELECT * FROM unnest(%(ns)b::bigint[], %(seqs)b::bigint[], %(states)b::bytea[])
+ON CONFLICT (conversation) DO UPDATE SET seq = excluded.seq, state = excluded.state
+"""
+#: In the order given, which is that of their numbers. A removed one stays so. One of another conversation is refused, as a
+#: row without a conversation.
+PUT_MESSAGES = """
+INSERT INTO message (id, conversation, parent, body, words)
+SELECT m.id, m.n, m.parent, m.body,
+    CASE WHEN m.words <> '' THEN array_to_tsvector(ARRAY['=' || c.owner]) || m.words::tsvector END
+FROM unnest(%(ns)b::bigint[], %(ids)b::text[], %(parents)b::text[], %(bodies)b::text[], %(words)b::text[])
+    WITH ORDINALITY AS m (n, id, parent, body, words, place)
+JOIN conversation AS c ON c.n = m.n
+ORDER BY m.place
+ON CONFLICT (id) DO UPDATE SET
+    conversation = CASE WHEN message.conversation = excluded.conversation THEN message.conversation END,
+    parent = excluded.parent, body = excluded.body, words = excluded.words
+WHERE NOT message.removed OR message.conversation <> excluded.conversation
+"""
+REMOVE_MESSAGES = """
+WITH RECURSIVE below (n, conversation, id) AS (
+    SELECT m.n, m.conversation, m.id FROM unnest(%(ns)b::bigint[], %(ids)b::text[]) AS r (n, id)
+    JOIN message AS m ON m.id = r.id AND m.conversation = r.n
+    UNION SELECT m.n, m.conversation, m.id FROM below
+    JOIN message AS m ON m.conversation = below.conversation AND m.parent = below.id AND NOT m.removed
+)
+UPDATE message SET removed = true, body = '', words = NULL WHERE n = ANY (ARRAY(SELECT n FROM below))
+"""
+ADD_RECEIPTS = """
+INSERT INTO receipt (conversation, command, digest, receipt)
+SELECT * FROM unnest(%(ns)b::bigint[], %(commands)b::text[], %(digests)b::bytea[], %(receipts)b::text[])
+"""
+
+# --- the log ---------------------------------------------------------------------------------------------------------
+
+ADD_LOG = """
+INSERT INTO log (id, node, epoch, next_seq, flush) VALUES (%(id)s, %(node)s, 1, %(next_seq)s, 0)
+ON CONFLICT (id) DO NOTHING RETURNING n
+"""
+CLAIM = "UPDATE log SET node = %(node)s, epoch = epoch + 1 WHERE id = %(id)s"
+CLAIMED = """
+SELECT l.epoch, l.next_seq, l.flush, c.body, s.state, coalesce(s.seq, 0)
+FROM log AS l JOIN conversation AS c ON c.n = l.n LEFT JOIN snapshot AS s ON s.conversation = l.n WHERE l.id = %(id)s
+"""
+EVENTS = """
+SELECT seq, epoch, type, data FROM entry
+WHERE conversation = (SELECT n FROM log WHERE id = %(id)s) AND seq >= %(start)s ORDER BY seq LIMIT %(limit)s
+"""
+POSITION = "SELECT floor, next_seq FROM log WHERE id = %(id)s"
+RECEIPT = """
+SELECT command, digest, receipt FROM receipt
+WHERE conversation = (SELECT n FROM log WHERE id = %(id)s) AND command = %(command)s
+"""
+UNFINISHED = "SELECT id FROM log WHERE unfinished AND node <> %(node)s ORDER BY n"
+UNFINISHED_OF = """
+SELECT s.state FROM log AS l JOIN conversation AS c ON c.n = l.n JOIN snapshot AS s ON s.conversation = l.n
+WHERE l.unfinished AND c.owner = %(owner)s LIMIT %(limit)s
+"""
+
+RIPE = """
+SELECT c.id FROM conversation AS c JOIN log AS l ON l.n = c.n
+WHERE c.unpruned AND c.updated < %(before)s AND NOT l.unfinished ORDER BY c.updated LIMIT %(limit)s
+"""
+#: Not one that somebody else prunes now.
+RAISE_FLOOR = """
+UPDATE log SET floor = next_seq WHERE n = (
+    SELECT l.n FROM log AS l JOIN conversation AS c ON c.n = l.n
+    WHERE l.id = %(id)s AND NOT l.unfinished AND l.floor < l.next_seq AND c.updated < %(before)s
+    FOR NO KEY UPDATE OF l SKIP LOCKED
+) RETURNING n
+"""
+PRUNE = (
+    """
+DELETE FROM entry WHERE conversation = (SELECT n FROM log WHERE id = %(id)s AND floor = next_seq)
+AND type >= 'part.' AND type < 'part/'
+""",
+    "UPDATE conversation SET unpruned = false WHERE n = (SELECT n FROM log WHERE id = %(id)s AND floor = next_seq)",
+)
+TRASH = "SELECT id FROM conversation WHERE trashed AND updated < %(before)s ORDER BY updated LIMIT %(limit)s"
+LOCK = "SELECT n FROM log WHERE id = %(id)s FOR UPDATE"
+IS_TRASH = "SELECT 1 FROM conversation WHERE n = %(n)s AND trashed AND updated < %(before)s"
+PURGE = (
+    "DELETE FROM message WHERE conversation = %(n)s",
+    "DELETE FROM entry WHERE conversation = %(n)s",
+    "DELETE FROM snapshot WHERE conversation = %(n)s",
+    "DELETE FROM receipt WHERE conversation = %(n)s",
+    "DELETE FROM conversation WHERE n = %(n)s",
+    "DELETE FROM log WHERE n = %(n)s",
+)
+
+# --- conversations ---------------------------------------------------------------------------------------------------
+
+HEADER = "SELECT body FROM conversation WHERE id = %(id)s"
+
+#: The ids that share a parent with message ``m`` of conversation ``l``, oldest first, as JSON.
+_SIBLINGS = """
+to_json(ARRAY(
+    SELECT s.id FROM message AS s WHERE s.conversation = l.n AND s.parent = m.parent AND NOT s.removed ORDER BY s.n
+))::text
+"""
+#: A conversation as of one moment, which one statement sees: its row, the last entry's epoch, the first entries after the
+#: snapshot, and the end of the active branch.
+VIEW = f"""
+SELECT c.body, l.next_seq, l.epoch, s.state,
+    (SELECT last.epoch FROM entry AS last WHERE last.conversation = l.n AND last.seq = l.next_seq - 1),
+    e.seqs, e.epochs, e.types, e.datas, b.bodies, b.siblings
+FROM log AS l JOIN conversation AS c ON c.n = l.n LEFT JOIN snapshot AS s ON s.conversation = l.n
+CROSS JOIN LATERAL (
+    SELECT array_agg(seq ORDER BY seq), array_agg(epoch ORDER BY seq), array_agg(type ORDER BY seq),
+        array_agg(data ORDER BY seq)
+    FROM (
+        SELECT * FROM entry WHERE conversation = l.n AND seq >= coalesce(s.seq, 0) ORDER BY seq LIMIT %(entries)s
+    ) AS early
+) AS e (seqs, epochs, types, datas)
+CROSS JOIN LATERAL (
+    WITH RECURSIVE up (id, parent, body, depth) AS (
+        SELECT id, parent, body, 1::bigint FROM message WHERE id = c.head AND conversation = l.n AND NOT removed
+        UNION ALL SELECT m.id, m.parent, m.body, up.depth + 1 FROM up JOIN message AS m ON m.id = up.parent
+        WHERE m.conversation = l.n AND NOT m.removed AND up.depth < %(limit)s
+    )
+    SELECT array_agg(m.body ORDER BY m.depth DESC), array_agg({_SIBLINGS} ORDER BY m.depth DESC) FROM up AS m
+) AS b (bodies, siblings)
+WHERE l.id = %(id)s
+"""
+TREE = f"""
+SELECT c.body, l.next_seq, l.epoch, s.state, b.ns, b.bodies, b.siblings
+FROM log AS l JOIN conversation AS c ON c.n = l.n LEFT JOIN snapshot AS s ON s.conversation = l.n
+CROSS JOIN LATERAL (
+    SELECT array_agg(m.n ORDER BY m.n), array_agg(m.body ORDER BY m.n), array_agg({_SIBLINGS} ORDER BY m.n)
+    FROM (
+        SELECT n, parent, body FROM message WHERE conversation = l.n AND NOT removed AND n >= %(start)s
+        ORDER BY n LIMIT %(limit)s
+    ) AS m
+) AS b (ns, bodies, siblings)
+WHERE l.id = %(id)s
+"""
+
+#: The parts of which a list's statement is made; see ``_lists.list_statement``.
+LIST = "SELECT updated, id, body FROM conversation WHERE NOT trashed AND owner = %(owner)s"
+LIST_TRASHED = "SELECT updated, id, body FROM conversation WHERE trashed AND owner = %(owner)s"
+LIST_FILTERS = {
+    "archived": " AND archived = %(archived)s",
+    "pinned": " AND pinned",
+    "unpinned": " AND NOT pinned",
+    "folder": " AND folder = %(folder)s",
+    "match": " AND n IN (SELECT n FROM conversation WHERE title_words @@ %(match)s::text::tsquery"
+    " UNION SELECT conversation FROM message WHERE words @@ %(match)s::text::tsquery)",
+    "cursor": " AND (updated, id) < (%(updated)s, %(id)s)",
+}
+LIST_END = " ORDER BY updated DESC, id DESC LIMIT %(limit)s"
+
+# --- messages --------------------------------------------------------------------------------------------------------
+
+MESSAGE = "SELECT body FROM message WHERE id = %(id)s AND NOT removed"
+
+#: From ``leaf`` upwards, as far as ``stop`` lets it.
+_UP = """
+WITH RECURSIVE up (n, id, parent, depth) AS (
+    SELECT m.n, m.id, m.parent, 1::bigint FROM message AS m
+    WHERE m.id = %(leaf)s AND m.conversation = (SELECT n FROM log WHERE id = %(id)s) AND NOT m.removed
+    UNION ALL SELECT m.n, m.id, m.parent, up.depth + 1 FROM up JOIN message AS m ON m.id = up.parent
+    WHERE m.conversation = (SELECT n FROM log WHERE id = %(id)s) AND NOT m.removed {stop}
+)
+"""
+PATH = (
+    _UP.format(stop="AND up.depth < %(limit)s")
+    + "SELECT m.body FROM up JOIN message AS m ON m.n = up.n ORDER BY up.depth DESC"
+)
+#: Downwards from ``after``, or from the root when that is ''; the first row is ``after`` itself, if it is above.
+ONWARD = (
+    _UP.format(stop="AND up.id <> %(after)s")
+    + "SELECT m.id, m.body FROM (SELECT n, depth FROM up ORDER BY depth DESC LIMIT %(limit)s) AS u"
+    " JOIN message AS m ON m.n = u.n ORDER BY u.depth DESC"
+)
+ABOVE = _UP.format(stop="AND up.id <> %(message)s") + "SELECT 1 FROM up WHERE id = %(message)s LIMIT 1"
+DOWN = """
+WITH RECURSIVE down (id, depth) AS (
+    SELECT %(message)s::text COLLATE "C", 0
+    UNION ALL SELECT child.id, down.depth + 1 FROM down CROSS JOIN LATERAL (
+        SELECT m.id FROM message AS m WHERE m.conversation = (SELECT n FROM log WHERE id = %(id)s)
+        AND m.parent = down.id AND NOT m.removed ORDER BY m.n DESC LIMIT 1
+    ) AS child
+)
+SELECT id FROM down ORDER BY depth DESC LIMIT 1
+"""
+SIBLINGS = f"""
+SELECT m.id, {_SIBLINGS} FROM log AS l JOIN message AS m ON m.conversation = l.n
+WHERE l.id = %(id)s AND m.id = ANY (%(messages)b::text[]) AND NOT m.removed
+"""
+
+# --- the store itself ------------------------------------------------------------------------------------------------
+
+FACTS = "SELECT key, value FROM store"
+PUT_FACT = "INSERT INTO store VALUES (%(key)s, %(value)s) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+CHECK = "INSERT INTO store VALUES ('checked', now()) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
