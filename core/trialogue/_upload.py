@@ -117,7 +117,9 @@ class Upload:
         self._arrived.append(file)
 
     async def commit(self) -> tuple[File, ...]:
-        """Give the content its place, and store the rows; from here on the files are there."""
+        """Give the content its place, and store the rows; from here on the files are there. Raises ``QuotaError``."""
+        # Making a large file durable may have taken longer than what was set aside for it lasts.
+        await self._reserve(self.received)
         await self._keep([file.writer.digest for file in self._arrived])
         for file in self._arrived:
             await file.writer.place()

@@ -120,7 +120,9 @@ async def test_stale_handle_is_opened_again(blobs: Blobs, disk: FaultyDisk, erro
     async with blobs.open(DIGEST, len(CONTENT)) as reader:
         disk.plan("pread", error, 0, error)
         disk.shortest = 600
+        disk.calls.clear()
         assert await reader.read(0, 1000) == CONTENT
+        assert disk.calls.count("open") == 2
     disk.plan("open", error)
     assert await read(blobs) == CONTENT
 

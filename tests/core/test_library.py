@@ -31,7 +31,7 @@ def spins(source, characters):
         pass
 
 def hogs(source, characters):
-    return {"text": "x" * (1 << 40)}
+    return {"text": "x" * (600 << 20)}
 
 def dies(source, characters):
     os.kill(os.getpid(), 9)

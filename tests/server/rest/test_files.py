@@ -412,22 +412,33 @@ async def test_content_that_is_missing_is_told_and_not_sent(tmp_path: Path) -> N
         assert (answer.status_code, answer.json()["code"]) == (503, "storage")
 
 
-async def test_download_that_nobody_reads_is_given_up(tmp_path: Path) -> None:
-    """The client leaves in the middle; nothing of the answer goes on."""
+async def test_download_whose_client_leaves_is_given_up(tmp_path: Path) -> None:
+    """Nothing more is read than what was on its way."""
     async with served(tmp_path) as (server, client):
-        (file,) = await upload(client, part(b"x" * 30_000_000))
+        (file,) = await upload(client, part(b"x" * 40_000_000))
+        library = server.engine.library
+        assert library is not None
+        disk, read = library.blobs.disk, 0
+        right = disk.pread
+
+        def pread(descriptor: int, size: int, offset: int) -> bytes:
+            nonlocal read
+            read += size
+            return right(descriptor, size, offset)
+
+        disk.pread = pread  # type: ignore[method-assign]
         cookies = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
         stream = await trio.open_tcp_stream(*server.address)
         request = f"GET /api/files/{file['id']} HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: {cookies}\r\n\r\n"
         await stream.send_all(request.encode())
         await stream.receive_some(1000)
         await stream.aclose()
-        library = server.engine.library
-        assert library is not None
-        assert (await client.get("/healthz")).status_code == 200
+        (other,) = await upload(client, part(b"y" * 100_000))
         with trio.fail_after(5):
             while library.blobs.statistics()["busy"]:  # noqa: ASYNC110 - the thread tells nobody
                 await trio.sleep(0.01)
+        assert (await client.get(f"/api/files/{other['id']}")).status_code == 200
+        assert read < 30_000_000
 
 
 # --- in messages -------------------------------------------------------------------------------------------------
