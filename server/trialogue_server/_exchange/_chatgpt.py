@@ -38,7 +38,8 @@ class _Node(msgspec.Struct):
 
 
 class _Conversation(msgspec.Struct):
-    mapping: dict[str, _Node]
+    # Decoded node by node, so that a large conversation does not keep the interpreter from everybody else.
+    mapping: dict[str, msgspec.Raw]
     title: Any = None
     create_time: Any = None
     update_time: Any = None
@@ -63,6 +64,7 @@ _REASONS: dict[str, FinishReason] = {"stop": "stop", "max_tokens": "length", "co
 _MOST_SOURCES = 50
 
 _decode = msgspec.json.Decoder(_Conversation).decode
+_decode_node = msgspec.json.Decoder(_Node).decode
 
 
 def read_chatgpt(piece: bytes, place: int, now: datetime) -> Foreign:
@@ -75,7 +77,7 @@ def read_chatgpt(piece: bytes, place: int, now: datetime) -> Foreign:
         title=_word(found.title),
         created_at=sensible_time(found.create_time, now),
         updated_at=sensible_time(found.update_time, now),
-        nodes=tuple(_node(name, node, now) for name, node in found.mapping.items()),
+        nodes=tuple(_node(name, _decode_node(node), now) for name, node in found.mapping.items()),
         current=_word(found.current_node),
         archived=found.is_archived is True,
     )

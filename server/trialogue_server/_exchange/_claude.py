@@ -32,7 +32,8 @@ class _Message(msgspec.Struct):
 
 
 class _Conversation(msgspec.Struct):
-    chat_messages: list[_Message]
+    # Decoded one by one, so that a large conversation does not keep the interpreter from everybody else.
+    chat_messages: list[msgspec.Raw]
     uuid: Any = None
     name: Any = None
     created_at: Any = None
@@ -42,14 +43,16 @@ class _Conversation(msgspec.Struct):
 
 
 _decode = msgspec.json.Decoder(_Conversation).decode
+_decode_message = msgspec.json.Decoder(_Message).decode
 
 
 def read_claude(piece: bytes, place: int, now: datetime) -> Foreign:
     """The conversation in ``piece``. Raises what msgspec does."""
     found = _decode(piece)
-    branched = any(_word(message.parent_message_uuid) for message in found.chat_messages)
+    messages = [_decode_message(message) for message in found.chat_messages]
+    branched = any(_word(message.parent_message_uuid) for message in messages)
     nodes: list[Node] = []
-    for number, message in enumerate(found.chat_messages):
+    for number, message in enumerate(messages):
         name = _word(message.uuid) or f"message {number}"
         before = nodes[-1].id if nodes else None
         nodes.append(
