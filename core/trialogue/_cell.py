@@ -49,6 +49,8 @@ class Letter:
     """A command in a mailbox, with the reply its sender waits for; a bare wake-up has none."""
 
     command: Command | None
+    #: Its ids were made just now: it is no repeat, and no message has them.
+    fresh: bool = False
     reply: Reply[Receipt] = field(default_factory=lambda: Reply[Receipt]())
     #: The run this command ended, which its sender may want to see gone.
     ended: Run | None = None
@@ -145,14 +147,16 @@ class Cell:
         if letter.command is None:
             return
         digest = _digest(letter.command)
-        done = activation.receipts.get(letter.command.id) or await self._node.store.receipt(self.id, letter.command.id)
+        done = activation.receipts.get(letter.command.id)
+        if done is None and not letter.fresh:
+            done = await self._node.store.receipt(self.id, letter.command.id)
         if done is not None:
             if done.digest != digest:
                 raise ConflictError(f"the id {letter.command.id!r} was used for another command: choose a new one")
             self._stops(letter)  # a stop said twice is answered twice when the run is gone
             activation.reply_when_committed(letter.reply, done.receipt)
             return
-        known = await self._known(activation, letter.command)
+        known = await self._known(activation, letter.command, needs(letter.command, fresh=letter.fresh))
         self._stops(letter)
         self._take(activation, letter, known, digest)
 
@@ -170,24 +174,27 @@ class Cell:
         activation.reply_when_committed(letter.reply, decision.receipt)
         self.follow()
 
-    async def _known(self, activation: Activation, command: Command) -> Known:
-        if not needs(command):
-            return Known()
-        while True:
+    async def _known(self, activation: Activation, command: Command, wanted: Sequence[str]) -> Known:
+        while wanted:
             # What was appended but not committed cannot be read back yet; and what was read while the run came to its
             # end, and perhaps the next one began, is of two times: it is read again.
             version = activation.state.header.version
             await activation.wait_settled()
-            known = await self._read(activation.state, command)
-            terms = terms_of(command, known)
-            if terms is not None:
-                await self._node.budgets.check(activation.state.header.owner, terms)
+            known = await self._read(activation.state, command, wanted)
+            await self._afford(activation, command, known)
             if activation.state.header.version == version:
                 return known
+        await self._afford(activation, command, Known())
+        return Known()
 
-    async def _read(self, state: State, command: Command) -> Known:
+    async def _afford(self, activation: Activation, command: Command, known: Known) -> None:
+        terms = terms_of(command, known)
+        if terms is not None:
+            await self._node.budgets.check(activation.state.header.owner, terms)
+
+    async def _read(self, state: State, command: Command, wanted: Sequence[str]) -> Known:
         store = self._node.store
-        found = [await store.message(message) for message in needs(command)]
+        found = [await store.message(message) for message in wanted]
         below: Sequence[str] = ()
         if isinstance(command, RemoveMessage):
             below = [leaf for leaf in leaves(state) if await store.is_above(self.id, command.target, leaf)]

@@ -205,9 +205,16 @@ class Known(msgspec.Struct, frozen=True):
     asked: int | None = None
 
 
-def needs(command: Command) -> tuple[str, ...]:
-    """Ids of the messages that deciding ``command`` looks at."""
+def needs(command: Command, *, fresh: bool = False) -> tuple[str, ...]:
+    """Ids of the messages that deciding ``command`` looks at.
+
+    ``fresh``: its own ids were made just now, so that no message can have them.
+    """
     match command:
+        case PostMessage(parent=parent) if fresh:
+            return (parent,) if isinstance(parent, str) else ()
+        case EditMessage(target=target) if fresh:
+            return (target,)
         case PostMessage(message=message, parent=str() as parent):
             return (message, parent)
         case PostMessage(message=message):

@@ -127,10 +127,11 @@ class Engine:
         await self.feeds.advanced(header.owner, header.id, (entry.type,))
         return _same(header.id, first, digest)
 
-    async def submit(self, conversation: str, command: Command) -> Receipt:
+    async def submit(self, conversation: str, command: Command, *, fresh: bool = False) -> Receipt:
         """Have ``command`` take effect, once; returns when it is committed, and for a ``Stop`` when the run is gone.
 
-        A caller that is cancelled does not take the command back. Raises ``NotFoundError`` (conversation or message),
+        ``fresh`` says that the command's ids were made just now, by no client: it can be no repeat of another, and the
+        store is not asked whether it is. A caller that is cancelled does not take the command back. Raises ``NotFoundError`` (conversation or message),
         ``InvalidError``, ``ConflictError`` (version, state, or an id used otherwise), ``ThrottledError`` (mailbox full),
         ``BudgetError`` (it would start an answer that nobody can pay for),
         ``ClosedError`` (stopping), ``FaultedError`` (parked), ``FencedError`` (a newer owner), ``StorageError`` and
@@ -139,12 +140,23 @@ class Engine:
         self._open_for_work()
         if self._node.flusher.failing is not None:
             raise self._node.flusher.failing
-        letter = Letter(self._priced(command))
+        letter = Letter(self._priced(command), fresh)
         self._cell(conversation).post(letter)
         receipt = await letter.reply.wait()
         if letter.ended is not None and letter.ended.id == receipt.run:
             await letter.ended.ended.wait()
         return receipt
+
+    async def header(self, conversation: str) -> Conversation | None:
+        """A conversation as committed, without messages: of an awake one from memory, else from the store.
+
+        What another process changed since it took the conversation over may be missing. Raises ``StorageError``.
+        """
+        cell = self._cells.get(conversation)
+        activation = cell.activation if cell is not None else None
+        if activation is not None and activation.gone is None and activation.settled:
+            return activation.state.header
+        return await self.store.header(conversation)
 
     def _priced(self, command: Command) -> Command:
         """The command with the prices in force now, if it may start a run of a model whose prices are known."""

@@ -46,10 +46,15 @@ def command_id(call: Call, user: str, *scope: str) -> str | None:
     return str(UUID(int=bits | 8 << 76 | 0b10 << 62))
 
 
-async def submit_once(services: Services, call: Call, conversation: str, command: Command) -> Receipt:
-    """Have the command take effect, or find out that it has. Raises what ``Engine.submit`` does, conflicts as told here."""
+async def submit_once(
+    services: Services, call: Call, conversation: str, command: Command, *, chosen: str | None
+) -> Receipt:
+    """Have the command take effect, or find out that it has; ``chosen`` is the id a client gave it, if one did.
+
+    Raises what ``Engine.submit`` does, conflicts as told here.
+    """
     try:
-        receipt = await services.engine.submit(conversation, _on_account(call, command))
+        receipt = await services.engine.submit(conversation, _on_account(call, command), fresh=chosen is None)
     except ConflictError as error:
         raise await told(services, call, conversation, command.id, error) from error
     if receipt.run is not None:

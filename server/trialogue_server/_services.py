@@ -192,13 +192,17 @@ class Services:
     async def conversation(self, call: Call) -> tuple[Principal, Conversation]:
         """The caller, and the conversation the path names. Raises ``NotFoundError`` when it is not the caller's."""
         principal, name = await self.principal(call), call.arguments["id"]
-        header = await self.owned(principal, name)
+        header = await self.owned(principal, name, acting=call.method not in _SAFE)
         call.facts["conversation"] = name
         return principal, header
 
-    async def owned(self, principal: Principal, conversation: str) -> Conversation:
-        """The conversation, without messages. Raises ``NotFoundError`` when it is not the principal's."""
-        header = await self.store.header(conversation) if is_id(conversation) else None
+    async def owned(self, principal: Principal, conversation: str, *, acting: bool = False) -> Conversation:
+        """The conversation, without messages. Raises ``NotFoundError`` when it is not the principal's.
+
+        Who is ``acting`` is going to ask its owner anyhow, and may see it as the owner does; what is shown is the store's.
+        """
+        find = self.engine.header if acting else self.store.header
+        header = await find(conversation) if is_id(conversation) else None
         if header is None or header.owner != principal.user.id:
             raise no_conversation(conversation)
         return header

@@ -63,7 +63,9 @@ class ShowQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How many messages are shown, and of which branches."""
 
     limit: Limit = 50
-    tree: Annotated[bool, Meta(description="Messages of all branches, in pages, instead of the active one's end.")] = False
+    tree: Annotated[bool, Meta(description="Messages of all branches, in pages, instead of the active one's end.")] = (
+        False
+    )
     cursor: Annotated[str | None, Meta(description="With `tree`: where the page before ended.")] = None
 
 
@@ -148,7 +150,7 @@ async def update(services: Services, call: Call) -> Reply:
         services.engine.resolve(body.model)
     for _ in range(MERGES):
         try:
-            await services.engine.submit(header.id, await _patch(services, call, header, body))
+            await services.engine.submit(header.id, await _patch(services, call, header, body), fresh=True)
             break
         except ConflictError as error:
             if error.pointer != "/expected":
@@ -159,7 +161,8 @@ async def update(services: Services, call: Call) -> Reply:
             header = await _settled(services, principal, header)
     else:
         raise ConflictError("the conversation is changed by too many at once: try again", retry_after=1.0)
-    return _conversation_reply(await services.owned(principal, header.id))
+    # As the change left it: the store need not be asked for what was just written.
+    return _conversation_reply(await services.engine.header(header.id) or header)
 
 
 async def delete(services: Services, call: Call) -> Reply:
@@ -183,13 +186,13 @@ async def restore(services: Services, call: Call) -> Reply:
 
 async def _settled(services: Services, principal: Principal, header: Conversation) -> Conversation:
     # What the conflict is with may not be in the store yet. A command that changes nothing is answered once it is.
-    await services.engine.submit(header.id, UpdateConversation(id=new_id(), at=datetime.now(UTC)))
+    await services.engine.submit(header.id, UpdateConversation(id=new_id(), at=datetime.now(UTC)), fresh=True)
     return await services.owned(principal, header.id)
 
 
 async def _move(services: Services, header: Conversation, *, deleted: bool) -> None:
     command = UpdateConversation(id=new_id(), at=datetime.now(UTC), deleted=deleted)
-    await services.engine.submit(header.id, command)
+    await services.engine.submit(header.id, command, fresh=True)
 
 
 async def _patch(services: Services, call: Call, header: Conversation, body: UpdateBody) -> UpdateConversation:

@@ -130,8 +130,9 @@ async def say(services: Services, call: Call) -> tuple[Conversation, str, Accept
     principal, header = await services.conversation(call)
     body = await read_struct(call, PostBody)
     message = checked_id(body.id, "/id")
+    chosen = message or command_id(call, principal.user.id, header.id, "post")
     command = PostMessage(
-        id=message or command_id(call, principal.user.id, header.id, "post") or new_id(),
+        id=chosen or new_id(),
         at=datetime.now(UTC),
         message=message or new_id(),
         run=new_id(),
@@ -145,7 +146,7 @@ async def say(services: Services, call: Call) -> tuple[Conversation, str, Accept
         metadata=body.metadata,
         location=body.location,
     )
-    receipt = await submit_once(services, call, header.id, command)
+    receipt = await submit_once(services, call, header.id, command, chosen=chosen)
     cursor = await services.engine.cursor_before(header.id, receipt.first)
     return header, f"/api/conversations/{header.id}/events?after={cursor}", _accepted(receipt)
 
@@ -155,8 +156,9 @@ async def edit(services: Services, call: Call) -> Reply:
     target, header = await services.message(call)
     body = await read_struct(call, EditBody)
     message = checked_id(body.id, "/id")
+    chosen = message or command_id(call, header.owner, target.id, "edit")
     command = EditMessage(
-        id=message or command_id(call, header.owner, target.id, "edit") or new_id(),
+        id=chosen or new_id(),
         at=datetime.now(UTC),
         target=target.id,
         message=message or new_id(),
@@ -167,15 +169,16 @@ async def edit(services: Services, call: Call) -> Reply:
         settings=_settings(header, body.settings),
         respond=body.regenerate,
     )
-    return await _answer(services, call, header, command, 200 if target.role == "assistant" else 202)
+    return await _answer(services, call, header, command, chosen, 200 if target.role == "assistant" else 202)
 
 
 async def regenerate(services: Services, call: Call) -> Reply:
     """``POST /api/messages/{id}/regenerate``: ask for another attempt at an answer, or for a first one."""
     target, header = await services.message(call)
     body = await read_struct(call, AttemptBody, optional=True)
+    chosen = checked_id(body.id, "/id") or command_id(call, header.owner, target.id, "regenerate")
     command = Regenerate(
-        id=checked_id(body.id, "/id") or command_id(call, header.owner, target.id, "regenerate") or new_id(),
+        id=chosen or new_id(),
         at=datetime.now(UTC),
         target=target.id,
         run=new_id(),
@@ -183,22 +186,23 @@ async def regenerate(services: Services, call: Call) -> Reply:
         model=_model(services, header, body.model),
         settings=_settings(header, body.settings),
     )
-    return await _answer(services, call, header, command, 202)
+    return await _answer(services, call, header, command, chosen, 202)
 
 
 async def go_on(services: Services, call: Call) -> Reply:
     """``POST /api/messages/{id}/continue``: have the answer go on from where it stopped, by its own model."""
     target, header = await services.message(call)
     body = await read_struct(call, AttemptBody, optional=True)
+    chosen = checked_id(body.id, "/id") or command_id(call, header.owner, target.id, "continue")
     command = ContinueAnswer(
-        id=checked_id(body.id, "/id") or command_id(call, header.owner, target.id, "continue") or new_id(),
+        id=chosen or new_id(),
         at=datetime.now(UTC),
         target=target.id,
         run=new_id(),
         model=_model(services, header, body.model or target.model),
         settings=_settings(header, body.settings),
     )
-    return await _answer(services, call, header, command, 202)
+    return await _answer(services, call, header, command, chosen, 202)
 
 
 async def remove(services: Services, call: Call) -> Reply:
@@ -215,7 +219,7 @@ async def remove(services: Services, call: Call) -> Reply:
         if not is_id(name):
             raise no_message(name)
     command = RemoveMessage(id=new_id(), at=datetime.now(UTC), target=name)
-    await services.engine.submit(header.id, command)
+    await services.engine.submit(header.id, command, fresh=True)
     return Reply(204)
 
 
@@ -228,7 +232,7 @@ async def stop(services: Services, call: Call) -> Reply:
     _, header = await services.conversation(call)
     body = await read_struct(call, StopBody, optional=True)
     command = Stop(id=new_id(), at=datetime.now(UTC), run=body.run, seen=body.seen)
-    receipt = await services.engine.submit(header.id, command)
+    receipt = await services.engine.submit(header.id, command, fresh=True)
     ms = round((trio.current_time() - began) * 1000)
     return json_reply(Stopped(receipt.run, receipt.seq, ms, receipt.output_tokens, receipt.estimated))
 
@@ -254,8 +258,10 @@ async def _named(services: Services, header: Conversation, parameter: str, name:
     return message
 
 
-async def _answer(services: Services, call: Call, header: Conversation, command: Command, status: int) -> Reply:
-    return json_reply(_accepted(await submit_once(services, call, header.id, command)), status)
+async def _answer(
+    services: Services, call: Call, header: Conversation, command: Command, chosen: str | None, status: int
+) -> Reply:
+    return json_reply(_accepted(await submit_once(services, call, header.id, command, chosen=chosen)), status)
 
 
 def _accepted(receipt: Receipt) -> Accepted:

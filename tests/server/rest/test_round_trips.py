@@ -52,11 +52,22 @@ async def test_opening_is_one_call(asked: tuple[httpx2.AsyncClient, Counted, str
     assert counted.calls == ["view"]
 
 
-async def test_change_looks_writes_once_and_looks_again(asked: tuple[httpx2.AsyncClient, Counted, str]) -> None:
-    """Whose it is, whether it was done before, the change, and what it has become."""
+async def test_change_is_one_call(asked: tuple[httpx2.AsyncClient, Counted, str]) -> None:
+    """The conversation is awake: whose it is and what it has become need no look."""
     ada, counted, talk = asked
-    assert (await ada.patch(f"/api/conversations/{talk}", json={"title": "Tea"})).status_code == 200
-    assert counted.calls == ["header", "receipt", "append", "header"]
+    for change in ({"title": "Tea"}, {"settings": {"seed": 1}}, {"pinned": True}):
+        counted.calls.clear()
+        answer = await ada.patch(f"/api/conversations/{talk}", json=change)
+        assert answer.status_code == 200
+        assert counted.calls == ["append"]
+        assert change.items() <= answer.json().items()
+
+
+async def test_message_is_one_call(asked: tuple[httpx2.AsyncClient, Counted, str]) -> None:
+    ada, counted, talk = asked
+    answer = await ada.post(f"/api/conversations/{talk}/messages", json={"text": "Say it again", "respond": False})
+    assert answer.status_code == 202
+    assert counted.calls == ["append"]
 
 
 async def test_search_by_words_is_one_call(asked: tuple[httpx2.AsyncClient, Counted, str]) -> None:
