@@ -41,6 +41,7 @@ from trialogue._auth import UserRole as UserRole
 from trialogue._blob_streams import Reader as Reader
 from trialogue._blobs import Blobs as Blobs
 from trialogue._budgets import Budgets as Budgets
+from trialogue._circle import box_of as box_of
 from trialogue._commands import AddMessages as AddMessages
 from trialogue._commands import Command as Command
 from trialogue._commands import ContinueAnswer as ContinueAnswer
@@ -196,6 +197,9 @@ from trialogue._searcher import open_searcher as open_searcher
 from trialogue._sharing import Share as Share
 from trialogue._sharing import Shares as Shares
 from trialogue._sharing import lengths_of as lengths_of
+from trialogue._showing import file_hit as file_hit
+from trialogue._showing import message_hit as message_hit
+from trialogue._showing import title_hit as title_hit
 from trialogue._snapshot import RunView as RunView
 from trialogue._snapshot import Snapshot as Snapshot
 from trialogue._snapshot import Tree as Tree
@@ -204,6 +208,10 @@ from trialogue._snapshot import frame_snapshot as frame_snapshot
 from trialogue._snapshot import take_snapshot as take_snapshot
 from trialogue._snapshot import with_siblings as with_siblings
 from trialogue._snapshot import written as written
+from trialogue._snippets import excerpt_of as excerpt_of
+from trialogue._snippets import query_words as query_words
+from trialogue._snippets import separated as separated
+from trialogue._snippets import snippet_of as snippet_of
 from trialogue._soft import SoftState as SoftState
 from trialogue._soft import SoftStatistics as SoftStatistics
 from trialogue._state import LiveRun as LiveRun
@@ -450,6 +458,7 @@ __all__ = [
     "Verdict",
     "View",
     "begin",
+    "box_of",
     "check_usage_group",
     "checked_email",
     "checked_name",
@@ -461,6 +470,8 @@ __all__ = [
     "encode_snapshot",
     "event_type",
     "evolve",
+    "excerpt_of",
+    "file_hit",
     "file_view",
     "fold_answer",
     "frame",
@@ -471,6 +482,7 @@ __all__ = [
     "load_plugins",
     "load_prices",
     "merge_patch",
+    "message_hit",
     "needs",
     "new_id",
     "normal_email",
@@ -479,10 +491,14 @@ __all__ = [
     "open_searcher",
     "parse_cursor",
     "period_of",
+    "query_words",
     "seeded_ids",
+    "separated",
     "settled",
+    "snippet_of",
     "take_snapshot",
     "text_of",
+    "title_hit",
     "with_siblings",
     "written",
 ]

@@ -25,15 +25,17 @@ from trialogue import (
     SearchQuery,
     Store,
     TextPart,
+    box_of,
     distance,
+    query_words,
+    snippet_of,
 )
 from trialogue.testing._kit_files import a_file, add
 from trialogue.testing._kit_making import BEGAN, begin, minutes
 from trialogue_sqlite import _embedding, _facts, _finding, _mentioning
-from trialogue_sqlite._circle import box_of
 from trialogue_sqlite._driver import Connection
 from trialogue_sqlite._store import SQLiteStore
-from trialogue_sqlite._text import snippet_of, text_match, words_of
+from trialogue_sqlite._text import text_match
 
 
 @pytest.fixture
@@ -149,14 +151,14 @@ def test_box_holds_the_circle(lat: float, lon: float, radius: float, bearing: fl
 
 
 def test_one_letter_is_no_beginning() -> None:
-    assert text_match(words_of("owl n")) == 'text : ("owl" "n")'
-    assert text_match(words_of("owl ni")) == 'text : ("owl" "ni" *)'
-    assert words_of('" * ()') == []
+    assert text_match(query_words("owl n")) == 'text : ("owl" "n")'
+    assert text_match(query_words("owl ni")) == 'text : ("owl" "ni" *)'
+    assert query_words('" * ()') == []
 
 
 @given(st.text(max_size=400), st.text(max_size=20))
 def test_matches_are_places_in_the_snippet(text: str, query: str) -> None:
-    snippet, matches = snippet_of(words_of(query), text)
+    snippet, matches = snippet_of(query_words(query), text)
     assert "\u200b" not in snippet
     ends = [0, *(place for match in matches for place in match)]
     assert ends == sorted(ends)

@@ -8,14 +8,13 @@ from functools import partial
 
 import msgspec
 
-from trialogue import File, FilePage, Files, QuotaError, Space, StorageError
+from trialogue import File, FilePage, Files, QuotaError, Space, StorageError, separated
 from trialogue_sqlite import _files_sql as sql
 from trialogue_sqlite._driver import Connection, Value
 from trialogue_sqlite._facts import owner_word
 from trialogue_sqlite._readers import Readers
 from trialogue_sqlite._reads import list_cursor, parse_list_cursor
 from trialogue_sqlite._rows import body_of, micros
-from trialogue_sqlite._text import indexed
 from trialogue_sqlite._writer import Writer
 
 _decode = msgspec.json.Decoder(File).decode
@@ -189,7 +188,7 @@ def _learn(connection: Connection, file: File, text: str | None) -> bool:
     _name_content(connection, n, file)
     if text is not None:
         connection.execute(sql.DROP_WORDS, (n,))
-        connection.execute(sql.ADD_WORDS, (n, owner_word(owner), indexed(text)))
+        connection.execute(sql.ADD_WORDS, (n, owner_word(owner), separated(text)))
         connection.execute(sql.PUT_BODY, (n, text))
     return True
 

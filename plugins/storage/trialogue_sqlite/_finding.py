@@ -15,13 +15,12 @@ from datetime import datetime
 
 import msgspec
 
-from trialogue import Hit, HitKind, HitPage, InvalidError, SearchQuery
+from trialogue import Hit, HitKind, HitPage, InvalidError, SearchQuery, box_of, query_words
 from trialogue_sqlite import _search_sql as sql
-from trialogue_sqlite._circle import box_of
 from trialogue_sqlite._driver import Connection, Value
 from trialogue_sqlite._facts import message_match, owner_match
 from trialogue_sqlite._looking import Look
-from trialogue_sqlite._text import text_match, words_of
+from trialogue_sqlite._text import text_match
 
 #: Rows of a window.
 WINDOW = 1_000
@@ -57,7 +56,7 @@ class _Search:
     def __init__(self, connection: Connection, owner: str, query: SearchQuery, now: datetime) -> None:
         self._connection = connection
         self._query = query
-        self._words = words_of(query.text)
+        self._words = query_words(query.text)
         self._look = Look(connection, owner, query, self._words)
         #: Whether older matches than those that were ranked together are left.
         self.partial = False

@@ -9,14 +9,13 @@ from typing import NamedTuple
 
 import apsw
 
-from trialogue import ConflictError, Entry, History, Message, text_of
+from trialogue import ConflictError, Entry, History, Message, separated, text_of
 from trialogue_sqlite import _sql as sql
 from trialogue_sqlite._driver import Connection
 from trialogue_sqlite._facts import message_facts
 from trialogue_sqlite._mentions import put_mentions
 from trialogue_sqlite._rows import body_of
 from trialogue_sqlite._search_sql import PUT_PLACE
-from trialogue_sqlite._text import indexed
 
 
 class Row(NamedTuple):
@@ -44,7 +43,7 @@ def rows_of(history: History, owner: str) -> Rows:
 
 def _row(message: Message, owner: str) -> Row:
     text = text_of(message.parts) if message.role in ("user", "assistant") else ""
-    return Row(message, body_of(message), message_facts(owner, message) if text else "", indexed(text))
+    return Row(message, body_of(message), message_facts(owner, message) if text else "", separated(text))
 
 
 def add_history(connection: Connection, n: int, next_seq: int, rows: Rows) -> None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import msgspec
 
-from trialogue import Conversation, File, Hit, HitKind, Location, Message, SearchQuery, distance, text_of
+from trialogue import Conversation, File, Hit, HitKind, Message, SearchQuery, file_hit, message_hit, title_hit
 from trialogue_sqlite import _search_sql as sql
 from trialogue_sqlite._driver import Connection
-from trialogue_sqlite._text import excerpt_of, snippet_of
 
 _decode_message = msgspec.json.Decoder(Message).decode
 _decode_conversation = msgspec.json.Decoder(Conversation).decode
@@ -41,35 +38,12 @@ class Look:
         row = self._connection.execute(sql.FOUND_MESSAGE, (n, self._owner)).fetchone()
         if row is None:
             return None
-        message, query = _decode_message(row[0]), self._query
-        wanted = (query.role in (None, message.role)) and (query.model in (None, message.model))
-        metres, near = self._distance(message.location)
-        if not wanted or not near or query.conversation not in (None, row[1]) or not self._in_time(message.created_at):
-            return None
-        snippet, matches = self._snippet(text_of(message.parts), start)
-        return Hit(
-            kind="message",
-            id=message.id,
-            at=message.created_at,
-            snippet=snippet,
-            matches=matches,
-            score=score,
-            conversation=row[1],
-            title=row[2],
-            role=message.role,
-            model=message.model,
-            distance=metres,
-        )
+        body, conversation, title = row
+        return message_hit(_decode_message(body), conversation, title, self._query, self._words, score, start)
 
     def _title(self, n: int, score: float) -> Hit | None:
         body = self._connection.execute(sql.FOUND_TITLE, (n, self._owner)).get
-        if body is None:
-            return None
-        header = _decode_conversation(body)
-        if self._query.conversation not in (None, header.id) or not self._in_time(header.created_at):
-            return None
-        snippet, matches = snippet_of(self._words, header.title or "")
-        return Hit("title", header.id, header.created_at, snippet, matches, score, header.id, header.title)
+        return None if body is None else title_hit(_decode_conversation(body), self._query, self._words, score)
 
     def _file(self, n: int, score: float, start: int | None) -> Hit | None:
         # SQLite counts characters from 1.
@@ -77,24 +51,5 @@ class Look:
         row = self._connection.execute(sql.FOUND_FILE, values).fetchone()
         if row is None:
             return None
-        file = _decode_file(row[0])
-        place = None if file.lat is None or file.lon is None else Location(file.lat, file.lon)
-        metres, near = self._distance(place)
-        if not near or not self._in_time(file.created_at):
-            return None
-        snippet, matches = self._snippet(row[1] or "", None if start is None else 0)
-        return Hit("file", file.id, file.created_at, snippet, matches, score, title=file.name, distance=metres)
-
-    def _snippet(self, text: str, start: int | None) -> tuple[str, tuple[tuple[int, int], ...]]:
-        return snippet_of(self._words, text) if start is None else (excerpt_of(text, start), ())
-
-    def _distance(self, place: Location | None) -> tuple[float | None, bool]:
-        circle = self._query.near
-        if circle is None:
-            return None, True
-        metres = None if place is None else distance(place.lat, place.lon, circle)
-        return metres, metres is not None and metres <= circle.radius
-
-    def _in_time(self, at: datetime) -> bool:
-        since, until = self._query.since, self._query.until
-        return (since is None or at >= since) and (until is None or at < until)
+        body, text = row
+        return file_hit(_decode_file(body), text or "", self._query, self._words, score, start)

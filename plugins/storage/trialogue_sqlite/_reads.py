@@ -16,12 +16,12 @@ from trialogue import (
     Message,
     TreeView,
     View,
+    query_words,
 )
 from trialogue_sqlite import _sql as sql
 from trialogue_sqlite._driver import Connection
 from trialogue_sqlite._mentioning import Mentions
 from trialogue_sqlite._rows import decode_header, decode_message, decode_receipt
-from trialogue_sqlite._text import words_of
 
 #: Entries that a view brings along: what a quiet conversation has after its snapshot.
 FEW = 100
@@ -207,7 +207,7 @@ def read_list(
     if filters["archived"] is not None:
         wanted.append("archived" if wanted in ([], ["unpinned"]) else "archived too")
     if (text := filters["text"]) is not None:
-        words = words_of(str(text))
+        words = query_words(str(text))
         if not words:
             return ConversationPage((), None)
         mentions = Mentions(connection, owner, words)

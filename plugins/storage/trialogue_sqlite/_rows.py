@@ -7,14 +7,13 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from trialogue import Conversation, Done, Entry, Message, Receipt, text_of
+from trialogue import Conversation, Done, Entry, Message, Receipt, separated, text_of
 from trialogue_sqlite import _sql as sql
 from trialogue_sqlite._driver import Connection
 from trialogue_sqlite._facts import message_facts, owner_word
 from trialogue_sqlite._mentions import put_mentions
 from trialogue_sqlite._search_sql import PUT_PLACE
 from trialogue_sqlite._sharing_sql import END_SHARES
-from trialogue_sqlite._text import indexed
 
 _encode = msgspec.json.Encoder().encode
 _START = datetime(1970, 1, 1, tzinfo=UTC)
@@ -79,7 +78,7 @@ def put_header(connection: Connection, n: int, header: Conversation) -> None:
     if before is None or _decode_titled(before).title != header.title:
         connection.execute(sql.DROP_TITLE, (n,))
         if header.title:
-            connection.execute(sql.ADD_TITLE, (n, owner_word(header.owner), indexed(header.title)))
+            connection.execute(sql.ADD_TITLE, (n, owner_word(header.owner), separated(header.title)))
 
 
 def put_messages(connection: Connection, n: int, owner: str, messages: Iterable[Message]) -> None:
@@ -111,7 +110,7 @@ def _index(connection: Connection, n: int, row: int, owner: str, message: Messag
         connection.execute(PUT_PLACE, (row, n, message.location.lat, message.location.lon))
     text = text_of(message.parts) if message.role in ("user", "assistant") else ""
     if text:
-        connection.execute(sql.ADD_TEXT, (row, message_facts(owner, message), indexed(text)))
+        connection.execute(sql.ADD_TEXT, (row, message_facts(owner, message), separated(text)))
 
 
 def remove_messages(connection: Connection, n: int, root: str) -> None:

@@ -14,9 +14,8 @@ from importlib import import_module
 
 import apsw
 
-from trialogue import Hit, HitKind, SearchQuery
+from trialogue import Hit, HitKind, SearchQuery, box_of
 from trialogue_sqlite import _search_sql as sql
-from trialogue_sqlite._circle import box_of
 from trialogue_sqlite._driver import Connection, Value
 from trialogue_sqlite._facts import is_filtered, message_match
 from trialogue_sqlite._looking import Look

@@ -1,44 +1,13 @@
-"""Texts as the full-text index takes them, what a person types as words that cannot be wrong, and snippets.
-
-The index knows words between spaces and punctuation. Scripts that write none between words get an invisible one after each
-character, in the index and in the query, so that any run of characters is found; snippets lose it again. What is said about
-a text besides, whose it is for instance, is in ``_facts``.
+"""What a person types as a query of the full-text index that cannot be wrong. The index holds texts as ``separated`` makes
+them; what is said about a text besides, whose it is for instance, is in ``_facts``.
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
-
-#: An invisible separator to the tokeniser, and to a reader nothing.
-_BETWEEN = "\u200b"
-#: Ideographs, kana, Thai, Lao, Burmese and Khmer.
-_UNSPACED = re.compile(
-    "([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])"
-)
-#: What would break the query's text.
-_UNWANTED = re.compile("[\x00\x02\x03\u200b]")
-_WORD = re.compile(r"[^\W_]+")
-#: Words looked for; the rest of a longer text is left out.
-_MOST = 16
-#: Characters of a text that are looked through for a snippet, and shown in one.
-_SEEN, _SHOWN = 20_000, 160
+from collections.abc import Sequence
 
 
-def indexed(text: str) -> str:
-    """``text`` as it is put into the index."""
-    wanted = _UNWANTED.sub(" ", text)
-    # A commit waits for this: what has none of those scripts is not looked through for them.
-    return wanted if wanted.isascii() else _UNSPACED.sub(r"\1" + _BETWEEN, wanted)
-
-
-def words_of(text: str) -> list[str]:
-    """The words to look for, each once, or at its last place: the last word alone may be begun."""
-    plain = indexed(text.encode(errors="replace").decode()).split()
-    return list(dict.fromkeys(word for word in reversed(plain) if any(map(str.isalnum, word))))[:_MOST][::-1]
-
-
-def text_match(words: list[str]) -> str:
+def text_match(words: Sequence[str]) -> str:
     """The query for every word. Each is quoted, so that nothing in it is syntax.
 
     One letter alone is no beginning: the index would read all that was ever said, of everyone, to find what it begins.
@@ -46,43 +15,3 @@ def text_match(words: list[str]) -> str:
     quoted = " ".join('"{}"'.format(word.replace('"', '""')) for word in words)
     begun = sum(map(str.isalnum, words[-1])) > 1
     return f"text : ({quoted}{' *' if begun else ''})"
-
-
-def snippet_of(words: list[str], text: str) -> tuple[str, tuple[tuple[int, int], ...]]:
-    """The beginning of what matches in ``text``, and where in it the matches are, in code points."""
-    wanted = [_plain(word) for word in _WORD.findall(" ".join(words))]
-    said = indexed(text[:_SEEN])
-    found = next((word.start() for word in _WORD.finditer(said) if _is_among(word[0], wanted)), 0)
-    start = max(0, found - _SHOWN // 4)
-    start = said.rfind(" ", 0, start + 1) + 1 or start
-    return _marked(said[start : start + _SHOWN], wanted)
-
-
-def excerpt_of(text: str, start: int) -> str:
-    """What a text says from a place on."""
-    return text[start : start + _SHOWN].strip()
-
-
-def _marked(said: str, wanted: list[str]) -> tuple[str, tuple[tuple[int, int], ...]]:
-    shown, at, matches = "", 0, list[tuple[int, int]]()
-    for word in _WORD.finditer(said):
-        if _is_among(word[0], wanted):
-            shown += said[at : word.start()].replace(_BETWEEN, "")
-            # Neighbours in a script without spaces are one match.
-            first = matches.pop()[0] if matches and matches[-1][1] == len(shown) else len(shown)
-            shown += word[0]
-            matches.append((first, len(shown)))
-            at = word.end()
-    return shown + said[at:].replace(_BETWEEN, ""), tuple(matches)
-
-
-def _is_among(word: str, wanted: list[str]) -> bool:
-    plain = _plain(word)
-    return bool(wanted) and (plain in wanted or (len(wanted[-1]) > 1 and plain.startswith(wanted[-1])))
-
-
-def _plain(word: str) -> str:
-    """A word as the index compares it: without case and accents."""
-    if word.isascii():
-        return word.lower()
-    return "".join(c for c in unicodedata.normalize("NFKD", word) if not unicodedata.combining(c)).casefold()

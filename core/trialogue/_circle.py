@@ -1,17 +1,20 @@
-"""A circle on the Earth as the box that an index of degrees understands."""
+"""A circle on the Earth as the box that an index of degrees understands. Pure; for stores."""
 
 from __future__ import annotations
 
 import math
 
-from trialogue import Circle
+from trialogue._search import Circle
 
 #: Degrees by which the box is larger than it need be: what rounding may take away. The circle is a metre larger.
 _SLACK = 1e-9
 
 
 def box_of(circle: Circle) -> dict[str, float]:
-    """The values of a statement that asks for what is near. Two intervals of longitude: the second one may be empty."""
+    """The values of a statement that asks for what is near: ``lat``, ``lon``, ``reach`` in metres, and the box.
+
+    Longitudes are two intervals, of which the second one may be empty: ``west`` to ``east``, ``west2`` to ``east2``.
+    """
     angle = circle.angle
     reach = math.degrees(angle) + _SLACK
     south, north = circle.lat - reach, circle.lat + reach
