@@ -20,6 +20,8 @@ _START = datetime(1970, 1, 1, tzinfo=UTC)
 def list_statement(wanted: Sequence[str]) -> str:
     """The statement of a list that is filtered as ``wanted`` says, by names of ``LIST_FILTERS``."""
     begin = sql.LIST_TRASHED if "trashed" in wanted else sql.LIST
+    if "match" in wanted:
+        begin = sql.LIST_MATCHES + begin
     return begin + "".join(sql.LIST_FILTERS[name] for name in wanted if name != "trashed") + sql.LIST_END
 
 

@@ -80,12 +80,12 @@ class Pool:
         return f"<Pool {self.statistics()}>"
 
     @asynccontextmanager
-    async def lend(self, patience: float = PATIENCE) -> AsyncGenerator[TrioConnection]:
-        """A connection in autocommit mode, for the block.
+    async def lend(self, patience: float | None = None) -> AsyncGenerator[TrioConnection]:
+        """A connection in autocommit mode, for the block; waited for ``PATIENCE`` seconds unless told otherwise.
 
         Raises ``PoolTimeout``, and ``StorageError`` when the server refuses us for a reason that time does not mend.
         """
-        member = await self._take(patience)
+        member = await self._take(PATIENCE if patience is None else patience)
         try:
             yield member.connection
         finally:

@@ -2,7 +2,9 @@
 one that scans a growing table.
 
 Ids come in as text and are turned into ``n`` by the statement itself. Values are named; ``%(x)b`` is one that is sent in
-binary, as all arrays are, so that their type does not depend on what is in them. Whatever waits for a row's lock sees that
+binary, as all arrays are, so that their type does not depend on what is in them. A plan must not depend on what PostgreSQL
+knows of a young table: ``+ 0`` keeps it from an index that would find a whole conversation, ``OFFSET 0`` from turning a
+look-up into a walk. Whatever waits for a row's lock sees that
 row anew, but the rest of the database as it was before the wait: what is read after a lock is a statement of its own.
 """
 
@@ -87,9 +89,11 @@ WHERE NOT message.removed OR message.conversation <> excluded.conversation
 REMOVE_MESSAGES = """
 WITH RECURSIVE below (n, conversation, id) AS (
     SELECT m.n, m.conversation, m.id FROM unnest(%(ns)b::bigint[], %(ids)b::text[]) AS r (n, id)
-    JOIN message AS m ON m.id = r.id AND m.conversation = r.n
-    UNION SELECT m.n, m.conversation, m.id FROM below
-    JOIN message AS m ON m.conversation = below.conversation AND m.parent = below.id AND NOT m.removed
+    JOIN message AS m ON m.id = r.id AND m.conversation + 0 = r.n
+    UNION SELECT m.* FROM below CROSS JOIN LATERAL (
+        SELECT n, conversation, id FROM message
+        WHERE conversation = below.conversation AND parent = below.id AND NOT removed OFFSET 0
+    ) AS m
 )
 UPDATE message SET removed = true, body = '', words = NULL WHERE n = ANY (ARRAY(SELECT n FROM below))
 """
@@ -120,7 +124,9 @@ WHERE conversation = (SELECT n FROM log WHERE id = %(id)s) AND command = %(comma
 """
 UNFINISHED = "SELECT id FROM log WHERE unfinished AND node <> %(node)s ORDER BY n"
 UNFINISHED_OF = """
-SELECT s.state FROM log AS l JOIN conversation AS c ON c.n = l.n JOIN snapshot AS s ON s.conversation = l.n
+SELECT s.state FROM log AS l
+CROSS JOIN LATERAL (SELECT owner FROM conversation WHERE n = l.n OFFSET 0) AS c
+CROSS JOIN LATERAL (SELECT state FROM snapshot WHERE conversation = l.n OFFSET 0) AS s
 WHERE l.unfinished AND c.owner = %(owner)s LIMIT %(limit)s
 """
 
@@ -181,9 +187,11 @@ CROSS JOIN LATERAL (
 ) AS e (seqs, epochs, types, datas)
 CROSS JOIN LATERAL (
     WITH RECURSIVE up (id, parent, body, depth) AS (
-        SELECT id, parent, body, 1::bigint FROM message WHERE id = c.head AND conversation = l.n AND NOT removed
-        UNION ALL SELECT m.id, m.parent, m.body, up.depth + 1 FROM up JOIN message AS m ON m.id = up.parent
-        WHERE m.conversation = l.n AND NOT m.removed AND up.depth < %(limit)s
+        SELECT id, parent, body, 1::bigint FROM message WHERE id = c.head AND conversation + 0 = l.n AND NOT removed
+        UNION ALL SELECT m.*, up.depth + 1 FROM up CROSS JOIN LATERAL (
+            SELECT id, parent, body FROM message
+            WHERE id = up.parent AND conversation + 0 = l.n AND NOT removed OFFSET 0
+        ) AS m WHERE up.depth < %(limit)s
     )
     SELECT array_agg(m.body ORDER BY m.depth DESC), array_agg({_SIBLINGS} ORDER BY m.depth DESC) FROM up AS m
 ) AS b (bodies, siblings)
@@ -202,7 +210,14 @@ CROSS JOIN LATERAL (
 WHERE l.id = %(id)s
 """
 
-#: The parts of which a list's statement is made; see ``_lists.list_statement``.
+#: The parts of which a list's statement is made; see ``_lists.list_statement``. What has the words is found first, once, and
+#: then looked for in a hash: ``IS TRUE`` keeps it from being joined.
+LIST_MATCHES = """
+WITH found (n) AS MATERIALIZED (
+    SELECT n FROM conversation WHERE title_words @@ %(match)s::text::tsquery
+    UNION SELECT conversation FROM message WHERE words @@ %(match)s::text::tsquery
+)
+"""
 LIST = "SELECT updated, id, body FROM conversation WHERE NOT trashed AND owner = %(owner)s"
 LIST_TRASHED = "SELECT updated, id, body FROM conversation WHERE trashed AND owner = %(owner)s"
 LIST_FILTERS = {
@@ -210,8 +225,7 @@ LIST_FILTERS = {
     "pinned": " AND pinned",
     "unpinned": " AND NOT pinned",
     "folder": " AND folder = %(folder)s",
-    "match": " AND n IN (SELECT n FROM conversation WHERE title_words @@ %(match)s::text::tsquery"
-    " UNION SELECT conversation FROM message WHERE words @@ %(match)s::text::tsquery)",
+    "match": " AND (n IN (SELECT n FROM found)) IS TRUE",
     "cursor": " AND (updated, id) < (%(updated)s, %(id)s)",
 }
 LIST_END = " ORDER BY updated DESC, id DESC LIMIT %(limit)s"
@@ -224,22 +238,24 @@ MESSAGE = "SELECT body FROM message WHERE id = %(id)s AND NOT removed"
 _UP = """
 WITH RECURSIVE up (n, id, parent, depth) AS (
     SELECT m.n, m.id, m.parent, 1::bigint FROM message AS m
-    WHERE m.id = %(leaf)s AND m.conversation = (SELECT n FROM log WHERE id = %(id)s) AND NOT m.removed
-    UNION ALL SELECT m.n, m.id, m.parent, up.depth + 1 FROM up JOIN message AS m ON m.id = up.parent
-    WHERE m.conversation = (SELECT n FROM log WHERE id = %(id)s) AND NOT m.removed {stop}
+    WHERE m.id = %(leaf)s AND m.conversation + 0 = (SELECT n FROM log WHERE id = %(id)s) AND NOT m.removed
+    UNION ALL SELECT m.*, up.depth + 1 FROM up CROSS JOIN LATERAL (
+        SELECT n, id, parent FROM message
+        WHERE id = up.parent AND conversation + 0 = (SELECT n FROM log WHERE id = %(id)s) AND NOT removed OFFSET 0
+    ) AS m WHERE {stop}
 )
 """
 PATH = (
-    _UP.format(stop="AND up.depth < %(limit)s")
+    _UP.format(stop="up.depth < %(limit)s")
     + "SELECT m.body FROM up JOIN message AS m ON m.n = up.n ORDER BY up.depth DESC"
 )
 #: Downwards from ``after``, or from the root when that is ''; the first row is ``after`` itself, if it is above.
 ONWARD = (
-    _UP.format(stop="AND up.id <> %(after)s")
+    _UP.format(stop="up.id <> %(after)s")
     + "SELECT m.id, m.body FROM (SELECT n, depth FROM up ORDER BY depth DESC LIMIT %(limit)s) AS u"
     " JOIN message AS m ON m.n = u.n ORDER BY u.depth DESC"
 )
-ABOVE = _UP.format(stop="AND up.id <> %(message)s") + "SELECT 1 FROM up WHERE id = %(message)s LIMIT 1"
+ABOVE = _UP.format(stop="up.id <> %(message)s") + "SELECT 1 FROM up WHERE id = %(message)s LIMIT 1"
 DOWN = """
 WITH RECURSIVE down (id, depth) AS (
     SELECT %(message)s::text COLLATE "C", 0
@@ -251,7 +267,7 @@ WITH RECURSIVE down (id, depth) AS (
 SELECT id FROM down ORDER BY depth DESC LIMIT 1
 """
 SIBLINGS = f"""
-SELECT m.id, {_SIBLINGS} FROM log AS l JOIN message AS m ON m.conversation = l.n
+SELECT m.id, {_SIBLINGS} FROM log AS l JOIN message AS m ON m.conversation + 0 = l.n
 WHERE l.id = %(id)s AND m.id = ANY (%(messages)b::text[]) AND NOT m.removed
 """
 

@@ -7,7 +7,7 @@ disk when it is acknowledged, and that what can be found by an index is found by
 
 from __future__ import annotations
 
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode
 
 import msgspec
 import psycopg
@@ -51,13 +51,13 @@ class Address(msgspec.Struct, frozen=True):
 
 def parse_url(url: str) -> Address:
     """The address that ``storage_url`` spells. Raises ``ConfigurationError``; its words hold no password."""
+    base, _, query = url.partition("?")
     try:
-        parts = urlsplit(url)
-        query = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
     except ValueError as error:
-        raise _wrong("it is no URL") from error
-    rest = [(name, value) for name, value in query if name != "connections"]
-    bare = urlunsplit(parts._replace(scheme="postgresql", query=urlencode(rest, quote_via=quote)))
+        raise _wrong("what follows its ? are no parameters") from error
+    rest = urlencode([pair for pair in pairs if pair[0] != "connections"], quote_via=quote)
+    bare = f"{base}?{rest}" if rest else base
     try:
         known = conninfo_to_dict(bare)
         name = known.get("application_name") or "trialogue"
@@ -67,7 +67,7 @@ def parse_url(url: str) -> Address:
         raise _wrong(
             "libpq cannot read it; characters such as @ : / % in a password are written %40 %3A %2F %25"
         ) from error
-    return Address(conninfo, _connections([value for name, value in query if name == "connections"]))
+    return Address(conninfo, _connections([value for name, value in pairs if name == "connections"]))
 
 
 def _options(theirs: object) -> str:
