@@ -99,9 +99,22 @@ def test_core_imports_neither_server_nor_plugins() -> None:
     assert imported_packages("core/trialogue") & {SERVER, *PLUGIN_NAMES} == set()
 
 
+#: The one place of core that speaks HTTP: a library for providers, which nothing else of core imports when it starts.
+HTTP = ROOT / "core/trialogue/upstreams"
+
+
 def test_core_knows_no_http_and_no_sql() -> None:
-    web_and_database = {"quart", "quart_trio", "hypercorn", "h11", "httpx2", "openai", "apsw", "sqlite3", "http"}
-    assert imported_packages("core/trialogue") & web_and_database == set()
+    web = {"quart", "quart_trio", "hypercorn", "h11", "httpx2", "openai", "anthropic", "http"}
+    used = {module.partition(".")[0] for path, module, _ in imports("core/trialogue") if HTTP not in path.parents}
+    assert used & web == set()
+    assert imported_packages("core/trialogue") & {"apsw", "sqlite3", "openai", "anthropic"} == set()
+
+
+def test_importing_core_speaks_no_http() -> None:
+    web = {"httpx2", "h11", "trialogue.upstreams"}
+    code = f"import sys, trialogue, trialogue.sdk_provider; print(*{web} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == []
 
 
 def test_server_imports_no_plugin() -> None:
@@ -129,6 +142,7 @@ def test_a_plugin_takes_only_public_names(plugin: str) -> None:
 
 def test_loading_plugins_imports_no_sdk() -> None:
     """A start pays for what is used, and one that is missing is told in words."""
-    code = "import sys, trialogue; trialogue.load_plugins(); print(*{'openai', 'httpx2', 'xllamacpp', 'onnxruntime', 'numpy'} & sys.modules.keys())"
+    sdks = {"openai", "anthropic", "httpx2", "xllamacpp", "onnxruntime", "numpy"}
+    code = f"import sys, trialogue; trialogue.load_plugins(); print(*{sdks} & sys.modules.keys())"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.split() == []

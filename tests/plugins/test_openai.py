@@ -42,9 +42,8 @@ from trialogue.testing.upstream import (
     in_chunk,
     open_upstream,
 )
+from trialogue.upstreams import DecodedStream, PlainBody, WireBody
 from trialogue_openai import OpenAIProvider
-from trialogue_openai._body import PlainBody, WireBody
-from trialogue_openai._stream import ChatStream
 
 ANSWER: list[ReplyStep] = [chat_head(), chat_event(""), *(chat_event(f"tok{i} ") for i in range(20)), *chat_end()]
 SILENCE = Pause(3600)
@@ -241,7 +240,7 @@ async def test_what_the_sdk_would_send_is_sent() -> None:
     async with asking(ANSWER) as (provider, upstream):
         await answer(provider)
         assert provider._upstream is not None
-        response = await provider._upstream._post(b"{}")
+        response = await provider._upstream.post(b"{}")
         await response.aread()
     ours, theirs = upstream.requests
     assert ours.headers.pop("content-length") != theirs.headers.pop("content-length")
@@ -251,7 +250,7 @@ async def test_what_the_sdk_would_send_is_sent() -> None:
 
 async def body_type(provider: OpenAIProvider) -> type[object]:
     async with provider.open_response(request()) as stream:
-        assert isinstance(stream, ChatStream)
+        assert isinstance(stream, DecodedStream)
         assert text_of_pieces(await drain(stream)).startswith("tok0 ")
         return type(stream._body)
 

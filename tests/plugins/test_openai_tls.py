@@ -15,7 +15,8 @@ import trio
 from trialogue import Message, Request, TextPart
 from trialogue.testing.provider_kit import check_order, drain, text_of_pieces
 from trialogue.testing.upstream import chat_end, chat_event, chat_head
-from trialogue_openai import OpenAIProvider, _upstream
+from trialogue.upstreams import _upstream
+from trialogue_openai import OpenAIProvider
 
 REPLY = b"".join([chat_head(), *(chat_event(f"tok{i} ") for i in range(9)), *chat_end()])
 

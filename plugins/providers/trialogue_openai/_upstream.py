@@ -1,96 +1,29 @@
-"""The upstream as it is asked for an answer: by us first, and by the SDK whenever that does not go smoothly.
-
-What the SDK would send is found out once, by having it make a request that goes nowhere: its credentials, address and
-headers then serve every request, each with a body of its own. An answer that begins well is read from its connection.
-Anything else is handed to the SDK as its own first attempt, and errors, waits and further attempts are its business.
-
-Imported and opened in a thread, because the SDK's import takes half a second; everything else that needs the SDK imports
-this package's other modules only after that.
-"""
+"""The upstream by way of OpenAI's SDK. Imported and opened in a thread, because the SDK's import takes half a second."""
 
 from __future__ import annotations
 
-import ssl
-from functools import lru_cache
-from urllib.request import getproxies
+from typing import ClassVar
 
 import httpx2
 import openai
 
-from trialogue_openai._body import Body, PlainBody, WireBody
-from trialogue_openai._errors import translated
-from trialogue_openai._transport import Outcome, WireTransport, head_of, in_hand, origin_of, wire_of
-from trialogue_openai._wire import Origin
+from trialogue.upstreams import TIMEOUT, Upstream
 
-#: Seconds for a connection to be made, and, where the SDK waits for it, for the head of an answer to come.
-_CONNECT, _READ = 5.0, 600.0
-#: For a client with a transport of its own: connections that are not used go after a while.
-_LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=30.0)
 #: The SDK's ``create`` walks through every message of the history in search of parameters to rename, which takes 0.17 ms
 #: a message; it has nothing to rename in ours. So the body is ours, and the rest of the request is the SDK's.
 _HEADERS = {"content-type": "application/json", "accept": "text/event-stream", "accept-encoding": "identity"}
 
 
-class Upstream:
-    """One upstream. Made in a thread; ``prepare`` it before it is asked."""
+class OpenAIUpstream(Upstream):
+    """Made with the SDK's defaults but for waits, which are the server's, and the transport."""
+
+    errors: ClassVar[type[Exception]] = openai.OpenAIError
 
     def __init__(self, key: str, base_url: str) -> None:
-        # Proxies of the environment are the client's business, and it finds them only with a transport of its own.
-        self._transport = None if getproxies() else WireTransport(_tls())
-        #: Made with the SDK's defaults but for waits, which are the server's, and the transport.
-        self.sdk = openai.AsyncOpenAI(
-            api_key=key,
-            base_url=base_url,
-            http_client=_http_client(self._transport),
-            timeout=httpx2.Timeout(_READ, connect=_CONNECT),
-        )
-        #: Where requests go, and their head up to its last header, the length; ``None`` where the SDK has to ask.
-        self._template: tuple[Origin, bytes] | None = None
+        super().__init__()
+        self.sdk = openai.AsyncOpenAI(api_key=key, base_url=base_url, http_client=self.client, timeout=TIMEOUT)
 
-    def __repr__(self) -> str:
-        return f"<Upstream {self._transport.wires if self._transport else 'by proxy'!r}>"
-
-    async def prepare(self) -> None:
-        """Find out what the SDK would send. What it cannot send, it will say when it is to send it."""
-        if self._transport is None:
-            return
-        try:
-            async with in_hand(httpx2.Response(200)):
-                request = (await self._post(b"{}")).request
-            self._template = origin_of(request), head_of(request, without=b"content-length")[: -len(b"\r\n")]
-        except (openai.OpenAIError, httpx2.HTTPError):
-            self._template = None
-
-    async def ask(self, content: bytes) -> Body:
-        """The body of the answer to a request for chat completions. Raises ``ProviderError``."""
-        outcome: Outcome
-        if self._transport is None or self._template is None:
-            return await self._ask_sdk(content)
-        origin, head = self._template
-        try:
-            request = b"%bcontent-length: %d\r\n\r\n%b" % (head, len(content), content)
-            # How long the answer may take to begin is the caller's to say, as with everything that follows.
-            wire = await self._transport.send(origin, request, _CONNECT, None)
-        except httpx2.TransportError as error:
-            outcome = error
-        else:
-            if wire.status == 200 and not wire.encoded:
-                return WireBody(self._transport.wires, wire)
-            outcome = self._transport.response(wire, _READ)
-        async with in_hand(outcome):
-            return await self._ask_sdk(content)
-
-    async def _ask_sdk(self, content: bytes) -> Body:
-        try:
-            response = await self._post(content)
-        except openai.OpenAIError as error:
-            raise translated(error) from error
-        wire = wire_of(response)
-        if self._transport is None or wire is None or wire.encoded:
-            return PlainBody(response)
-        return WireBody(self._transport.wires, wire)
-
-    async def _post(self, content: bytes) -> httpx2.Response:
+    async def post(self, content: bytes) -> httpx2.Response:
         stream = await self.sdk.post(
             "/chat/completions",
             cast_to=object,
@@ -102,26 +35,4 @@ class Upstream:
         return stream.response
 
     async def aclose(self) -> None:
-        """Close all connections."""
         await self.sdk.close()
-
-
-@lru_cache(maxsize=1)
-def _tls() -> ssl.SSLContext:
-    return httpx2.create_ssl_context()  # 27 ms and 0.8 MB
-
-
-def _http_client(transport: WireTransport | None) -> httpx2.AsyncClient:
-    hooks = {"response": [_leave_waiting_to_us]}
-    return httpx2.AsyncClient(
-        transport=transport, verify=_tls(), limits=_LIMITS, event_hooks=hooks, follow_redirects=True
-    )
-
-
-async def _leave_waiting_to_us(response: httpx2.Response) -> None:
-    """The SDK repeats a request that failed in a moment; it does not sit out what the upstream asks us to wait.
-
-    A person may be waiting: the core says so, and decides.
-    """
-    if response.status_code == 429 or "retry-after" in response.headers:
-        response.headers["x-should-retry"] = "false"

@@ -17,15 +17,15 @@ import h11
 import httpx2
 import trio
 
-from trialogue_openai._wire import Origin, Wire
-from trialogue_openai._wires import Wires
+from trialogue.upstreams._wire import Origin, Wire
+from trialogue.upstreams._wires import Wires
 
 #: What came of the first attempt.
 Outcome: TypeAlias = httpx2.Response | httpx2.TransportError
 
-_in_hand: ContextVar[Outcome | None] = ContextVar("trialogue_openai_in_hand", default=None)
+_in_hand: ContextVar[Outcome | None] = ContextVar("trialogue_in_hand", default=None)
 #: Where a response keeps its wire, for who wants to read it quickly.
-_WIRE = "trialogue_openai.wire"
+_WIRE = "trialogue.wire"
 
 
 @asynccontextmanager

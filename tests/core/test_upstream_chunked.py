@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trialogue_openai._chunked import ChunkedDecoder
+from trialogue.upstreams._chunked import ChunkedDecoder
 
 #: Three chunks, one with an extension and one that holds a line break, the last chunk, a trailer, and what follows.
 WIRE = b"5\r\nhello\r\n4;note=1\r\n\r\n, \r\n5\r\nworld\r\n0\r\nServer: x\r\n\r\nHTTP/1.1"

@@ -1,24 +1,42 @@
-"""The response stream: one read of the body is one batch of pieces."""
+"""The response stream: one read of the body is one batch of pieces, whatever the dialect."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Protocol
 
 import httpx2
 import trio
 
-from trialogue import Piece, ProviderError, ResponseStream
-from trialogue.openai_dialect import ChatDecoder
-from trialogue_openai._body import Body
+from trialogue._errors import ProviderError
+from trialogue._provider import Piece, ResponseStream
+from trialogue.upstreams._body import Body
 
 
-class ChatStream(ResponseStream):
+class Decoder(Protocol):
+    """What turns the bytes of a dialect into pieces, cut anywhere. It does no I/O and raises nothing."""
+
+    #: The response ended as it should have; further bytes are ignored.
+    over: bool
+    #: What is wrong with the response: raised once the pieces are handed out.
+    failure: ProviderError | None
+
+    def feed(self, data: bytes) -> list[Piece]:
+        """The pieces in what is complete."""
+        ...
+
+    def end(self) -> None:
+        """The upstream sends nothing more: the response is over, or has failed."""
+        ...
+
+
+class DecodedStream(ResponseStream):
     """Everything one read brings is decoded at once; no task switch per token."""
 
-    def __init__(self, body: Body) -> None:
+    def __init__(self, body: Body, decoder: Decoder) -> None:
         self._body = body
-        self._decoder = ChatDecoder()
+        self._decoder = decoder
         #: What follows a complete answer has been waited for.
         self._drained = False
 
@@ -53,3 +71,7 @@ class ChatStream(ResponseStream):
         # The answer is complete; only the connection may not be worth keeping.
         with suppress(httpx2.TransportError, httpx2.DecodingError):
             await self._body.drain()
+
+    async def aclose(self) -> None:
+        """Nobody reads any more: the connection is kept if the answer was read to its end, else closed."""
+        await self._body.aclose()

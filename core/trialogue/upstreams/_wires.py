@@ -9,7 +9,7 @@ from collections import deque
 import httpx2
 import trio
 
-from trialogue_openai._wire import Origin, Transport, Wire
+from trialogue.upstreams._wire import Origin, Transport, Wire
 
 #: Seconds that a connection is kept.
 KEPT = 30.0

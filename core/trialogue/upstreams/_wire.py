@@ -15,7 +15,7 @@ import h11
 import httpx2
 import trio
 
-from trialogue_openai._chunked import ChunkedDecoder
+from trialogue.upstreams._chunked import ChunkedDecoder
 
 #: One read takes everything that has arrived; a socket's receive buffer seldom holds more.
 _READ_SIZE = 65536

@@ -12,8 +12,8 @@ from contextlib import suppress
 import httpx2
 import trio
 
-from trialogue_openai._wire import Wire
-from trialogue_openai._wires import Wires
+from trialogue.upstreams._wire import Wire
+from trialogue.upstreams._wires import Wires
 
 #: Seconds for the end of the body to arrive once the answer is complete, so that the connection can be kept.
 _END_TIMEOUT = 0.25

@@ -1,0 +1,84 @@
+"""A provider over an SDK: opened in a thread when it is first used, its list of models remembered for a while.
+
+What an upstream's requests, answers and lists look like is the subclass's; connections are ``trialogue.upstreams``'
+business. Importing this module is cheap: it imports neither an SDK nor an HTTP client.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import trio
+
+from trialogue._provider import Provider, Request, ResponseStream
+from trialogue._values import Model
+from trialogue.model_calls import check_allowed
+
+if TYPE_CHECKING:
+    from trialogue.upstreams import DecodedStream, Upstream
+
+#: How long a list of models is good for, and how long the absence of one.
+_LIST_LASTS, _NOTHING_LASTS = 300.0, 30.0
+
+UpstreamT = TypeVar("UpstreamT", bound="Upstream")
+
+
+class SdkProvider(Provider, Generic[UpstreamT]):
+    """One upstream at ``host`` and its connections. ``model_calls`` can forbid that it is asked."""
+
+    def __init__(self, host: str) -> None:
+        self._host = host
+        #: ``None`` until it is first wanted.
+        self._upstream: UpstreamT | None = None
+        self._opening = trio.Lock()
+        self._models: Sequence[Model] = ()
+        self._models_good_until = float("-inf")
+
+    @abstractmethod
+    def _open(self) -> UpstreamT:
+        """Make the upstream. In a thread: importing an SDK takes long, and must not hold up the loop."""
+
+    @abstractmethod
+    async def _list(self, upstream: UpstreamT) -> Sequence[Model]:
+        """The models that the upstream lists. Raises ``ProviderError``."""
+
+    @abstractmethod
+    async def _ask(self, upstream: UpstreamT, request: Request) -> DecodedStream:
+        """Send the request; the answer has begun. Raises ``ProviderError``."""
+
+    async def models(self) -> Sequence[Model]:
+        if trio.current_time() < self._models_good_until:
+            await trio.lowlevel.checkpoint()
+            return self._models
+        check_allowed(self._host)
+        self._models = await self._list(await self._opened())
+        self._models_good_until = trio.current_time() + (_LIST_LASTS if self._models else _NOTHING_LASTS)
+        return self._models
+
+    @asynccontextmanager
+    async def open_response(self, request: Request) -> AsyncGenerator[ResponseStream]:
+        check_allowed(self._host)
+        stream = await self._ask(await self._opened(), request)
+        try:
+            yield stream
+        finally:
+            # Closes the socket unless the answer was read to its end; nothing in it waits for the other side.
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + 0.2):
+                await stream.aclose()
+
+    async def aclose(self) -> None:
+        if self._upstream is not None:
+            await self._upstream.aclose()
+
+    async def _opened(self) -> UpstreamT:
+        if self._upstream is not None:
+            return self._upstream
+        async with self._opening:
+            if self._upstream is None:
+                upstream = await trio.to_thread.run_sync(self._open)
+                await upstream.prepare()
+                self._upstream = upstream
+        return self._upstream
