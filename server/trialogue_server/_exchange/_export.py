@@ -11,7 +11,7 @@ from contextlib import aclosing
 
 import msgspec
 
-from trialogue import Conversation, NotFoundError, Store, take_snapshot, written
+from trialogue import Conversation, Message, NotFoundError, Store, take_snapshot, written
 from trialogue_server._call import WritePiece
 from trialogue_server._exchange._document import FORMAT, VERSION, ExportedHeader, ExportedMessage, Wording
 from trialogue_server._exchange._markdown import markdown
@@ -109,7 +109,7 @@ async def messages_of(store: Store, conversation: str) -> AsyncGenerator[Exporte
             if message.revision and wordings is None:
                 wordings = await wordings_of(store, conversation)
             whole = await written(store, message)
-            yield ExportedMessage.of(whole, (wordings or {}).get(message.id, ()) if message.revision else ())
+            yield ExportedMessage.of(whole, _ending(whole, (wordings or {}).get(message.id, ())))
         cursor = page.cursor
         if cursor is None:
             return
@@ -122,3 +122,10 @@ async def waiting_in(store: Store, conversation: str) -> tuple[ExportedMessage, 
     except NotFoundError:  # Removed since.
         return ()
     return tuple(ExportedMessage.of(queued.message) for queued in snapshot.inbox)
+
+
+def _ending(message: Message, wordings: tuple[Wording, ...]) -> tuple[Wording, ...]:
+    """The wordings, of which the last one is what the message says, as its row knows best."""
+    if not message.revision or not wordings:
+        return ()
+    return (*wordings[:-1], Wording(message.revision, wordings[-1].at, message.parts))

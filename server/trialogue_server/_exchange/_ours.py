@@ -29,7 +29,7 @@ def read_ours(piece: bytes, owner: str, now: datetime) -> Beginning:
     header = found.conversation.header(owner)
     _check(found, now)
     messages = [_first(message, header.id) for message in found.messages]
-    if header.head not in {message.id for message in messages}:
+    if header.head is not None and header.head not in {message.id for message in messages}:
         # Removed while it was given out.
         header = replace(header, head=messages[-1].id if messages else None)
     for waiting in found.waiting:
@@ -72,7 +72,9 @@ def _first(message: ExportedMessage, conversation: str) -> Message:
 
 def _corrections(message: ExportedMessage, conversation: str) -> Iterator[MessageRevised]:
     present = settled(message.message(conversation))
-    for wording in message.wordings[1:]:
+    # Where the first is a correction already, its event is kept all the same, for its time.
+    known = 0 if message.wordings and message.wordings[0].revision else 1
+    for wording in message.wordings[known:]:
         yield MessageRevised(replace(present, parts=wording.parts, revision=wording.revision), wording.at)
 
 

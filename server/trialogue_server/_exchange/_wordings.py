@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import datetime
 
-from trialogue import Answer, Event, Message, MessageAdded, MessageRevised, Store, decode_event
+from trialogue import Answer, Event, MessageAdded, MessageRevised, Store, decode_event
 from trialogue_server._exchange._document import Wording
 
 #: Entries read at a time.
@@ -27,6 +27,8 @@ async def wordings_of(store: Store, conversation: str) -> dict[str, tuple[Wordin
     async with aclosing(_events(store, conversation)) as log:
         async for seq, event in log:
             telling.hear(seq, event)
+    for name in corrected:
+        telling.tell(name)
     return {name: tuple(found) for name, found in telling.wordings.items()}
 
 
@@ -44,23 +46,30 @@ class _Telling:
     def __init__(self, corrected: set[str], floor: int) -> None:
         self.wordings: dict[str, list[Wording]] = {name: [] for name in corrected}
         self._floor = floor
-        # What is written of each, until its first correction; None when that is not known.
-        self._first: dict[str, Answer | None] = {}
+        # What each says now, and since when; nothing where its beginning is not known.
+        self._now: dict[str, tuple[Answer, datetime]] = {}
 
     def hear(self, seq: int, event: Event) -> None:
         match event:
             case MessageAdded(message):
-                if message.id in self.wordings:
-                    known = message.status != "in_progress" or seq >= self._floor
-                    self._first[message.id] = Answer(message) if known else None
+                if message.id in self.wordings and (message.status != "in_progress" or seq >= self._floor):
+                    self._now[message.id] = (Answer(message), message.created_at)
             case MessageRevised(message):
-                if (first := self._first.pop(message.id, None)) is not None:
-                    self._told(first.message(), first.message().created_at)
-                self._told(message, event.at)
+                self.tell(message.id)
+                self._now[message.id] = (Answer(message), event.at)
             case _:
-                answer = self._first.get(getattr(event, "message", ""))
-                if answer is not None:
-                    answer.apply(event)
+                # An answer that was corrected may have been gone on with.
+                now = self._now.get(getattr(event, "message", ""))
+                if now is not None:
+                    now[0].apply(event)
 
-    def _told(self, message: Message, at: datetime) -> None:
-        self.wordings[message.id].append(Wording(message.revision, at, message.parts))
+    def tell(self, name: str) -> None:
+        """What it says now is to be another wording."""
+        now = self._now.pop(name, None)
+        if now is None:
+            return
+        message, told = now[0].message(), self.wordings[name]
+        if told and told[-1].revision == message.revision:
+            # It was taken in without what came before: the time of the correction stands in its own event.
+            told.pop()
+        told.append(Wording(message.revision, now[1], message.parts))

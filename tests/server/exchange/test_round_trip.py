@@ -213,21 +213,47 @@ async def _events(engine: Engine, conversation: str) -> AsyncGenerator[dict[str,
         yield msgspec.json.decode(entry.data)
 
 
-async def test_first_wording_that_is_not_kept_is_left_out(autojump_clock: trio.testing.MockClock) -> None:
-    async with opened() as here:
+@pytest.mark.parametrize("texts", [["better"], ["better", "best"]])
+async def test_first_wording_that_is_not_kept_is_left_out(
+    autojump_clock: trio.testing.MockClock, texts: list[str]
+) -> None:
+    async with opened() as here, opened() as there:
         name = new_id()
         await here.create(CreateConversation(name, "ann", NOW))
         talk = Talk(here, name, here.resolve(None))
         receipt = await talk.post("Hi")
         await talk.settled()
         await here.store.prune(datetime(2100, 1, 1, tzinfo=UTC), 9)
-        command = EditMessage(
-            new_id(), NOW, receipt.answer or "", new_id(), new_id(), new_id(), (TextPart("better"),), talk.model
+        for number, text in enumerate(texts, 1):
+            fields = (receipt.answer, new_id(), new_id(), new_id(), (TextPart(text),), talk.model)
+            await here.submit(name, EditMessage(new_id(), NOW + timedelta(hours=number), *fields))  # type: ignore[arg-type]
+        document = await exported(here.store, "ann")
+        wordings = json.loads(document)["conversations"][0]["messages"][1]["wordings"]
+        assert [(one["revision"], one["parts"][0]["text"]) for one in wordings] == [*enumerate(texts, 1)]
+        await taken_in(there, document, "bob")
+        assert await exported(there.store, "bob") == document
+
+
+async def test_corrected_answer_that_was_gone_on_with_comes_back(autojump_clock: trio.testing.MockClock) -> None:
+    provider = ScriptedProvider(["Hello", Fail("broken")], ["better and on"], continues=True)
+    async with open_engine(MemoryStore(), [provider]) as here, opened() as there:
+        await here.models()
+        name = new_id()
+        await here.create(CreateConversation(name, "ann", NOW))
+        talk = Talk(here, name, here.resolve(None))
+        receipt = await talk.post("Hi")
+        await talk.settled()
+        await here.submit(
+            name, fresh(EditMessage, receipt.answer, *(new_id() for _ in range(3)), (TextPart("better"),), "m")
         )
-        await here.submit(name, command)
-        document = json.loads(await exported(here.store, "ann"))
-        (wording,) = document["conversations"][0]["messages"][1]["wordings"]
-        assert (wording["revision"], wording["parts"][0]["text"]) == (1, "better")
+        await here.submit(name, fresh(ContinueAnswer, receipt.answer, new_id(), talk.model))
+        await trio.sleep(1)
+        document = await exported(here.store, "ann")
+        answer = json.loads(document)["conversations"][0]["messages"][1]
+        assert [one["text"] for one in answer["parts"]] == ["better", " and on"]
+        assert answer["wordings"][-1]["parts"] == answer["parts"]
+        await taken_in(there, document, "bob")
+        assert await exported(there.store, "bob") == document
 
 
 async def test_live_answer_is_told_so_far_and_taken_in_as_incomplete(autojump_clock: trio.testing.MockClock) -> None:
