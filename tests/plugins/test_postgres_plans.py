@@ -16,14 +16,14 @@ import psycopg
 import pytest
 from postgres_stores import open_dsn, open_schema, opening
 
-from trialogue_postgres import _accounts_sql
+from trialogue_postgres import _accounts_sql, _ledger_sql, _sharing_sql
 from trialogue_postgres import _sql as sql
 from trialogue_postgres._accounts import audit_statement
 from trialogue_postgres._lists import list_statement
 from trialogue_postgres._url import parse_url
 
 #: Where there is SQL.
-MODULES = (sql, _accounts_sql)
+MODULES = (sql, _accounts_sql, _ledger_sql, _sharing_sql)
 #: Short for ever.
 SHORT = {"store", "deletion"}
 #: Walked through on purpose: each ends at its first row, or its index holds nothing but what is asked for.
@@ -31,6 +31,7 @@ ALLOWED = {
     "ANY_ACCOUNT": {"account", "account_pkey", "account_email_key"},
     "OTHER_RULER": {"account_rules"},
     "UNFINISHED": {"log_unfinished"},
+    "OPEN_IMPORTS": {"import_open"},
     "UNFINISHED_OF": {"log_unfinished"},
 }
 

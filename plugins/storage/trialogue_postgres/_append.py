@@ -30,8 +30,6 @@ LITTLE = 5_000
 
 async def append(database: Database, flushes: Sequence[Flush]) -> list[Verdict]:
     """Commit the flushes; one verdict each, in order."""
-    if any(flush.charges for flush in flushes):
-        raise NotImplementedError("what runs cost is not kept in PostgreSQL yet: use sqlite: as storage_url")
     # In the order of ids, so that nodes that disagree about who owns what seldom wait for each other in a circle.
     sound = sorted(filter(_is_sound, flushes), key=lambda flush: flush.conversation)
     if not sound:
@@ -102,7 +100,7 @@ async def _happened_before(connection: TrioConnection, flushes: Sequence[Flush])
 
 def _is_plain(flush: Flush) -> bool:
     """Whether it has no rows."""
-    return flush.header is None and flush.snapshot is None and not (flush.messages or flush.removed or flush.done)
+    return flush.header is None and flush.snapshot is None and not (flush.messages or flush.removed or flush.done or flush.charges)
 
 
 def _is_sound(flush: Flush) -> bool:

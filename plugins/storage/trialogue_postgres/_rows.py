@@ -12,7 +12,9 @@ import msgspec
 
 from trialogue import Conversation, Done, Entry, Flush, Message, Receipt, text_of
 from trialogue_postgres import _sql as sql
+from trialogue_postgres._charges import Charges
 from trialogue_postgres._connection import TrioConnection
+from trialogue_postgres._sharing_sql import END_SHARES
 from trialogue_postgres._database import send
 from trialogue_postgres._text import lexemes
 
@@ -51,6 +53,8 @@ class Rows:
         self._messages = _columns("ns", "ids", "parents", "bodies", "words")
         self._removed = _columns("ns", "ids")
         self._receipts = _columns("ns", "commands", "digests", "receipts")
+        self._trashed = _columns("ns")
+        self._charges = Charges()
 
     def add_flush(self, n: int, next_seq: int, flush: Flush) -> None:
         """All that a flush brings besides its entries, which are written with its fence."""
@@ -63,6 +67,8 @@ class Rows:
             _add(self._removed, n, root)
         for done in flush.done:
             self.add_done(n, done)
+        for charge in flush.charges:
+            self._charges.add(charge)
 
     def add_entries(self, n: int, entries: Iterable[Entry]) -> None:
         for entry in entries:
@@ -83,6 +89,8 @@ class Rows:
             lexemes(header.title or ""),
             body_of(header),
         )
+        if header.deleted_at is not None:
+            _add(self._trashed, n)
 
     def add_snapshot(self, n: int, seq: int, state: bytes) -> None:
         _add(self._snapshots, n, seq, state)
@@ -109,6 +117,8 @@ class Rows:
         yield sql.PUT_MESSAGES, self._messages
         yield sql.REMOVE_MESSAGES, self._removed
         yield sql.ADD_RECEIPTS, self._receipts
+        yield END_SHARES, self._trashed
+        yield from self._charges.statements()
 
 
 def _columns(*names: str) -> Columns:

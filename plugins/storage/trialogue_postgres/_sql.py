@@ -157,6 +157,7 @@ PURGE = (
     "DELETE FROM entry WHERE conversation = %(n)s",
     "DELETE FROM snapshot WHERE conversation = %(n)s",
     "DELETE FROM receipt WHERE conversation = %(n)s",
+    "DELETE FROM share WHERE conversation = %(n)s",
     "DELETE FROM conversation WHERE n = %(n)s",
     "DELETE FROM log WHERE n = %(n)s",
 )

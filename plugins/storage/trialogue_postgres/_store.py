@@ -40,8 +40,10 @@ from trialogue_postgres import _writes as writes
 from trialogue_postgres._accounts import PostgresAccounts
 from trialogue_postgres._append import append, words_by_message
 from trialogue_postgres._database import Database
+from trialogue_postgres._ledger import PostgresLedger
 from trialogue_postgres._opening import Opened, open_database
 from trialogue_postgres._rows import decode_header, decode_message
+from trialogue_postgres._sharing import PostgresImports, PostgresShares
 from trialogue_postgres._url import Address
 
 
@@ -64,6 +66,9 @@ class PostgresStore(Store):
         self.has_vectors = opened.has_vectors
         self.database = database
         self._accounts = PostgresAccounts(database)
+        self._ledger = PostgresLedger(database)
+        self._shares = PostgresShares(database)
+        self._imports = PostgresImports(database)
         self._entries = 0
 
     def __repr__(self) -> str:
@@ -83,15 +88,15 @@ class PostgresStore(Store):
 
     @property
     def ledger(self) -> Ledger:
-        raise NotImplementedError("what runs cost is not kept in PostgreSQL yet: use sqlite: as storage_url")
+        return self._ledger
 
     @property
     def shares(self) -> Shares:
-        raise NotImplementedError("public links are not kept in PostgreSQL yet: use sqlite: as storage_url")
+        return self._shares
 
     @property
     def imports(self) -> Imports:
-        raise NotImplementedError("imports are not kept in PostgreSQL yet: use sqlite: as storage_url")
+        return self._imports
 
     # --- the log -------------------------------------------------------------------------------------------------
 

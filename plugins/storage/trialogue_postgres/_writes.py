@@ -7,6 +7,7 @@ from datetime import datetime
 
 from trialogue import Claim, ConflictError, Conversation, Done, Entry, History, StorageError
 from trialogue_postgres import _sql as sql
+from trialogue_postgres._charges import close_charges
 from trialogue_postgres._connection import TrioConnection
 from trialogue_postgres._database import Database, first_row, rows, send
 from trialogue_postgres._errors import RefusedError
@@ -117,6 +118,7 @@ async def purge(database: Database, conversation: str, before: datetime | None) 
         (n,) = found
         if before is not None and not await rows(connection, sql.IS_TRASH, {"n": n, "before": before}):
             return False
+        await close_charges(connection, conversation)
         async with connection.pipeline():
             for statement in sql.PURGE:
                 await send(connection, statement, {"n": n})
