@@ -56,6 +56,7 @@ from trialogue._commands import Regenerate as Regenerate
 from trialogue._commands import RemoveMessage as RemoveMessage
 from trialogue._commands import Stop as Stop
 from trialogue._commands import UpdateConversation as UpdateConversation
+from trialogue._commands import names as names
 from trialogue._commands import needs as needs
 from trialogue._cursor import Cursor as Cursor
 from trialogue._cursor import frame as frame
@@ -483,6 +484,7 @@ __all__ = [
     "load_prices",
     "merge_patch",
     "message_hit",
+    "names",
     "needs",
     "new_id",
     "normal_email",

@@ -21,6 +21,7 @@ from trialogue._errors import TrialogueError
 from trialogue._events import (
     Entry,
     Event,
+    InboxAdded,
     MessageAdded,
     MessageRemoved,
     MessageRevised,
@@ -97,6 +98,7 @@ class Activation:
         self._entries: list[Entry] = []
         self._rows: dict[str, Message] = {}
         self._removed: list[str] = []
+        self._waiting: list[str] = []
         self._charges: dict[str, Charge] = {}
         self._done: list[Done] = []
         self._changed = False
@@ -154,6 +156,8 @@ class Activation:
                 self._put(message)
                 if message.status == "in_progress":
                     self.answer = Answer(message)
+            case InboxAdded(queued):
+                self._waiting.append(queued.message.id)
             case MessageRemoved(message):
                 self._removed.append(message)
                 self._recent.clear()
@@ -263,6 +267,7 @@ class Activation:
             unfinished=self.state.unfinished if self._changed else None,
             messages=tuple(self._rows.values()),
             removed=tuple(self._removed),
+            waiting=tuple(self._waiting),
             done=tuple(self._done),
             charges=tuple(self._charges.values()),
         )

@@ -21,7 +21,7 @@ from trialogue._activate import activate
 from trialogue._activation import Activation
 from trialogue._budget import Budget, RestartBudget
 from trialogue._changing import leaves
-from trialogue._commands import Command, Known, Receipt, Recover, RemoveMessage, Stop, needs, terms_of
+from trialogue._commands import Command, Known, Receipt, Recover, RemoveMessage, Stop, names, needs, terms_of
 from trialogue._decide import decide
 from trialogue._errors import (
     BrokenError,
@@ -156,7 +156,7 @@ class Cell:
             self._stops(letter)  # a stop said twice is answered twice when the run is gone
             activation.reply_when_committed(letter.reply, done.receipt)
             return
-        known = await self._known(activation, letter.command, needs(letter.command, fresh=letter.fresh))
+        known = await self._known(activation, letter.command, () if letter.fresh else names(letter.command))
         self._stops(letter)
         self._take(activation, letter, known, digest)
 
@@ -174,13 +174,13 @@ class Cell:
         activation.reply_when_committed(letter.reply, decision.receipt)
         self.follow()
 
-    async def _known(self, activation: Activation, command: Command, wanted: Sequence[str]) -> Known:
-        while wanted:
+    async def _known(self, activation: Activation, command: Command, given: Sequence[str]) -> Known:
+        while given or needs(command):
             # What was appended but not committed cannot be read back yet; and what was read while the run came to its
             # end, and perhaps the next one began, is of two times: it is read again.
             version = activation.state.header.version
             await activation.wait_settled()
-            known = await self._read(activation.state, command, wanted)
+            known = await self._read(activation.state, command, given)
             await self._afford(activation, command, known)
             if activation.state.header.version == version:
                 return known
@@ -192,13 +192,15 @@ class Cell:
         if terms is not None:
             await self._node.budgets.check(activation.state.header.owner, terms)
 
-    async def _read(self, state: State, command: Command, wanted: Sequence[str]) -> Known:
+    async def _read(self, state: State, command: Command, given: Sequence[str]) -> Known:
         store = self._node.store
-        found = [await store.message(message) for message in wanted]
+        found = [await store.message(message) for message in needs(command)]
+        taken = [message for message in given if await store.taken(message)]
         below: Sequence[str] = ()
         if isinstance(command, RemoveMessage):
             below = [leaf for leaf in leaves(state) if await store.is_above(self.id, command.target, leaf)]
-        return Known({message.id: message for message in found if message is not None}, frozenset(below))
+        messages = {message.id: message for message in found if message is not None}
+        return Known(messages, frozenset(below), taken=frozenset(taken))
 
     # --- its activation and its run ------------------------------------------------------------------------------
 

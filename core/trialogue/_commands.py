@@ -196,39 +196,41 @@ class Receipt(msgspec.Struct, frozen=True):
 
 
 class Known(msgspec.Struct, frozen=True):
-    """What deciding a command needs to know beyond the state; loaded at the edge for the ids that ``needs`` names."""
+    """What deciding a command needs to know beyond the state, loaded at the edge."""
 
+    #: Those of ``needs`` that there are.
     messages: dict[str, Message] = {}
     #: For a removal: those of ``leaves`` that are the message to be removed, or hang below it.
     below: frozenset[str] = frozenset()
     #: How many tokens the live run asked its provider with, by our own count; ``None`` when that is not known.
     asked: int | None = None
+    #: Those of ``names`` that some message of the store has: one that waits for its turn, or was removed, too.
+    taken: frozenset[str] = frozenset()
 
 
-def needs(command: Command, *, fresh: bool = False) -> tuple[str, ...]:
-    """Ids of the messages that deciding ``command`` looks at.
-
-    ``fresh``: its own ids were made just now, so that no message can have them.
-    """
+def needs(command: Command) -> tuple[str, ...]:
+    """Ids of the messages that deciding ``command`` looks at."""
     match command:
-        case PostMessage(parent=parent) if fresh:
-            return (parent,) if isinstance(parent, str) else ()
-        case EditMessage(target=target) if fresh:
-            return (target,)
-        case PostMessage(message=message, parent=str() as parent):
-            return (message, parent)
-        case PostMessage(message=message):
-            return (message,)
+        case PostMessage(parent=str() as parent):
+            return (parent,)
         case UpdateConversation(head=str() as head):
             return (head,)
-        case EditMessage(target=target, message=message):
-            return (target, message)
-        case Regenerate() | ContinueAnswer() | RemoveMessage():
+        case EditMessage() | Regenerate() | ContinueAnswer() | RemoveMessage():
             return (command.target,)
         case AddMessages(messages=messages):
-            own = [message.id for message in messages]
-            above = [message.parent for message in messages if message.parent is not None]
-            return tuple(dict.fromkeys((*own, *above)))
+            above = (message.parent for message in messages if message.parent is not None)
+            return tuple(dict.fromkeys(above))
+        case _:
+            return ()
+
+
+def names(command: Command) -> tuple[str, ...]:
+    """Ids that ``command`` gives to messages, if nobody has them."""
+    match command:
+        case PostMessage() | EditMessage():
+            return (command.message,)
+        case AddMessages(messages=messages):
+            return tuple(message.id for message in messages)
         case _:
             return ()
 

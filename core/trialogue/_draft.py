@@ -87,7 +87,7 @@ def must_find(state: State, known: Known, message: str, pointer: str) -> Message
 
 def must_be_free(state: State, known: Known, message: str) -> None:
     # Message ids are the client's to choose and unique in the whole store.
-    if message in known.messages or any(queued.message.id == message for queued in state.inbox):
+    if message in known.taken or any(queued.message.id == message for queued in state.inbox):
         raise ConflictError(f"the id {message!r} is taken by another message: choose a new one", pointer="/id")
 
 

@@ -61,6 +61,9 @@ class Flush(msgspec.Struct, frozen=True):
     messages: tuple[Message, ...] = ()
     #: Roots of subtrees to remove from every read.
     removed: tuple[str, ...] = ()
+    #: Ids of messages that wait for their turn: no read finds them until they are among ``messages``, and nobody else may
+    #: have them from now on.
+    waiting: tuple[str, ...] = ()
     done: tuple[Done, ...] = ()
     #: Runs that started, as ``reserved``, and runs that ended, settled. One that ends was mostly told of before; if not,
     #: it is only settled.
@@ -273,6 +276,10 @@ class Store(ABC):
     @abstractmethod
     async def message(self, message: str) -> Message | None:
         """One message that is not removed, whatever its conversation."""
+
+    @abstractmethod
+    async def taken(self, message: str) -> bool:
+        """Whether any message has this id, or had it: one that waits for its turn, or was removed, too."""
 
     @abstractmethod
     async def path(self, conversation: str, leaf: str, limit: int) -> Sequence[Message]:

@@ -44,6 +44,7 @@ from trialogue import (
     encode_event,
     evolve,
     fold_answer,
+    names,
     needs,
 )
 from trialogue._decide import create
@@ -115,11 +116,12 @@ class World:
         while place is not None and place in rows:
             above.add(place)
             place = rows[place].parent
-        return Known({name: rows[name] for name in needs(command) if name in rows}, frozenset(above))
+        taken = frozenset(name for name in names(command) if name in rows)
+        return Known({name: rows[name] for name in needs(command) if name in rows}, frozenset(above), taken=taken)
 
     def pick(self, number: int) -> str:
-        names = [*self.rows(), *(queued.message.id for queued in self.state.inbox)]
-        return names[number % len(names)] if names else "nobody"
+        there = [*self.rows(), *(queued.message.id for queued in self.state.inbox)]
+        return there[number % len(there)] if there else "nobody"
 
 
 def below(rows: dict[str, Message], root: str) -> list[str]:

@@ -44,7 +44,9 @@ async def conversation_begins_with_its_history(store: Store) -> None:
     assert view is not None
     assert (view.header, view.next_seq, view.snapshot) == (header, 31, history.snapshot)
     assert view.messages == history.messages
-    assert [hit.id for hit in (await store.index.search("owner", SearchQuery("owl29"), 5)).hits] == [history.messages[29].id]
+    assert [hit.id for hit in (await store.index.search("owner", SearchQuery("owl29"), 5)).hits] == [
+        history.messages[29].id
+    ]
     claim = await store.claim(header.id, "node-b")
     assert claim is not None
     assert (claim.snapshot, claim.snapshot_seq, claim.next_seq) == (history.snapshot, 31, 31)

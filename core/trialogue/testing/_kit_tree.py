@@ -20,7 +20,7 @@ from trialogue._values import (
     ToolResultPart,
     Usage,
 )
-from trialogue.testing._kit_making import StoreCheck, begin, checks_in, minutes
+from trialogue.testing._kit_making import StoreCheck, Talk, begin, checks_in, minutes
 
 TREE_CHECKS: list[StoreCheck] = []
 check = checks_in(TREE_CHECKS)
@@ -56,6 +56,41 @@ async def message_comes_back_as_it_was(store: Store) -> None:
     await talk.write("message.added", messages=(message,))
     assert await store.message(message.id) == message
     assert await store.message(new_id()) is None
+
+
+def _to_come(talk: Talk) -> Message:
+    return Message(new_id(), talk.id, "user", (TextPart("later"),), talk.header.updated_at)
+
+
+@check
+async def waiting_message_is_not_there_and_its_id_is_taken(store: Store) -> None:
+    talk, other = await begin(store), await begin(store)
+    message = _to_come(talk)
+    assert not await store.taken(message.id)
+    await talk.write("inbox.added", waiting=(message.id,))
+    assert await store.taken(message.id)
+    assert await store.message(message.id) is None
+    tree = await store.tree(talk.id, 10)
+    assert tree is not None
+    assert tree.messages == ()
+    # Nobody else gets the id, neither for a message that waits nor for one that does not.
+    thief = msgspec.structs.replace(message, conversation=other.id)
+    for flush in (other.flush("inbox.added", waiting=(message.id,)), other.flush("message.added", messages=(thief,))):
+        assert list(await store.append([flush])) == ["fenced"]
+    await talk.write("message.added", messages=(message,))
+    assert await store.message(message.id) == message
+    await talk.write("message.removed", removed=(message.id,))
+    assert await store.taken(message.id)
+    await store.purge(talk.id)
+    assert not await store.taken(message.id)
+
+
+@check
+async def message_waits_and_comes_in_one_flush(store: Store) -> None:
+    talk = await begin(store)
+    message = _to_come(talk)
+    await talk.write("message.added", messages=(message,), waiting=(message.id,))
+    assert await store.message(message.id) == message
 
 
 @check

@@ -146,9 +146,7 @@ class Row:
         siblings = {message.id: self.children(message.parent) for message in shown}
         more = len(shown) < len(path)
         last, entries = self.entries[self.next_seq - 1].epoch, tuple(self.events(self.snapshot_seq, 100))
-        return View(
-            self.header, self.next_seq, self.epoch, self.snapshot, tuple(shown), siblings, more, last, entries
-        )
+        return View(self.header, self.next_seq, self.epoch, self.snapshot, tuple(shown), siblings, more, last, entries)
 
     # --- texts ---------------------------------------------------------------------------------------------------
 

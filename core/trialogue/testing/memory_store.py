@@ -60,9 +60,13 @@ class MemoryStore(Store):
         #: Message id -> conversation id: the ids of messages are unique in the whole store.
         self._homes: dict[str, str] = {}
         self._accounts = MemoryAccounts(self._call, now, lambda: ((n, r.header.owner) for n, r in self._rows.items()))
-        self._files = MemoryFiles(self._call, lambda name: self._rows[name].header.owner if name in self._rows else None)
+        self._files = MemoryFiles(
+            self._call, lambda name: self._rows[name].header.owner if name in self._rows else None
+        )
         self._index = MemoryIndex(self._call, lambda: self._rows.values(), self._files)
-        self._shares = MemoryShares(self._call, lambda name: name in self._rows and not self._rows[name].header.deleted_at)
+        self._shares = MemoryShares(
+            self._call, lambda name: name in self._rows and not self._rows[name].header.deleted_at
+        )
         self._imports = MemoryImports(self._call)
         self._ledger = MemoryLedger(self._call, self._accounts.record)
         self._now = now
@@ -181,7 +185,8 @@ class MemoryStore(Store):
 
     def _flush(self, flush: Flush) -> Verdict:
         row = self._rows.get(flush.conversation)
-        homes = {self._homes.get(message.id, message.conversation) for message in flush.messages}
+        given = (*(message.id for message in flush.messages), *flush.waiting)
+        homes = {self._homes.get(name, flush.conversation) for name in given}
         if row is None or homes - {flush.conversation}:
             return "fenced"
         if not row.accepts(flush) or not self._ledger.book.accepts(flush.charges):
@@ -191,7 +196,7 @@ class MemoryStore(Store):
         if row.header.deleted_at is not None:
             self._shares.end(flush.conversation)
         self._files.mention(flush.messages)
-        self._homes.update((message.id, flush.conversation) for message in flush.messages)
+        self._homes.update((name, flush.conversation) for name in given)
         self._entries += len(flush.entries)
         return "committed"
 
@@ -253,7 +258,7 @@ class MemoryStore(Store):
             self._shares.end(conversation)
             self._files.purge(conversation)
             self._ledger.book.close(conversation, self._now())
-            for message in row.messages:
+            for message in [name for name, home in self._homes.items() if home == conversation]:
                 del self._homes[message]
             return True
 
@@ -314,6 +319,9 @@ class MemoryStore(Store):
             return self._rows[self._homes[message]].message(message) if message in self._homes else None
 
         return await self._call("message", effect)
+
+    async def taken(self, message: str) -> bool:
+        return await self._call("taken", lambda: message in self._homes)
 
     async def path(self, conversation: str, leaf: str, limit: int) -> Sequence[Message]:
         def effect() -> Sequence[Message]:

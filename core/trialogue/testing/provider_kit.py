@@ -302,7 +302,8 @@ def check_order(pieces: Sequence[Piece]) -> None:
     finishes = [at for at, piece in enumerate(pieces) if isinstance(piece, FinishPiece)]
     assert len(finishes) == 1, f"{len(finishes)} finishes"
     assert all(isinstance(piece, UsagePiece) for piece in pieces[finishes[0] + 1 :])
-    assert all(piece.text for piece in pieces if isinstance(piece, (TextPiece, ReasoningPiece)))
+    assert all(piece.text for piece in pieces if isinstance(piece, TextPiece))
+    assert all(piece.text or piece.signature for piece in pieces if isinstance(piece, ReasoningPiece))
 
 
 def text_of_pieces(pieces: Sequence[Piece]) -> str:

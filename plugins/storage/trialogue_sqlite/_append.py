@@ -18,7 +18,7 @@ from trialogue_sqlite import _sql as sql
 from trialogue_sqlite._driver import Connection
 from trialogue_sqlite._errors import REFUSED
 from trialogue_sqlite._ledger import put_charges
-from trialogue_sqlite._rows import add_done, add_entries, put_header, put_messages, remove_messages
+from trialogue_sqlite._rows import add_done, add_entries, add_waiting, put_header, put_messages, remove_messages
 
 _encode = msgspec.json.Encoder().encode
 _log = logging.getLogger("trialogue.sqlite")
@@ -36,7 +36,7 @@ def is_plain(flush: Flush) -> bool:
         flush.header is None
         and flush.snapshot is None
         and flush.unfinished is None
-        and not (flush.messages or flush.removed or flush.done or flush.charges)
+        and not (flush.messages or flush.removed or flush.waiting or flush.done or flush.charges)
         and bool(flush.entries)
         and is_contiguous(flush)
     )
@@ -173,6 +173,8 @@ def _write_rows(connection: Connection, flush: Flush, n: int, next_seq: int) -> 
         put_header(connection, n, flush.header)
     if flush.snapshot is not None:
         connection.execute(sql.PUT_SNAPSHOT, (n, next_seq, flush.snapshot))
+    # Before the messages: one may come in the same flush in which it began to wait.
+    add_waiting(connection, n, flush.waiting)
     if flush.messages:
         owner = flush.header.owner if flush.header is not None else connection.execute(sql.OWNER, (n,)).get
         put_messages(connection, n, owner, flush.messages)

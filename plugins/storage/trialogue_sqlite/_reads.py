@@ -77,6 +77,11 @@ def read_message(connection: Connection, message: str) -> Message | None:
     return None if body is None else decode_message(body)
 
 
+def read_taken(connection: Connection, message: str) -> bool:
+    """Whether any message has this id, or had it."""
+    return connection.execute(sql.TAKEN, (message,)).get is not None
+
+
 def read_view(connection: Connection, conversation: str, limit: int) -> View | None:
     """A conversation as of one moment: all statements see the same state."""
     with _one_moment(connection):

@@ -97,11 +97,18 @@ def _set_message(connection: Connection, n: int, message: Message, body: str) ->
     row, conversation, removed = connection.execute(sql.FIND_MESSAGE, (message.id,)).fetchone()
     if conversation != n:
         raise ValueError(f"message {message.id!r} is of another conversation")
-    if removed:
+    if removed == 1:
         return None
     connection.execute(sql.SET_MESSAGE, (message.parent, body, row))
     connection.execute(sql.DROP_TEXT, (row,))
     return int(row)
+
+
+def add_waiting(connection: Connection, n: int, messages: Iterable[str]) -> None:
+    """Keep ids for messages of conversation ``n`` that wait. Raises ``ValueError`` for one that another message has."""
+    for message in messages:
+        if connection.execute(sql.ADD_WAITING, (message, n)).get is None:
+            raise ValueError(f"message {message!r} is there already")
 
 
 def _index(connection: Connection, n: int, row: int, owner: str, message: Message) -> None:

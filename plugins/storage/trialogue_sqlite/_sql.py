@@ -132,7 +132,11 @@ INSERT INTO message (id, conversation, parent, body) VALUES (?, ?, ?, ?) ON CONF
 #: Several at once, whose numbers must be known for the index: the writer is alone.
 NEXT_MESSAGE = "SELECT coalesce(max(n), 0) + 1 FROM message"
 ADD_NUMBERED = "INSERT INTO message (n, id, conversation, parent, body) VALUES (?, ?, ?, ?, ?)"
-SET_MESSAGE = "UPDATE message SET parent = ?, body = ? WHERE n = ?"
+SET_MESSAGE = "UPDATE message SET parent = ?, body = ?, removed = 0 WHERE n = ?"
+#: A message that waits for its turn is as one that was removed, save that it may come: ``removed`` is 2.
+ADD_WAITING = """
+INSERT INTO message (id, conversation, removed, body) VALUES (?, ?, 2, '') ON CONFLICT (id) DO NOTHING RETURNING n
+"""
 REMOVE = """
 WITH RECURSIVE below (n, id) AS (
     SELECT n, id FROM message WHERE id = ?2 AND conversation = ?1
@@ -140,6 +144,7 @@ WITH RECURSIVE below (n, id) AS (
 ) UPDATE message SET removed = 1, body = '' WHERE n IN (SELECT n FROM below) RETURNING n
 """
 MESSAGE = "SELECT body FROM message WHERE id = ? AND removed = 0"
+TAKEN = "SELECT 1 FROM message WHERE id = ?"
 PATH = """
 WITH RECURSIVE up (n, parent) AS (
     SELECT n, parent FROM message WHERE id = ?2 AND conversation = ?1 AND removed = 0

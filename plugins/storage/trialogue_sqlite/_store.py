@@ -215,6 +215,9 @@ class SQLiteStore(Store):
     async def message(self, message: str) -> Message | None:
         return await self._readers.near(partial(reads.read_message, message=message))
 
+    async def taken(self, message: str) -> bool:
+        return await self._readers.near(partial(reads.read_taken, message=message))
+
     async def path(self, conversation: str, leaf: str, limit: int) -> Sequence[Message]:
         read = partial(reads.read_path, conversation=conversation, leaf=leaf, limit=limit)
         return await (self._readers.near(read) if limit <= FEW else self._readers.far(read))

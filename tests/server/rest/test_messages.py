@@ -410,3 +410,18 @@ async def test_id_of_a_message_elsewhere_is_taken(ada: httpx2.AsyncClient, eve: 
         assert good.status_code == 202
     edited = await eve.patch(f"/api/messages/{good.json()['message']}", json=said)
     assert (edited.status_code, edited.json()["errors"][0]["pointer"]) == (409, "/id")
+
+
+async def test_id_of_a_message_that_waits_elsewhere_is_taken() -> None:
+    """Else it could never be said when its turn comes."""
+    async with serve(ScriptedProvider(["word", trio.Event()])) as server, server.user() as ada:
+        first, second = await make(ada), await make(ada)
+        await ada.post(f"{first}/messages", json={"text": "Go on for ever"})
+        waits = new_id()
+        queued = await ada.post(f"{first}/messages", json={"text": "Then this", "id": waits})
+        assert queued.json()["queued"]
+        taken = await ada.post(f"{second}/messages", json={"text": "No, here", "id": waits})
+        assert taken.status_code == 409
+        assert (await ada.post(f"{first}/stop", json={})).status_code == 200
+        shown = (await ada.get(first)).json()
+        assert waits in [message["id"] for message in shown["messages"]]
