@@ -34,12 +34,16 @@ def open_dsn(*options: str) -> Iterator[str]:
 def open_schema(dsn: str) -> Iterator[str]:
     """The URL of a schema with nothing in it, which is gone after the block."""
     name = "test_" + new_id().replace("-", "")
+    _execute(dsn, f"CREATE SCHEMA {name}")
+    try:
+        yield with_parameters(dsn, options=f"-csearch_path={name},public", connections="8")
+    finally:
+        _execute(dsn, f"DROP SCHEMA {name} CASCADE")
+
+
+def _execute(dsn: str, statement: str) -> None:
     with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute(f"CREATE SCHEMA {name}".encode())
-        try:
-            yield with_parameters(dsn, options=f"-csearch_path={name},public", connections="8")
-        finally:
-            connection.execute(f"DROP SCHEMA {name} CASCADE".encode())
+        connection.execute(statement.encode())
 
 
 def empty(url: str) -> None:

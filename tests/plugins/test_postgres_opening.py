@@ -64,7 +64,7 @@ def test_other_schemes_are_left_to_others() -> None:
 
 @pytest.mark.parametrize("count", ["0", "1", "101", "-3", "many", "", "9" * 30, "٢"])
 def test_number_of_connections_is_bounded(count: str) -> None:
-    with pytest.raises(ConfigurationError, match="connections=.* must be a number from 2 to 100"):
+    with pytest.raises(ConfigurationError, match=r"connections=.* must be a number from 2 to 100"):
         parse_url(f"{SECRET}?connections={count}")
 
 

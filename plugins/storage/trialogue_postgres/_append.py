@@ -100,7 +100,11 @@ async def _happened_before(connection: TrioConnection, flushes: Sequence[Flush])
 
 def _is_plain(flush: Flush) -> bool:
     """Whether it has no rows."""
-    return flush.header is None and flush.snapshot is None and not (flush.messages or flush.removed or flush.done or flush.charges)
+    return (
+        flush.header is None
+        and flush.snapshot is None
+        and not (flush.messages or flush.removed or flush.waiting or flush.done or flush.charges)
+    )
 
 
 def _is_sound(flush: Flush) -> bool:

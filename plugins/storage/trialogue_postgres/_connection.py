@@ -115,13 +115,18 @@ class TrioConnection(AsyncConnection[Any]):  # Any: rows are of the types their 
 
 
 class TextDumper(StrBinaryDumper):
+    """Sends text as ``text_bytes`` spells it."""
+
+    def dump(self, obj: str) -> bytes:
+        return text_bytes(obj)
+
+
+def text_bytes(text: str) -> bytes:
     """Text as PostgreSQL can hold it. What is no text, or holds the one character that it cannot, is altered and not
     refused: it comes from somebody who looks for what cannot be there.
     """
-
-    def dump(self, obj: str) -> bytes:
-        data = obj.encode("utf-8", "replace")
-        return data.replace(b"\x00", b"?") if b"\x00" in data else data
+    data = text.encode("utf-8", "replace")
+    return data.replace(b"\x00", b"?") if b"\x00" in data else data
 
 
 class Transaction(AsyncTransaction):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from trialogue import ConversationPage, InvalidError
 from trialogue_postgres import _sql as sql
+from trialogue_postgres._connection import text_bytes
 from trialogue_postgres._database import Database
 from trialogue_postgres._reads import decoded
 from trialogue_postgres._rows import decode_header
@@ -66,9 +68,8 @@ async def read_list(
 
 
 def owner_lexeme(owner: str) -> str:
-    """The owner as a ``tsquery``, whatever the id looks like: all that is found has it as a word."""
-    quoted = owner.encode("utf-8", "replace").decode().replace("\x00", "").replace("\\", "\\\\").replace("'", "''")
-    return f"'={quoted}'"
+    """The owner as a ``tsquery``: all that is found has a hash of the owner as a word that no text has."""
+    return f"'={hashlib.md5(text_bytes(owner), usedforsecurity=False).hexdigest()}'"
 
 
 def list_cursor(updated: datetime, conversation: str) -> str:

@@ -51,6 +51,7 @@ class Rows:
         )
         self._snapshots = _columns("ns", "seqs", "states")
         self._messages = _columns("ns", "ids", "parents", "bodies", "words")
+        self._waiting = _columns("ns", "ids")
         self._removed = _columns("ns", "ids")
         self._receipts = _columns("ns", "commands", "digests", "receipts")
         self._trashed = _columns("ns")
@@ -63,6 +64,8 @@ class Rows:
         if flush.snapshot is not None:
             self.add_snapshot(n, next_seq, flush.snapshot)
         self.add_messages(n, flush.messages)
+        for message in flush.waiting:
+            _add(self._waiting, n, message)
         for root in flush.removed:
             _add(self._removed, n, root)
         for done in flush.done:
@@ -114,6 +117,8 @@ class Rows:
         yield sql.ADD_ENTRIES, self._entries
         yield sql.PUT_HEADERS, self._headers
         yield sql.PUT_SNAPSHOTS, self._snapshots
+        # Before the messages: one may come in the same flush in which it began to wait.
+        yield sql.ADD_WAITING, self._waiting
         yield sql.PUT_MESSAGES, self._messages
         yield sql.REMOVE_MESSAGES, self._removed
         yield sql.ADD_RECEIPTS, self._receipts

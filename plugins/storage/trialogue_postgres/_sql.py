@@ -56,7 +56,7 @@ SELECT * FROM unnest(%(ns)b::bigint[], %(seqs)b::bigint[], %(epochs)b::bigint[],
 PUT_HEADERS = """
 INSERT INTO conversation (n, id, owner, updated, archived, pinned, folder, trashed, head, title_words, body)
 SELECT h.n, h.id, h.owner, h.updated, h.archived, h.pinned, h.folder, h.trashed, h.head,
-    CASE WHEN h.words <> '' THEN array_to_tsvector(ARRAY['=' || h.owner]) || h.words::tsvector END, h.body
+    CASE WHEN h.words <> '' THEN array_to_tsvector(ARRAY['=' || md5(h.owner)]) || h.words::tsvector END, h.body
 FROM unnest(
     %(ns)b::bigint[], %(ids)b::text[], %(owners)b::text[], %(updated)b::timestamptz[], %(archived)b::boolean[],
     %(pinned)b::boolean[], %(folders)b::text[], %(trashed)b::boolean[], %(heads)b::text[], %(words)b::text[],
@@ -76,15 +76,21 @@ ON CONFLICT (conversation) DO UPDATE SET seq = excluded.seq, state = excluded.st
 PUT_MESSAGES = """
 INSERT INTO message (id, conversation, parent, body, words)
 SELECT m.id, m.n, m.parent, m.body,
-    CASE WHEN m.words <> '' THEN array_to_tsvector(ARRAY['=' || c.owner]) || m.words::tsvector END
+    CASE WHEN m.words <> '' THEN array_to_tsvector(ARRAY['=' || md5(c.owner)]) || m.words::tsvector END
 FROM unnest(%(ns)b::bigint[], %(ids)b::text[], %(parents)b::text[], %(bodies)b::text[], %(words)b::text[])
     WITH ORDINALITY AS m (n, id, parent, body, words, place)
 JOIN conversation AS c ON c.n = m.n
 ORDER BY m.place
 ON CONFLICT (id) DO UPDATE SET
     conversation = CASE WHEN message.conversation = excluded.conversation THEN message.conversation END,
-    parent = excluded.parent, body = excluded.body, words = excluded.words
-WHERE NOT message.removed OR message.conversation <> excluded.conversation
+    n = CASE WHEN message.waiting THEN excluded.n ELSE message.n END,
+    parent = excluded.parent, removed = false, waiting = false, body = excluded.body, words = excluded.words
+WHERE NOT message.removed OR message.waiting OR message.conversation <> excluded.conversation
+"""
+#: Refused when there is, or was, one with such an id.
+ADD_WAITING = """
+INSERT INTO message (id, conversation, parent, removed, waiting, body)
+SELECT w.id, w.n, '', true, true, '' FROM unnest(%(ns)b::bigint[], %(ids)b::text[]) AS w (n, id)
 """
 REMOVE_MESSAGES = """
 WITH RECURSIVE below (n, conversation, id) AS (
@@ -95,7 +101,7 @@ WITH RECURSIVE below (n, conversation, id) AS (
         WHERE conversation = below.conversation AND parent = below.id AND NOT removed OFFSET 0
     ) AS m
 )
-UPDATE message SET removed = true, body = '', words = NULL WHERE n = ANY (ARRAY(SELECT n FROM below))
+UPDATE message SET removed = true, waiting = false, body = '', words = NULL WHERE n = ANY (ARRAY(SELECT n FROM below))
 """
 ADD_RECEIPTS = """
 INSERT INTO receipt (conversation, command, digest, receipt)
@@ -234,6 +240,7 @@ LIST_END = " ORDER BY updated DESC, id DESC LIMIT %(limit)s"
 # --- messages --------------------------------------------------------------------------------------------------------
 
 MESSAGE = "SELECT body FROM message WHERE id = %(id)s AND NOT removed"
+TAKEN = "SELECT 1 FROM message WHERE id = %(id)s"
 
 #: From ``leaf`` upwards, as far as ``stop`` lets it.
 _UP = """
@@ -265,7 +272,7 @@ WITH RECURSIVE down (id, depth) AS (
         AND m.parent = down.id AND NOT m.removed ORDER BY m.n DESC LIMIT 1
     ) AS child
 )
-SELECT id FROM down ORDER BY depth DESC LIMIT 1
+SELECT id FROM down WHERE depth > 0 ORDER BY depth DESC LIMIT 1
 """
 SIBLINGS = f"""
 SELECT m.id, {_SIBLINGS} FROM log AS l JOIN message AS m ON m.conversation + 0 = l.n

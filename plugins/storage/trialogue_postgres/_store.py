@@ -183,6 +183,9 @@ class PostgresStore(Store):
         row = await self.database.first(sql.MESSAGE, {"id": message})
         return None if row is None else decode_message(row[0])
 
+    async def taken(self, message: str) -> bool:
+        return bool(await self.database.read(sql.TAKEN, {"id": message}))
+
     async def path(self, conversation: str, leaf: str, limit: int) -> Sequence[Message]:
         return await reads.read_path(self.database, conversation, leaf, limit)
 

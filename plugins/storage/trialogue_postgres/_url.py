@@ -62,11 +62,11 @@ def parse_url(url: str) -> Address:
         known = conninfo_to_dict(bare)
         name = known.get("application_name") or "trialogue"
         conninfo = make_conninfo(bare, application_name=name, options=_options(known.get("options")))
-    except psycopg.ProgrammingError as error:
-        # libpq quotes what it does not understand, which may be a password with a stray character.
+    except psycopg.ProgrammingError:
+        # Not told further: libpq quotes what it does not understand, which may be a password with a stray character.
         raise _wrong(
             "libpq cannot read it; characters such as @ : / % in a password are written %40 %3A %2F %25"
-        ) from error
+        ) from None
     return Address(conninfo, _connections([value for name, value in pairs if name == "connections"]))
 
 
