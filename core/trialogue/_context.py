@@ -1,7 +1,7 @@
 """What a model is shown: the end of the branch that fits its context, oldest first.
 
-Taken from the leaf upwards, first what the actor has at hand and then, page by page, what the store has, so that a turn costs
-what the context holds and not what the conversation does.
+Taken from the leaf upwards, first what the actor has at hand and then, page by page, what the store has, so that a turn
+costs what the context holds and not what the conversation does.
 """
 
 from __future__ import annotations

@@ -131,7 +131,9 @@ class Engine:
         """Have ``command`` take effect, once; returns when it is committed, and for a ``Stop`` when the run is gone.
 
         ``fresh`` says that the command's ids were made just now, by no client: it can be no repeat of another, and the
-        store is not asked whether it is. A caller that is cancelled does not take the command back. Raises ``NotFoundError`` (conversation or message),
+        store is not asked whether it is. A caller that is cancelled does not take the command back.
+
+        Raises ``NotFoundError`` (conversation or message),
         ``InvalidError``, ``ConflictError`` (version, state, or an id used otherwise), ``ThrottledError`` (mailbox full),
         ``BudgetError`` (it would start an answer that nobody can pay for),
         ``ClosedError`` (stopping), ``FaultedError`` (parked), ``FencedError`` (a newer owner), ``StorageError`` and

@@ -1,8 +1,8 @@
 """Logging in without a secret of ours: ports to those who vouch for a person, and what they say.
 
 A ``RedirectLogin`` sends the browser away and reads what it brings back (OpenID Connect). A ``HeaderLogin`` reads what a
-proxy in front of us wrote into each request. Neither makes accounts: the server finds or makes the account of a ``Person``, and
-keeps the two together.
+proxy in front of us wrote into each request. Neither makes accounts: the server finds or makes the account of a
+``Person``, and keeps the two together.
 """
 
 from __future__ import annotations

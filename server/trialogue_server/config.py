@@ -64,7 +64,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         Path,
         Meta(description="Folder for uploaded files, in the data folder unless absolute; it may be a network share."),
     ] = Path("files")
-    redis_url: Annotated[str, Meta(description="What several processes share and may lose, such as counts of requests: redis://host:6379/0.")] = ""
+    redis_url: Annotated[
+        str, Meta(description="What several processes share and may lose, as redis://host:6379/0; unset, nothing.")
+    ] = ""
     delta_retention_hours: Annotated[
         float,
         Meta(
@@ -81,9 +83,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     shares_per_conversation: Annotated[
         int, Meta(ge=1, le=10_000, description="Public links that one conversation may have at a time.")
     ] = 100
-    import_max_bytes: Annotated[
-        int, Meta(ge=1024, description="Largest upload of an export to be imported.")
-    ] = 1_073_741_824
+    import_max_bytes: Annotated[int, Meta(ge=1024, description="Largest upload of an export to be imported.")] = (
+        1_073_741_824
+    )
     import_max_unpacked_bytes: Annotated[
         int, Meta(ge=1024, description="What a zip of an export may unpack to, all in all.")
     ] = 8_589_934_592
@@ -151,7 +153,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ] = 100
     socket_requests: Annotated[
         int,
-        Meta(ge=1, le=1000, description="Commands of one WebSocket under way at a time; more wait until they are read."),
+        Meta(
+            ge=1, le=1000, description="Commands of one WebSocket under way at a time; more wait until they are read."
+        ),
     ] = 16
     socket_message_bytes: Annotated[
         int, Meta(ge=1024, description="Largest message of a WebSocket: a JSON body, and what is around it.")
@@ -207,7 +211,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ] = -1
     budget_day_tokens: Annotated[
         int,
-        Meta(ge=-1, le=10**12, description="Tokens that a user may use in a day, unless told otherwise; -1 is no limit."),
+        Meta(
+            ge=-1, le=10**12, description="Tokens that a user may use in a day, unless told otherwise; -1 is no limit."
+        ),
     ] = -1
 
     # --- searches ------------------------------------------------------------------------------------------------

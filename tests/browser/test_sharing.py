@@ -1,4 +1,4 @@
-"""Taking things out of a conversation: a link that others read, a document to keep, a fork; and what the trash gives back."""
+"""Taking things out of a conversation: a link that others read, a document to keep, a fork; what the trash gives back."""
 
 from __future__ import annotations
 

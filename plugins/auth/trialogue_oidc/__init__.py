@@ -6,7 +6,7 @@
     TRIALOGUE_OIDC_WORK_CLIENT_SECRET=...       absent for a public client
     TRIALOGUE_OIDC_WORK_TITLE="Example Ltd"     on the button; absent, the name
     TRIALOGUE_OIDC_WORK_SCOPES="openid email profile"
-    TRIALOGUE_OIDC_WORK_LINK=verified-email     let a verified address log in to the account that has it, and end what let in there so far
+    TRIALOGUE_OIDC_WORK_LINK=verified-email     let a verified address take over the account that has it; absent, never
     TRIALOGUE_OIDC_WORK_REGISTRATION=open       let it make accounts though registration is not open
 
 The provider is told to send people back to ``https://<this server>/api/auth/oidc/work/callback``.
