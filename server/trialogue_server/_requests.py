@@ -24,6 +24,8 @@ Title: TypeAlias = Annotated[str, Meta(max_length=500)]
 Name: TypeAlias = Annotated[str, Meta(max_length=200)]
 ModelId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200)]
 Metadata: TypeAlias = dict[str, Any]  # Any JSON value: the client's own.
+
+
 class SaidFile(msgspec.Struct, frozen=True, tag="file"):
     """A file of one's own, by its id; its name and media type are filled in."""
 
@@ -32,8 +34,12 @@ class SaidFile(msgspec.Struct, frozen=True, tag="file"):
 
 #: What a person can say. The other parts are written by models and tools.
 SaidPart: TypeAlias = TextPart | DataPart | SaidFile
+#: Files that one message may name, in its parts or behind them: each is looked for, and shown to the model.
+MOST_FILES = 50
 #: Files that go with a message, behind what it says.
-SaidFiles: TypeAlias = Annotated[tuple[str, ...], Meta(max_length=50, description="Ids of files, behind the text.")]
+SaidFiles: TypeAlias = Annotated[
+    tuple[str, ...], Meta(max_length=MOST_FILES, description="Ids of files, behind the text.")
+]
 
 
 class CreateBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -166,6 +172,8 @@ def said_parts(body: PostBody | EditBody) -> tuple[SaidPart, ...]:
         parts = ()  # A file says enough.
     parts += tuple(SaidFile(file) for file in body.files)
     pointer = "/text" if body.parts is None else "/parts"
+    if sum(isinstance(part, SaidFile) for part in parts) > MOST_FILES:
+        raise InvalidError(f"a message names at most {MOST_FILES} files: send several messages", pointer=pointer)
     if not parts or all(isinstance(part, TextPart) and not part.text.strip() for part in parts):
         raise InvalidError("the message says nothing: send text, or parts", pointer=pointer)
     return parts
@@ -186,6 +194,8 @@ def _check_media_type(call: Call) -> None:
         raise MediaTypeError(f"the body must not be compressed, and is {encoding[:32]!r}")
 
 
+#: Characters of a client's own words that an error repeats.
+_SHOWN = 200
 # msgspec's own words, for instance "Expected `int`, got `str` - at `$.parts[1].text`".
 _AT = re.compile(r" - at `(?:key in )?\$([^`]*)`$")
 _NAMED = re.compile(r"(?:unknown|required) field `([^`]*)`")
@@ -198,7 +208,7 @@ def _invalid(text: str) -> InvalidError:
     steps = re.findall(r"\.([^.\[]+)|\[(\d+)\]", place.partition("[...]")[0])
     names = [field or index for field, index in steps]
     if named := _NAMED.search(text):
-        names.append(named[1])
+        names.append(named[1][:_SHOWN])
     pointer = "".join("/" + name.replace("~", "~0").replace("/", "~1") for name in names)
-    detail = _AT.sub("", text).replace("`", "")
+    detail = _AT.sub("", text).replace("`", "")[:_SHOWN]
     return InvalidError(f"{pointer or 'the body'}: {detail[:1].lower()}{detail[1:]}", pointer=pointer)

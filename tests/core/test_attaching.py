@@ -57,7 +57,7 @@ async def test_text_stands_in_the_message_under_its_name(tmp_path: Path) -> None
     async with library_in(tmp_path) as library:
         file = await put(library, b"The answer is 42.", 'a"b.txt')
         message = await attaching(library)(a_message(TextPart("Read this."), part_of(file)))
-        assert text_of(message.parts) == "Read this.\n<file name=\"a'b.txt\">\nThe answer is 42.\n</file>\n"
+        assert text_of(message.parts) == 'Read this.\n<file name="a\'b.txt">\nThe answer is 42.\n</file>\n'
 
 
 async def test_message_without_files_is_left_alone(tmp_path: Path) -> None:

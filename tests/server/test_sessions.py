@@ -130,7 +130,9 @@ async def test_expired_session_is_over_also_in_the_cache(store: Counting, sessio
 
 async def test_used_session_lives_on(store: Counting, sessions: Sessions) -> None:
     """Written down once, not with every request."""
-    await store.accounts.add_session(replace(SESSION, seen_at=NOW - timedelta(hours=2), expires_at=NOW + timedelta(hours=1)))
+    await store.accounts.add_session(
+        replace(SESSION, seen_at=NOW - timedelta(hours=2), expires_at=NOW + timedelta(hours=1))
+    )
     jobs = store.statistics().jobs
     for _ in range(5):
         assert await knows(sessions)

@@ -47,9 +47,7 @@ class PasswordAuthenticator(SecretAuthenticator):
         ``ForbiddenError`` (not admitted), ``ThrottledError``, ``StorageError``.
         """
         email, secret = checked_email(credentials.email), checked_password(credentials.secret)
-        user = User(
-            id=new_id(), email=email, name=checked_name(name, email), role="user", created_at=datetime.now(UTC)
-        )
+        user = User(id=new_id(), email=email, name=checked_name(name, email), role="user", created_at=datetime.now(UTC))
         return await self._accounts.add_user(user, await self._hasher.hash(secret), admission)
 
     async def login(self, credentials: Credentials) -> User:

@@ -54,7 +54,9 @@ EVENTS = """
 SELECT seq, epoch, type, CAST(data AS BLOB) FROM entry
 WHERE conversation = (SELECT n FROM log WHERE id = ?) AND seq >= ? ORDER BY seq LIMIT ?
 """
-ENTRIES = "SELECT seq, epoch, type, CAST(data AS BLOB) FROM entry WHERE conversation = ? AND seq >= ? ORDER BY seq LIMIT ?"
+ENTRIES = (
+    "SELECT seq, epoch, type, CAST(data AS BLOB) FROM entry WHERE conversation = ? AND seq >= ? ORDER BY seq LIMIT ?"
+)
 LAST_EPOCH = "SELECT epoch FROM entry WHERE conversation = ? AND seq = ?"
 POSITION = "SELECT floor, next_seq FROM log WHERE id = ?"
 UNFINISHED = "SELECT id FROM log WHERE unfinished = 1 AND node <> ? ORDER BY n"

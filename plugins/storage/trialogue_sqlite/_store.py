@@ -190,9 +190,7 @@ class SQLiteStore(Store):
         return await (self._readers.near(read) if limit <= FEW else self._readers.far(read))
 
     async def tree(self, conversation: str, limit: int, cursor: str | None = None) -> TreeView | None:
-        return await self._readers.far(
-            partial(reads.read_tree, conversation=conversation, limit=limit, cursor=cursor)
-        )
+        return await self._readers.far(partial(reads.read_tree, conversation=conversation, limit=limit, cursor=cursor))
 
     async def conversations(
         self,
