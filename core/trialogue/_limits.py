@@ -37,6 +37,8 @@ class Limits(msgspec.Struct, frozen=True):
     audit: float = 365 * 86_400.0
     #: Share of a model's context that history may fill; the rest is for the answer.
     context_share: float = 0.75
+    #: How long an answer waits for a file that is still being read.
+    file_patience: float = 20.0
     #: Crashes of one conversation's actor within ``crash_period`` before it is parked.
     crashes: int = 3
     crash_period: float = 30.0
