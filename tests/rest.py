@@ -31,6 +31,7 @@ from trialogue_server._exchange._jobs import Importer, open_importer
 from trialogue_server._guard import make_config, open_sockets, serve_guarded
 from trialogue_server._hub import Hub, open_hub
 from trialogue_server._logins import Logins
+from trialogue_server._parts import Parts
 from trialogue_server.app import create_app
 from trialogue_server.config import Config
 from trialogue_server.serve import default_budget, file_limits, import_limits, price_list
@@ -110,7 +111,8 @@ async def serve(
     ):
         await engine.models()
         authenticator = PasswordAuthenticator(engine.store, Hasher(memory_kib=8, passes=1, lanes=1))
-        app = create_app(engine, [authenticator], config, hub, logins=logins, searcher=searcher, importer=importer)
+        parts = Parts(engine, hub, config, [authenticator], logins, searcher=searcher, importer=importer)
+        app = create_app(parts)
 
         async def run(task_status: trio.TaskStatus[list[str]]) -> None:
             await serve_guarded(app, hypercorn, shutdown_trigger=stop.wait, sockets=sockets, task_status=task_status)

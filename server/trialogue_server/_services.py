@@ -2,43 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import trio
 
 from trialogue import (
-    Authenticator,
     Conversation,
-    Engine,
     ForbiddenError,
     Library,
     Limiter,
     Message,
     NotFoundError,
     Origin,
-    Plugins,
     Principal,
     Searcher,
     SecretAuthenticator,
-    SoftState,
     UnauthenticatedError,
     is_id,
 )
 from trialogue_server._access import check_access
 from trialogue_server._call import Call
 from trialogue_server._cors import Cors
-from trialogue_server._exchange._jobs import Importer
-from trialogue_server._hub import Hub
 from trialogue_server._keys import Keys, bearer_token
 from trialogue_server._limiter import LocalLimiter
-from trialogue_server._logins import Journeys, Logins, account_of
+from trialogue_server._logins import Journeys, account_of
+from trialogue_server._parts import Parts
 from trialogue_server._peer import Peers
 from trialogue_server._quotas import Quotas
 from trialogue_server._sessions import Sessions
 from trialogue_server._slots import Slots
 from trialogue_server._throttle import Throttle
 from trialogue_server._trail import Trail
-from trialogue_server.config import Config
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -46,29 +38,19 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 class Services:
     """Lives as long as the app; handlers keep nothing of their own between requests."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        authenticators: Sequence[Authenticator],
-        config: Config,
-        hub: Hub,
-        plugins: Plugins | None = None,
-        logins: Logins = Logins(),  # noqa: B008 - immutable
-        soft: SoftState | None = None,
-        searcher: Searcher | None = None,
-        importer: Importer | None = None,
-    ) -> None:
+    def __init__(self, parts: Parts) -> None:
+        engine, config = parts.engine, parts.config
         self.engine = engine
         self.store = engine.store
         self.accounts = engine.store.accounts
         #: To be told of to administrators; who asks them for something has done so before.
-        self.plugins = plugins
+        self.plugins = parts.plugins
         #: What takes exports in; ``None`` where nothing is imported.
-        self.importer = importer
+        self.importer = parts.importer
         #: Without one that makes vectors, by words alone.
-        self.searcher = searcher or Searcher(engine.store.index)
+        self.searcher = parts.searcher or Searcher(engine.store.index)
         self.config = config
-        self.hub = hub
+        self.hub = parts.hub
         self.peers = Peers(
             public_url=config.public_url,
             trusted_origins=(*config.trusted_origins, *config.cors_origins),
@@ -81,9 +63,9 @@ class Services:
         self.cors = Cors(config.cors_origins)
         #: How often who may ask.
         counts: Limiter = LocalLimiter()
-        self.quotas = Quotas(config, counts if soft is None else soft.limiter(counts), self.peers)
+        self.quotas = Quotas(config, parts.soft.limiter(counts) if parts.soft is not None else counts, self.peers)
         #: Ways in without a secret of ours, and browsers that are away on one of them.
-        self.logins = logins
+        self.logins = parts.logins
         self.journeys = Journeys()
         #: Streams that each user has open.
         self.streams = Slots(config.streams_per_user, "streams_per_user")
@@ -105,7 +87,7 @@ class Services:
         )
         #: One look at the disk at a time, whoever asks whether we are ready.
         self.storage_check = trio.Lock()
-        self._authenticators = authenticators
+        self._authenticators = parts.authenticators
 
     def authenticator(self) -> SecretAuthenticator:
         """The one that takes an address and a secret. Raises ``ForbiddenError`` when no plugin brings one."""
@@ -154,7 +136,7 @@ class Services:
         """
         token = bearer_token(call)
         if token is not None:
-            return await self.keys.find(token, self.peers.address(call))
+            return await self.keys.find(token, self.peers.network(call))
         principal = await self._vouched(call)
         if principal is None:
             principal = await self.sessions.find(call, secure=self.peers.is_secure(call))

@@ -18,17 +18,15 @@ from quart import Blueprint, Response, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
-from trialogue import Authenticator, Engine, Plugins, Searcher, SoftState
+from trialogue import NotFoundError
 from trialogue_server._answered import Answered
 from trialogue_server._bodies import body_reader
 from trialogue_server._call import SCOPE_KEY, Application, Call, Receive, Reply, Scope, Send
 from trialogue_server._errors import MethodError
-from trialogue_server._exchange._jobs import Importer
 from trialogue_server._guard import prepare_app
-from trialogue_server._hub import Hub
 from trialogue_server._logging import REQUEST
-from trialogue_server._logins import Logins
 from trialogue_server._page import add_page
+from trialogue_server._parts import Parts
 from trialogue_server._problems import problem_reply
 from trialogue_server._queries import check_names
 from trialogue_server._request_log import log_request
@@ -42,20 +40,10 @@ from trialogue_server.api import BLUEPRINTS, events
 from trialogue_server.config import Config
 
 
-def create_app(
-    engine: Engine,
-    authenticators: Sequence[Authenticator],
-    config: Config,
-    hub: Hub,
-    plugins: Plugins | None = None,
-    logins: Logins = Logins(),  # noqa: B008 - immutable
-    soft: SoftState | None = None,
-    searcher: Searcher | None = None,
-    importer: Importer | None = None,
-) -> Application:
-    """The ASGI application over an open engine. It owns nothing: closing the engine and the hub is the caller's."""
-    services = Services(engine, authenticators, config, hub, plugins, logins, soft, searcher, importer)
-    return Surface(services, _quart(services, config))
+def create_app(parts: Parts) -> Application:
+    """The ASGI application. It owns nothing: closing its parts is the caller's."""
+    services = Services(parts)
+    return Surface(services, _quart(services, parts.config))
 
 
 class Surface:
@@ -113,7 +101,11 @@ class Surface:
 
     async def _unrouted(self, call: Call, receive: Receive, send: Send) -> None:
         methods = self._table.methods(call.path)
-        if not methods:
+        if "//" in call.path:
+            # Quart would take it for another path, or redirect to wherever the Host header says.
+            lost = NotFoundError("nothing is served at this address: check the path")
+            await send_reply(call, problem_reply(lost, call.request_id), receive, send)
+        elif not methods:
             # A file of the page, or nothing at all.
             await self.quart(call.scope, receive, send)  # type: ignore[arg-type]  # as above
         elif call.method == "OPTIONS":

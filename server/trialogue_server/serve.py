@@ -44,6 +44,7 @@ from trialogue_server._guard import Limits as ConnectionLimits
 from trialogue_server._guard import make_config, open_sockets, serve_guarded
 from trialogue_server._hub import Hub, open_hub
 from trialogue_server._logins import Logins
+from trialogue_server._parts import Parts
 from trialogue_server.app import create_app
 from trialogue_server.config import Config
 
@@ -104,8 +105,8 @@ async def open_all(config: Config) -> AsyncGenerator[Opened]:
             gc.collect()
             gc.freeze()
             authenticators = plugins.authenticators(store)
-            app = create_app(engine, authenticators, config, hub, plugins, logins, soft, searcher, importer)
-            yield Opened(app, engine, hub)
+            parts = Parts(engine, hub, config, authenticators, logins, soft, searcher, importer, plugins)
+            yield Opened(create_app(parts), engine, hub)
 
 
 @asynccontextmanager
