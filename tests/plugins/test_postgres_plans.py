@@ -16,14 +16,15 @@ import psycopg
 import pytest
 from postgres_stores import open_dsn, open_schema, opening
 
-from trialogue_postgres import _accounts_sql, _ledger_sql, _sharing_sql
+from trialogue_postgres import _accounts_sql, _files_sql, _ledger_sql, _sharing_sql
 from trialogue_postgres import _sql as sql
 from trialogue_postgres._accounts import audit_statement
+from trialogue_postgres._files import page_statement
 from trialogue_postgres._lists import list_statement
 from trialogue_postgres._url import parse_url
 
 #: Where there is SQL.
-MODULES = (sql, _accounts_sql, _ledger_sql, _sharing_sql)
+MODULES = (sql, _accounts_sql, _files_sql, _ledger_sql, _sharing_sql)
 #: Short for ever.
 SHORT = {"store", "deletion"}
 #: Walked through on purpose: each ends at its first row, or its index holds nothing but what is asked for.
@@ -32,6 +33,8 @@ ALLOWED = {
     "OTHER_RULER": {"account_rules"},
     "UNFINISHED": {"log_unfinished"},
     "OPEN_IMPORTS": {"import_open"},
+    "PENDING": {"file_pending"},
+    "FOLDER": {"blob", "blob_pkey", "blob_loose"},
     "UNFINISHED_OF": {"log_unfinished"},
 }
 
@@ -56,12 +59,15 @@ async def planner(url: str) -> AsyncIterator[psycopg.Connection[Any]]:
 def statements() -> Iterator[tuple[str, str]]:
     for module in MODULES:
         for name, value in vars(module).items():
-            if name.isupper() and not name.startswith(("_", "LIST", "AUDIT")) and name not in {"LOCK", "ONE_AT_A_TIME"}:
+            if name.isupper() and not name.startswith(("_", "LIST", "AUDIT", "PAGE")) and name not in {"LOCK", "ONE_AT_A_TIME"}:
                 for place, statement in enumerate([value] if isinstance(value, str) else value):
                     yield f"{name}{place or ''}", statement
     for count in range(4):
         for wanted in itertools.combinations(_accounts_sql.AUDIT_FILTERS, count):
             yield f"AUDIT {' '.join(wanted)}", audit_statement(wanted)
+    for count in range(4):
+        for wanted in itertools.combinations(_files_sql.PAGE_FILTERS, count):
+            yield f"PAGE {' '.join(wanted)}", page_statement(wanted)
     names = (*sql.LIST_FILTERS, "trashed")
     for count in range(4):
         for wanted in itertools.combinations(names, count):

@@ -10,10 +10,11 @@ from typing import Any
 
 import msgspec
 
-from trialogue import Conversation, Done, Entry, Flush, Message, Receipt, text_of
+from trialogue import Conversation, Done, Entry, FilePart, Flush, Message, Receipt, text_of
 from trialogue_postgres import _sql as sql
 from trialogue_postgres._charges import Charges
 from trialogue_postgres._connection import TrioConnection
+from trialogue_postgres._files_sql import ADD_MENTIONS
 from trialogue_postgres._sharing_sql import END_SHARES
 from trialogue_postgres._database import send
 from trialogue_postgres._text import lexemes
@@ -54,6 +55,7 @@ class Rows:
         self._waiting = _columns("ns", "ids")
         self._removed = _columns("ns", "ids")
         self._receipts = _columns("ns", "commands", "digests", "receipts")
+        self._mentions = _columns("ns", "messages", "files")
         self._trashed = _columns("ns")
         self._charges = Charges()
 
@@ -103,6 +105,9 @@ class Rows:
         for message in {message.id: message for message in messages}.values():
             words = self._words.get(message.id, "")
             _add(self._messages, n, message.id, message.parent or "", body_of(message), words)
+            for part in message.parts:
+                if isinstance(part, FilePart):
+                    _add(self._mentions, n, message.id, part.file)
 
     def add_done(self, n: int, done: Done) -> None:
         _add(self._receipts, n, done.command, done.digest, body_of(done.receipt))
@@ -120,6 +125,7 @@ class Rows:
         # Before the messages: one may come in the same flush in which it began to wait.
         yield sql.ADD_WAITING, self._waiting
         yield sql.PUT_MESSAGES, self._messages
+        yield ADD_MENTIONS, self._mentions
         yield sql.REMOVE_MESSAGES, self._removed
         yield sql.ADD_RECEIPTS, self._receipts
         yield END_SHARES, self._trashed

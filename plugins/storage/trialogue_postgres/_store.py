@@ -40,6 +40,7 @@ from trialogue_postgres import _writes as writes
 from trialogue_postgres._accounts import PostgresAccounts
 from trialogue_postgres._append import append, words_by_message
 from trialogue_postgres._database import Database
+from trialogue_postgres._files import PostgresFiles
 from trialogue_postgres._ledger import PostgresLedger
 from trialogue_postgres._opening import Opened, open_database
 from trialogue_postgres._rows import decode_header, decode_message
@@ -66,6 +67,7 @@ class PostgresStore(Store):
         self.has_vectors = opened.has_vectors
         self.database = database
         self._accounts = PostgresAccounts(database)
+        self._files = PostgresFiles(database)
         self._ledger = PostgresLedger(database)
         self._shares = PostgresShares(database)
         self._imports = PostgresImports(database)
@@ -80,7 +82,7 @@ class PostgresStore(Store):
 
     @property
     def files(self) -> Files:
-        raise NotImplementedError("files are not kept in PostgreSQL yet: use sqlite: as storage_url")
+        return self._files
 
     @property
     def index(self) -> Index:
