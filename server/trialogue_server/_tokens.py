@@ -36,7 +36,7 @@ class Cache(Generic[T]):
     """What was found by tokens, with whose it is, most recently used last."""
 
     def __init__(self, look: Callable[[bytes], Awaitable[tuple[T, User] | None]]) -> None:
-        self._look = look
+        self._look: Callable[[bytes], Awaitable[tuple[T, User] | None]] = look
         # token hash -> (what was found, whose it is, when it was read)
         self._found: OrderedDict[bytes, tuple[T, User, float]] = OrderedDict()
         #: Grows when something ends: what was read from the store before that is not to be remembered.
@@ -70,7 +70,7 @@ class Cache(Generic[T]):
 
     async def _read(self, key: bytes) -> tuple[T, User] | None:
         now, ended = trio.current_time(), self._ended
-        found = await self._look(key)
+        found: tuple[T, User] | None = await self._look(key)
         # What does not exist is not remembered: guesses would fill the cache.
         self._found.pop(key, None)
         if found is not None and ended == self._ended:

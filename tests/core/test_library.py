@@ -215,9 +215,9 @@ async def test_store_in_trouble_is_waited_for(functions: Path) -> None:
 async def test_mistake_of_ours_with_one_file_does_not_stop_the_others(
     functions: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from trialogue import _reading
+    from trialogue import _inspection, _reading
 
-    right = _reading.inspect
+    right = _inspection.inspect
 
     async def inspect(function: str, source: int, bounds: Bounds) -> Inspection:
         if os.pread(source, 3, 0) == b"bad":
@@ -232,9 +232,9 @@ async def test_mistake_of_ours_with_one_file_does_not_stop_the_others(
 
 
 async def test_machine_that_starts_no_process_is_waited_for(functions: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from trialogue import _reading
+    from trialogue import _inspection, _reading
 
-    right, refusals = _reading.inspect, [1]
+    right, refusals = _inspection.inspect, [1]
 
     async def inspect(function: str, source: int, bounds: Bounds) -> Inspection:
         if refusals:

@@ -163,6 +163,7 @@ async def test_old_hash_is_renewed_at_login(store: MemoryStore) -> None:
     assert await new.login(of("ada@example.org")) == user
     found = await store.accounts.user_secret("ada@example.org")
     assert found is not None
+    assert found[1] is not None
     assert argon2.extract_parameters(found[1]).time_cost == 2
     assert await new.login(of("ada@example.org")) == user
 

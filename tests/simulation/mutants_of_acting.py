@@ -108,9 +108,9 @@ def stop_acknowledged_at_once() -> AbstractContextManager[object]:
 def stale_reads() -> AbstractContextManager[object]:
     """What a command looked up is used though the run has ended meanwhile."""
 
-    async def known(cell: Cell, activation: Activation, command: Command) -> Any:
+    async def known(cell: Cell, activation: Activation, command: Command, given: Sequence[str]) -> Any:
         await activation.wait_settled()
-        return await cell._read(activation.state, command)
+        return await cell._read(activation.state, command, given)
 
     return patch.object(Cell, "_known", known)
 
