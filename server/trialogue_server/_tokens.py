@@ -74,7 +74,7 @@ class Cache(Generic[T]):
         # What does not exist is not remembered: guesses would fill the cache.
         self._found.pop(key, None)
         if found is not None and ended == self._ended:
-            self._found[key] = (*found, now)
+            self._found[key] = (found[0], found[1], now)
             if len(self._found) > CACHED:
                 self._found.popitem(last=False)
         return found
