@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from trialogue._events import (
     Event,
     PartDelta,
+    PartEnded,
     PartKind,
     PartStarted,
     RunCancelled,
@@ -29,7 +30,7 @@ from trialogue._values import Failure, FinishReason, Message, Part, ReasoningPar
 class Answer:
     """One assistant message, growing. ``apply`` takes the events of its runs in order; any of them twice is harmless."""
 
-    __slots__ = ("_base", "_first", "_kinds", "_lengths", "_texts")
+    __slots__ = ("_base", "_first", "_kinds", "_lengths", "_signatures", "_texts")
 
     def __init__(self, message: Message) -> None:
         self._base = message
@@ -37,6 +38,8 @@ class Answer:
         self._kinds: list[PartKind] = []
         self._texts: list[list[str]] = []
         self._lengths: list[int] = []
+        #: Of reasoning parts that have one, by their number.
+        self._signatures: dict[int, str] = {}
 
     @property
     def id(self) -> str:
@@ -53,6 +56,9 @@ class Answer:
                     self._kinds.append(event.kind)
                     self._texts.append([])
                     self._lengths.append(0)
+            case PartEnded():
+                if event.signature is not None:
+                    self._signatures[event.part] = event.signature
             case UsageReported():
                 self._base = replace(self._base, usage=event.usage)
             case RunStarted():
@@ -96,7 +102,10 @@ class Answer:
 
     def message(self) -> Message:
         """The message as written so far."""
-        written = tuple(_part(kind, "".join(texts)) for kind, texts in zip(self._kinds, self._texts, strict=True))
+        written = tuple(
+            _part(kind, "".join(texts), self._signatures.get(part))
+            for part, (kind, texts) in enumerate(zip(self._kinds, self._texts, strict=True), self._first)
+        )
         return replace(self._base, parts=self._base.parts[: self._first] + written)
 
 
@@ -104,8 +113,8 @@ class Answer:
 INTERRUPTED = Failure("interrupted", "The server stopped while this was being written. Continue it or try again.", True)
 
 
-def _part(kind: PartKind, text: str) -> Part:
-    return TextPart(text) if kind == "text" else ReasoningPart(text)
+def _part(kind: PartKind, text: str, signature: str | None) -> Part:
+    return TextPart(text) if kind == "text" else ReasoningPart(text, signature)
 
 
 def fold_answer(message: Message, events: Iterable[Event]) -> Answer:

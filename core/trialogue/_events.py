@@ -141,13 +141,14 @@ class PartDelta(msgspec.Struct, frozen=True, tag="part.delta", gc=False):
     tokens: int
 
 
-class PartEnded(msgspec.Struct, frozen=True, tag="part.ended"):
-    """The part is whole; ``length`` is its length in code points, for checking."""
+class PartEnded(msgspec.Struct, frozen=True, tag="part.ended", omit_defaults=True):
+    """The part is whole; ``length`` is its length in code points, for checking. ``signature`` is a reasoning part's."""
 
     run: str
     message: str
     part: int
     length: int
+    signature: str | None = None
 
 
 class UsageReported(msgspec.Struct, frozen=True, tag="usage"):

@@ -51,9 +51,14 @@ class TextPiece(msgspec.Struct, frozen=True, tag="text"):
 
 
 class ReasoningPiece(msgspec.Struct, frozen=True, tag="reasoning"):
-    """A token of what the model thinks aloud."""
+    """A token of what the model thinks aloud.
+
+    A ``signature`` ends the thought: what the provider wants back with it, whatever that is to the provider. It may come
+    with an empty text, and a thought may be nothing else.
+    """
 
     text: str
+    signature: str | None = None
 
 
 class UsagePiece(msgspec.Struct, frozen=True, tag="usage"):

@@ -62,9 +62,14 @@ def write(run: LiveRun, pieces: Sequence[Piece], buffer_tokens: int) -> list[Eve
                         events.append(PartEnded(run.run, run.message, part, offset))
                     part, kind, offset = part + 1, wanted, 0
                     events.append(PartStarted(run.run, run.message, part, wanted))
-                texts.append(piece.text)
+                if piece.text:
+                    texts.append(piece.text)
                 if len(texts) >= buffer_tokens:
                     flush()
+                if isinstance(piece, ReasoningPiece) and piece.signature is not None:
+                    flush()
+                    events.append(PartEnded(run.run, run.message, part, offset, piece.signature))
+                    kind = None
             case UsagePiece():
                 flush()
                 events.append(UsageReported(run.run, run.message, priced(piece.usage, run.terms.prices)))

@@ -1,36 +1,31 @@
-"""Anthropic's Messages as seen by a provider: what its counts mean in ours. Nothing here does I/O.
+"""Anthropic's Messages as seen by a provider: the body of a request, and the pieces in a stream of its answer.
 
-Anthropic counts tokens that were read from or written to a cache beside ``input_tokens``; our totals include them.
+For plugins whose upstream speaks this dialect, over whatever transport; nothing here does I/O.
+
+    body = messages_body(request, max_tokens=8192)
+    decoder = MessagesDecoder()
+    pieces = decoder.feed(data)      # as often as bytes arrive
+    decoder.end()                    # when the upstream ended
+
+Citations, and tools that run at Anthropic, have no pieces here: nobody asks for them.
 """
 
 from __future__ import annotations
 
-import msgspec
+from trialogue._messages_body import GO_ON as GO_ON
+from trialogue._messages_body import expected_space as expected_space
+from trialogue._messages_body import holds_thoughts as holds_thoughts
+from trialogue._messages_body import messages_body as messages_body
+from trialogue._messages_decoder import MessagesDecoder as MessagesDecoder
+from trialogue._messages_decoder import MessagesUsage as MessagesUsage
+from trialogue._messages_decoder import usage_of as usage_of
 
-from trialogue._values import Usage
-
-
-class MessagesUsage(msgspec.Struct):
-    """The ``usage`` of ``message_start`` and ``message_delta``; the latter's counts are those of the whole message."""
-
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-
-    def then(self, later: MessagesUsage) -> MessagesUsage:
-        """What is known after ``later``: what that says, and what it does not speak of."""
-        told = {name: value for name, value in msgspec.structs.asdict(later).items() if value is not None}
-        return msgspec.structs.replace(self, **told)
-
-
-def usage_of(counts: MessagesUsage) -> Usage:
-    """The counts with totals as ours are. Thinking is not counted apart there; it is in the output."""
-    beside = (counts.cache_read_input_tokens or 0) + (counts.cache_creation_input_tokens or 0)
-    return Usage(
-        "reported",
-        input_tokens=None if counts.input_tokens is None else counts.input_tokens + beside,
-        output_tokens=counts.output_tokens,
-        cache_read_tokens=counts.cache_read_input_tokens,
-        cache_write_tokens=counts.cache_creation_input_tokens,
-    )
+__all__ = [
+    "GO_ON",
+    "MessagesDecoder",
+    "MessagesUsage",
+    "expected_space",
+    "holds_thoughts",
+    "messages_body",
+    "usage_of",
+]

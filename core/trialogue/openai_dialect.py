@@ -1,8 +1,7 @@
 """OpenAI's Chat Completions as seen by a provider: the body of a request, and the pieces in a stream of its answer.
 
 For plugins whose upstream speaks this dialect, over whatever transport; nothing here does I/O. It decodes only the few
-fields that become pieces, because the cost of a token is the cost of its chunk. An event's data stands in one line, as
-every upstream of this dialect sends it.
+fields that become pieces, because the cost of a token is the cost of its chunk.
 
     decoder = ChatDecoder()
     pieces = decoder.feed(data)      # as often as bytes arrive
@@ -11,19 +10,17 @@ every upstream of this dialect sends it.
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 
 import msgspec
 
 from trialogue._errors import ProviderError
+from trialogue._event_lines import LONGEST_LINE as LONGEST_LINE
+from trialogue._event_lines import EventDecoder
+from trialogue._event_lines import kind_of_status as kind_of_status
+from trialogue._event_lines import shown as shown
 from trialogue._provider import FinishPiece, Piece, ReasoningPiece, Request, TextPiece, UsagePiece
 from trialogue._values import FilePart, FinishReason, Message, TextPart, Usage, text_of
-
-#: A longer line is no answer to a chat.
-LONGEST_LINE: Final = 1 << 20
-#: So many characters of an upstream's own words are shown.
-LONGEST_MESSAGE: Final = 300
 
 
 # One of each of the next three is made for every token. They cannot refer to themselves, so the collector need not look.
@@ -122,50 +119,16 @@ def _content(message: Message, request: Request) -> str | list[dict[str, Any]]:
     return content
 
 
-class ChatDecoder:
+class ChatDecoder(EventDecoder):
     """Turns the bytes of a stream into pieces; cut anywhere, inside a character too.
 
     What it meets sets ``over`` (nothing follows) or ``failure`` (raise it once the pieces are handed out).
     """
 
     def __init__(self) -> None:
-        #: The response ended as it should have; further bytes are ignored.
-        self.over: bool = False
-        #: What is wrong with the response; further bytes are ignored.
-        self.failure: ProviderError | None = None
-        #: The beginning of a line whose end has not arrived.
-        self._rest = b""
+        super().__init__()
         #: A count that came before the finish; it follows it.
         self._usage: UsagePiece | None = None
-        self._finished = False
-
-    def feed(self, data: bytes) -> list[Piece]:
-        """The pieces in the lines that are complete."""
-        pieces: list[Piece] = []
-        if self.over or self.failure:
-            return pieces
-        if self._rest:
-            data = self._rest + data
-        cut = data.rfind(b"\n") + 1
-        self._rest = data[cut:]
-        for line in data[:cut].split(b"\n"):
-            if line.startswith(b"data:"):
-                self._take(line[5:].strip(), pieces)
-                if self.over or self.failure:
-                    break
-            elif line and not _ignorable(line):
-                self._fail("malformed", f"the upstream sent no event stream but {_excerpt(line)}")
-                break
-        if len(self._rest) > LONGEST_LINE:
-            self._fail("malformed", f"the upstream sent a line of more than {LONGEST_LINE} bytes")
-        return pieces
-
-    def end(self) -> None:
-        """The upstream sends nothing more; without a finish that is a failure."""
-        if self._finished:
-            self.over = True
-        elif not self.failure:
-            self._fail("broken", "the upstream ended in the middle of its answer")
 
     def _take(self, data: bytes, pieces: list[Piece]) -> None:
         if data == b"[DONE]":
@@ -174,7 +137,7 @@ class ChatDecoder:
         try:
             chunk = _decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            self._fail("malformed", f"the upstream sent an event that cannot be read: {_excerpt(data)}")
+            self._unreadable(data)
             return
         if chunk.error is not None:
             self.failure = _failure_in_stream(chunk.error)
@@ -201,22 +164,6 @@ class ChatDecoder:
         if choice.finish_reason and not self._finished:
             self._finished = True
             pieces.append(FinishPiece(_REASONS.get(choice.finish_reason, "stop")))
-
-    def _fail(self, kind: str, detail: str) -> None:
-        self.failure = ProviderError(detail, kind=kind)
-
-
-def kind_of_status(status: int) -> str:
-    """The kind of ``ProviderError`` an HTTP status means."""
-    if status == 429:
-        return "throttled"
-    return "unavailable" if status >= 500 or status == 408 else "refused"
-
-
-def shown(message: str) -> str:
-    """An upstream's own words, short, in one line, and without what looks like a key."""
-    text = re.sub(r"\b(?:(?:sk|pk|key|tok)[-_]|Bearer )[\w*.\-]{6,}", "[key]", " ".join(message.split()))
-    return text if len(text) <= LONGEST_MESSAGE else text[: LONGEST_MESSAGE - 1] + "…"
 
 
 def _failure_in_stream(error: _Error | str) -> ProviderError:
@@ -253,12 +200,3 @@ def _said(usage: _Usage, thought: int) -> int | None:
     asked, said = usage.prompt_tokens, usage.completion_tokens
     beside = asked is not None and said is not None and thought and usage.total_tokens == asked + said + thought
     return said + thought if beside and said is not None else said
-
-
-def _ignorable(line: bytes) -> bool:
-    """A comment, or a field that means nothing here; a line break's other half stands for an empty line."""
-    return line == b"\r" or line.startswith((b":", b"event:", b"id:", b"retry:"))
-
-
-def _excerpt(data: bytes) -> str:
-    return repr(shown(data[:80].decode(errors="replace")))

@@ -57,6 +57,7 @@ TEXTS = st.text(max_size=12)
 PIECES = st.one_of(
     TEXTS.map(TextPiece),
     TEXTS.map(ReasoningPiece),
+    TEXTS.map(lambda text: ReasoningPiece(text, "seal")),
     st.integers(0, 9).map(lambda count: UsagePiece(Usage("reported", output_tokens=count))),
 )
 ACTIONS = st.one_of(
@@ -253,3 +254,18 @@ def test_applying_every_event_of_an_answer_twice_changes_nothing(actions: list[t
         if isinstance(event, MessageAdded) and event.message.role == "assistant":
             once = fold_answer(event.message, world.log).message()
             assert fold_answer(event.message, twice).message().parts == once.parts
+
+
+def test_a_signature_ends_its_thought_and_stays_with_it() -> None:
+    world = played([("post", "queue", True, 0)])
+    pieces = [
+        ReasoningPiece("a"),
+        ReasoningPiece("b", "1"),
+        ReasoningPiece("", "2"),
+        ReasoningPiece("c"),
+        TextPiece("d"),
+    ]
+    act(world, ("write", pieces))
+    act(world, ("finish", "stop"))
+    (answer,) = [row for row in world.rows().values() if row.role == "assistant"]
+    assert answer.parts == (ReasoningPart("ab", "1"), ReasoningPart("", "2"), ReasoningPart("c"), TextPart("d"))

@@ -142,6 +142,35 @@ def chat_end(prompt_tokens: int = 7, completion_tokens: int = 3, finish: str = "
     return [chat_event(finish=finish), chat_event(choices=[], usage=usage), last]
 
 
+def message_event(kind: str, **fields: Any) -> bytes:
+    """One event of Anthropic's Messages, in a chunk of its own; ``fields`` are JSON values."""
+    value = json.dumps({"type": kind, **fields}, ensure_ascii=False)
+    return in_chunk(f"event: {kind}\ndata: {value}\n\n".encode())
+
+
+def message_begin(input_tokens: int = 7) -> list[bytes]:
+    """The message and its first block begin."""
+    usage = {"input_tokens": input_tokens, "output_tokens": 1}
+    return [
+        message_event("message_start", message={"id": "msg_1", "role": "assistant", "content": [], "usage": usage}),
+        message_event("content_block_start", index=0, content_block={"type": "text", "text": ""}),
+    ]
+
+
+def message_text(text: str) -> bytes:
+    """A token of a text."""
+    return message_event("content_block_delta", index=0, delta={"type": "text_delta", "text": text})
+
+
+def message_end(output_tokens: int = 3, reason: str = "end_turn") -> list[bytes]:
+    """The block ends, then the reason and the count, and the end of the stream."""
+    return [
+        message_event("content_block_stop", index=0),
+        message_event("message_delta", delta={"stop_reason": reason}, usage={"output_tokens": output_tokens}),
+        message_event("message_stop") + b"0\r\n\r\n",
+    ]
+
+
 async def _play(stream: trio.SocketStream, steps: Sequence[ReplyStep] | Iterator[ReplyStep]) -> None:
     for step in steps:
         match step:

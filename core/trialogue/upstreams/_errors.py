@@ -14,7 +14,7 @@ from typing import cast
 import httpx2
 
 from trialogue._errors import ProviderError
-from trialogue.openai_dialect import kind_of_status, shown
+from trialogue._event_lines import kind_of_status, shown
 
 
 def translated(error: Exception) -> ProviderError:

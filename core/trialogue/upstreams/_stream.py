@@ -17,10 +17,15 @@ from trialogue.upstreams._body import Body
 class Decoder(Protocol):
     """What turns the bytes of a dialect into pieces, cut anywhere. It does no I/O and raises nothing."""
 
-    #: The response ended as it should have; further bytes are ignored.
-    over: bool
-    #: What is wrong with the response: raised once the pieces are handed out.
-    failure: ProviderError | None
+    @property
+    def over(self) -> bool:
+        """The response ended as it should have; further bytes are ignored."""
+        ...
+
+    @property
+    def failure(self) -> ProviderError | None:
+        """What is wrong with the response: raised once the pieces are handed out."""
+        ...
 
     def feed(self, data: bytes) -> list[Piece]:
         """The pieces in what is complete."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import ssl
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from typing import ClassVar, Final
 from urllib.request import getproxies
@@ -26,6 +28,8 @@ _CONNECT, _READ = 5.0, 600.0
 TIMEOUT: Final = httpx2.Timeout(_READ, connect=_CONNECT)
 #: For a client with a transport of its own: connections that are not used go after a while.
 _LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=30.0)
+#: As the SDK sends them.
+_NONE: Final[Mapping[str, str]] = {}
 
 
 class Upstream(ABC):
@@ -42,40 +46,46 @@ class Upstream(ABC):
         self._transport = None if getproxies() else WireTransport(_tls())
         #: The HTTP client that the SDK is to use.
         self.client: httpx2.AsyncClient = _http_client(self._transport)
-        #: Where requests go, and their head up to its last header, the length; ``None`` where the SDK has to ask.
-        self._template: tuple[Origin, bytes] | None = None
+        #: Where requests go, and their head up to its last header, the length, by the headers they are asked with; ``None``
+        #: where the SDK has to ask.
+        self._templates: dict[tuple[tuple[str, str], ...], tuple[Origin, bytes] | None] = {}
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._transport.wires if self._transport else 'by proxy'!r}>"
 
     @abstractmethod
-    async def post(self, content: bytes) -> httpx2.Response:
+    async def post(self, content: bytes, headers: Mapping[str, str] = _NONE) -> httpx2.Response:
         """Have the SDK ask, with this body as it stands, for an answer that is streamed and in no content coding.
 
-        Raises what the SDK raises.
+        ``headers`` take the place of what the SDK would send. Raises what the SDK raises.
         """
 
     @abstractmethod
     async def aclose(self) -> None:
         """Close the SDK and with it all connections."""
 
-    async def prepare(self) -> None:
+    async def prepare(self, headers: Mapping[str, str] = _NONE) -> None:
         """Find out what the SDK would send. What it cannot send, it will say when it is to send it."""
-        if self._transport is None:
-            return
-        try:
-            async with in_hand(httpx2.Response(200)):
-                request = (await self.post(b"{}")).request
-            self._template = origin_of(request), head_of(request, without=b"content-length")[: -len(b"\r\n")]
-        except (self.errors, httpx2.HTTPError):
-            self._template = None
+        template: tuple[Origin, bytes] | None = None
+        if self._transport is not None:
+            with suppress(self.errors, httpx2.HTTPError):
+                async with in_hand(httpx2.Response(200)):
+                    request = (await self.post(b"{}", headers)).request
+                template = origin_of(request), head_of(request, without=b"content-length")[: -len(b"\r\n")]
+        self._templates[tuple(headers.items())] = template
 
-    async def ask(self, content: bytes) -> Body:
-        """The body of the answer to a request. Raises ``ProviderError``."""
+    async def ask(self, content: bytes, headers: Mapping[str, str] = _NONE) -> Body:
+        """The body of the answer to a request. Raises ``ProviderError``.
+
+        There are few different ``headers``: what is sent with each is remembered.
+        """
         outcome: Outcome
-        if self._transport is None or self._template is None:
-            return await self._ask_sdk(content)
-        origin, head = self._template
+        if tuple(headers.items()) not in self._templates:
+            await self.prepare(headers)
+        template = self._templates[tuple(headers.items())]
+        if self._transport is None or template is None:
+            return await self._ask_sdk(content, headers)
+        origin, head = template
         try:
             request = b"%bcontent-length: %d\r\n\r\n%b" % (head, len(content), content)
             wire = await self._transport.send(origin, request, _CONNECT, None)
@@ -86,11 +96,11 @@ class Upstream(ABC):
                 return WireBody(self._transport.wires, wire)
             outcome = self._transport.response(wire, _READ)
         async with in_hand(outcome):
-            return await self._ask_sdk(content)
+            return await self._ask_sdk(content, headers)
 
-    async def _ask_sdk(self, content: bytes) -> Body:
+    async def _ask_sdk(self, content: bytes, headers: Mapping[str, str]) -> Body:
         try:
-            response = await self.post(content)
+            response = await self.post(content, headers)
         except self.errors as error:
             raise translated(error) from error
         wire = wire_of(response)

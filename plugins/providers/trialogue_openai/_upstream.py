@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import ClassVar
 
 import httpx2
@@ -23,12 +25,12 @@ class OpenAIUpstream(Upstream):
         super().__init__()
         self.sdk = openai.AsyncOpenAI(api_key=key, base_url=base_url, http_client=self.client, timeout=TIMEOUT)
 
-    async def post(self, content: bytes) -> httpx2.Response:
+    async def post(self, content: bytes, headers: Mapping[str, str] = MappingProxyType({})) -> httpx2.Response:
         stream = await self.sdk.post(
             "/chat/completions",
             cast_to=object,
             content=content,
-            options={"headers": _HEADERS},
+            options={"headers": {**_HEADERS, **headers}},
             stream=True,
             stream_cls=openai.AsyncStream[object],
         )

@@ -1,0 +1,80 @@
+"""What an upstream's list of models says: as models of ours, and what has to be known of each to ask it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import anthropic
+import msgspec
+
+from trialogue import Model, ProviderError
+from trialogue_anthropic._facts import Facts, takes_prefix
+
+#: Where a list does not say it: what every model of Anthropic's has taken since its third generation.
+_CONTEXT = 200_000
+
+
+class _Support(msgspec.Struct):
+    supported: bool = False
+
+
+class _Types(msgspec.Struct):
+    adaptive: _Support = msgspec.field(default_factory=_Support)
+    disabled: _Support = msgspec.field(default_factory=_Support)
+
+
+class _Thinking(msgspec.Struct):
+    supported: bool = False
+    types: _Types = msgspec.field(default_factory=_Types)
+
+
+class _Capabilities(msgspec.Struct):
+    image_input: _Support = msgspec.field(default_factory=_Support)
+    thinking: _Thinking = msgspec.field(default_factory=_Thinking)
+
+
+class _Listed(msgspec.Struct):
+    """A model. Other upstreams of this dialect leave out nearly everything."""
+
+    id: str
+    display_name: str | None = None
+    max_input_tokens: int | None = None
+    max_tokens: int | None = None
+    lifecycle: str = "active"
+    capabilities: _Capabilities | None = None
+
+
+class _List(msgspec.Struct):
+    data: list[_Listed]
+
+
+async def listed_models(sdk: anthropic.AsyncAnthropic, provider: str, official: bool) -> Mapping[str, Facts]:
+    """What the upstream tells of its models, by name. It is asked once and not for long.
+
+    Raises what the SDK raises, and ``ProviderError``.
+    """
+    options = sdk.with_options(timeout=5.0, max_retries=0)
+    body = await options.get("/v1/models", cast_to=object, options={"params": {"limit": 1000}})
+    try:
+        listed = msgspec.convert(body, _List).data
+    except msgspec.ValidationError as error:
+        raise ProviderError(f"the upstream's list of models cannot be read: {error}", kind="malformed") from error
+    return {model.id: _facts(model, provider, official) for model in listed if model.lifecycle != "retired"}
+
+
+def _facts(listed: _Listed, provider: str, official: bool) -> Facts:
+    told = listed.capabilities or _Capabilities(image_input=_Support(official))
+    named = {
+        "vision": told.image_input.supported,
+        "reasoning": told.thinking.types.adaptive.supported,
+        "continues": takes_prefix(listed.id),
+    }
+    model = Model(
+        f"{provider}:{listed.id}",
+        provider,
+        listed.display_name or listed.id,
+        listed.max_input_tokens or _CONTEXT,
+        tuple(name for name, is_so in named.items() if is_so),
+        output_tokens=listed.max_tokens or None,
+    )
+    return Facts(model, told.thinking.types.adaptive.supported, told.thinking.types.disabled.supported)

@@ -1,0 +1,95 @@
+"""The provider: what is asked of one upstream of this dialect, and how its answer is decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from trialogue import Model, ProviderError, Request
+from trialogue.anthropic_dialect import MessagesDecoder, expected_space, holds_thoughts, messages_body
+from trialogue.sdk_provider import SdkProvider
+from trialogue_anthropic._facts import Facts, headers_of, length_of, takes_prefix, thinking_of
+
+if TYPE_CHECKING:
+    from trialogue.upstreams import Body, DecodedStream
+    from trialogue_anthropic._upstream import AnthropicUpstream
+
+_OFFICIAL = "https://api.anthropic.com"
+
+
+class AnthropicProvider(SdkProvider["AnthropicUpstream"]):
+    """One upstream and its connections. ``base_url`` is Anthropic's own where none is given.
+
+    ``thinks`` says whether models that think as they see fit are asked to, and to show it.
+    """
+
+    name = "anthropic"
+
+    def __init__(self, key: str | None, base_url: str | None = None, *, thinks: bool = True) -> None:
+        host = urlsplit(base_url or _OFFICIAL).hostname or ""
+        super().__init__(host)
+        self._key = key or "no-key-needed"
+        self._base_url = base_url or None
+        self._thinks = thinks
+        # Whoever else speaks this dialect has prices of its own.
+        self.vendor = "anthropic" if host == urlsplit(_OFFICIAL).hostname else None
+        #: What the last list told, by the model's name.
+        self._facts: Mapping[str, Facts] = {}
+
+    def __repr__(self) -> str:
+        return f"<AnthropicProvider {self._base_url or _OFFICIAL!r}>"
+
+    def accepts(self, model: str) -> bool:
+        return bool(self._base_url and model)
+
+    def _open(self) -> AnthropicUpstream:
+        from trialogue_anthropic._upstream import AnthropicUpstream
+
+        import_module("trialogue_anthropic._models")  # so that no later import finds work to do
+        return AnthropicUpstream(self._key, self._base_url or _OFFICIAL, official=self.vendor is not None)
+
+    async def _list(self, upstream: AnthropicUpstream) -> Sequence[Model]:
+        from trialogue.upstreams import translated
+        from trialogue_anthropic._models import listed_models
+
+        try:
+            self._facts = await listed_models(upstream.sdk, self.name, official=self.vendor is not None)
+        except (upstream.errors, ProviderError) as error:
+            if self._base_url:
+                return ()  # many upstreams have no such list; their models are asked for by name
+            if isinstance(error, ProviderError):
+                raise
+            raise translated(error) from error
+        return [facts.model for facts in self._facts.values()]
+
+    async def _ask(self, upstream: AnthropicUpstream, request: Request) -> DecodedStream:
+        from trialogue.upstreams import DecodedStream
+
+        space = expected_space(request.prefix) if takes_prefix(request.model) else ""
+        return DecodedStream(await self._begun(upstream, request), MessagesDecoder(space))
+
+    async def _begun(self, upstream: AnthropicUpstream, request: Request) -> Body:
+        """The body of the answer. Thoughts that are not taken back are left out.
+
+        Newer models take a thought only behind the very words it was thought behind, and some of those may have been
+        corrected or have become too old to be shown. Without tools a model needs no old thoughts.
+        """
+        content, headers = self._body(request, f"{self.name}:{request.model}"), headers_of(request)
+        try:
+            return await upstream.ask(content, headers)
+        except ProviderError as error:
+            if error.kind != "refused" or "thinking" not in error.detail or not holds_thoughts(content):
+                raise
+        return await upstream.ask(self._body(request, None), headers)
+
+    def _body(self, request: Request, own: str | None) -> bytes:
+        facts = self._facts.get(request.model)
+        return messages_body(
+            request,
+            max_tokens=length_of(facts, request.settings.max_tokens),
+            prefills=takes_prefix(request.model),
+            own=own,
+            thinking=thinking_of(facts, request, self._thinks),
+        )
