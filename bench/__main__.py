@@ -24,6 +24,7 @@ NAMES = (
     "usage",
     "exchange",
     "files",
+    "postgres",
     "kills",
 )
 
