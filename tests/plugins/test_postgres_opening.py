@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ import trialogue_postgres
 from trialogue import ConfigurationError
 from trialogue.testing._kit_making import begin, numbers
 from trialogue_postgres import _schema as schema
+from trialogue_postgres._store import PostgresStore
 from trialogue_postgres._url import parse_url
 
 
@@ -174,14 +176,14 @@ async def test_read_only_database_is_refused(url: str) -> None:
     assert "takes no writes" in await refused(with_parameters(url, options=str(settings)))
 
 
-async def test_missing_right_is_said_in_words(url: str, dsn: str) -> None:
+async def test_missing_right_is_said_in_words(url: str) -> None:
     with connect(url) as connection:
         connection.execute("CREATE ROLE guest LOGIN PASSWORD 'guest'")
         found = connection.execute("SELECT quote_ident(current_schema())").fetchone()
         assert found is not None
         connection.execute(f"GRANT USAGE ON SCHEMA {found[0]} TO guest".encode())
         try:
-            said = await refused(url.replace("tester@", "guest:guest@"))
+            said = await refused(re.sub("//.*@", "//guest:guest@", url))
         finally:
             connection.execute("DROP OWNED BY guest")
             connection.execute("DROP ROLE guest")
@@ -195,6 +197,25 @@ async def test_server_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch)
         said = await refused("postgresql://app:hunter2@127.0.0.1:1/chat")
     assert "127.0.0.1:1/chat cannot be used" in said
     assert "hunter2" not in said
+
+
+async def test_vectors_are_there_for_every_schema(dsn: str) -> None:
+    """As far as the server has the extension, which the tests' own has."""
+    with connect(dsn) as connection:
+        found = connection.execute("SELECT 1 FROM pg_available_extensions WHERE name = 'vector'").fetchone()
+    for _ in range(2):
+        with open_schema(dsn) as url:
+            async with opening(url) as store:
+                assert isinstance(store, PostgresStore)
+                assert store.has_vectors is (found is not None)
+
+
+async def test_missing_vectors_are_said_and_not_fatal(
+    url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("trialogue_postgres._opening._SEES_VECTORS", "SELECT false")
+    await opened(url)
+    assert "no search by meaning" in caplog.text
 
 
 # --- its identity ----------------------------------------------------------------------------------------------------

@@ -59,7 +59,11 @@ async def planner(url: str) -> AsyncIterator[psycopg.Connection[Any]]:
 def statements() -> Iterator[tuple[str, str]]:
     for module in MODULES:
         for name, value in vars(module).items():
-            if name.isupper() and not name.startswith(("_", "LIST", "AUDIT", "PAGE")) and name not in {"LOCK", "ONE_AT_A_TIME"}:
+            if (
+                name.isupper()
+                and not name.startswith(("_", "LIST", "AUDIT", "PAGE"))
+                and name not in {"LOCK", "ONE_AT_A_TIME"}
+            ):
                 for place, statement in enumerate([value] if isinstance(value, str) else value):
                     yield f"{name}{place or ''}", statement
     for count in range(4):

@@ -27,9 +27,11 @@ SELECT current_setting('server_version_num')::bigint / 10000, current_setting('s
 """
 _TIMELINE = "SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)"
 _SYSTEM = "SELECT system_identifier::text FROM pg_control_system()"
-_VECTOR = """
-SELECT EXISTS (SELECT 1 FROM pg_extension WHERE extname = 'vector'),
-    EXISTS (SELECT 1 FROM pg_available_extensions WHERE name = 'vector')
+_SEES_VECTORS = "SELECT to_regtype('vector') IS NOT NULL"
+#: Where to make the extension when it is nowhere yet: where other schemas of the database see it too, if we see that.
+_VECTOR_HOME = """
+SELECT quote_ident(CASE WHEN 'public' = ANY (current_schemas(false)) THEN 'public' ELSE current_schema() END)
+FROM pg_available_extensions WHERE name = 'vector' AND installed_version IS NULL
 """
 
 _log = logging.getLogger("trialogue.postgres")
@@ -82,18 +84,15 @@ async def _check(connection: TrioConnection, place: str) -> None:
 
 
 async def _has_vectors(connection: TrioConnection) -> bool:
-    row = await first_row(connection, _VECTOR)
-    assert row is not None, "it has no FROM"
-    is_there, is_possible = row
-    if is_there or not is_possible:
-        return bool(is_there)
-    try:
-        async with connection.transaction():
-            await connection.execute("CREATE EXTENSION vector")
-    except psycopg.Error as error:
-        _log.info("the extension vector was not created: %s", words_of(error))
-        return False
-    return True
+    """Whether vectors can be kept; makes the extension when the server has it and we may."""
+    home = await first_row(connection, _VECTOR_HOME)
+    if home is not None:
+        try:
+            async with connection.transaction():
+                await send(connection, f"CREATE EXTENSION vector SCHEMA {home[0]}")
+        except psycopg.Error as error:
+            _log.info("the extension vector was not created: %s", words_of(error))
+    return bool((await rows(connection, _SEES_VECTORS))[0][0])
 
 
 async def _generation(connection: TrioConnection) -> int:
