@@ -35,10 +35,10 @@ class Keys:
     def __repr__(self) -> str:
         return f"<Keys cached={len(self.cache)}>"
 
-    async def find(self, token: str, address: str) -> Principal:
-        """Whose key this is. Raises ``WrongKeyError``, ``ThrottledError``, ``StorageError``."""
+    async def find(self, token: str, network: str) -> Principal:
+        """Whose key this is that came from ``network``. Raises ``WrongKeyError``, ``ThrottledError``, ``StorageError``."""
         key = hash_of(token)
-        found = self.cache.fresh(key) or await self._guess(token, key, address)
+        found = self.cache.fresh(key) or await self._guess(token, key, network)
         now = datetime.now(UTC)
         if found is None or not found[0].admits(found[1], now):
             raise WrongKeyError(
@@ -49,12 +49,12 @@ class Keys:
             await self._touch(key, kept, now)
         return Principal(user, key=kept.id, scopes=kept.scopes)
 
-    async def _guess(self, token: str, key: bytes, address: str) -> tuple[ApiKey, User] | None:
-        self._failures.take(address)
+    async def _guess(self, token: str, key: bytes, network: str) -> tuple[ApiKey, User] | None:
+        self._failures.take(network)
         # What cannot be a key is not looked for.
         found = await self.cache.find(key) if token.startswith(PREFIX) and len(token) < 100 else None
         if found is not None:
-            self._failures.give_back(address)
+            self._failures.give_back(network)
         return found
 
     async def _touch(self, key: bytes, kept: ApiKey, now: datetime) -> None:

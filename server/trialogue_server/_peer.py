@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_network
 from urllib.parse import urlsplit
 
 from trialogue_server._call import Call
@@ -27,10 +29,14 @@ class Peers:
             for hop in reversed(call.header("x-forwarded-for").split(",")):
                 if not hop.strip():
                     break
-                address = hop.strip()[:64]
+                address = _plain(hop.strip()[:64])
                 if address not in self._proxies:
                     break
         return address
+
+    def network(self, call: Call) -> str:
+        """What the caller's address counts as, wherever something is counted."""
+        return network(self.address(call))
 
     def is_secure(self, call: Call) -> bool:
         """Whether the caller's side of the connection is TLS."""
@@ -67,7 +73,22 @@ class Peers:
 def _client(call: Call) -> str:
     client = call.scope.get("client")
     # No address: a local socket.
-    return str(client[0]) if client else "local"
+    return _plain(str(client[0])) if client else "local"
+
+
+def _plain(address: str) -> str:
+    # A socket that listens for both shows IPv4 within IPv6. Who wrote 192.0.2.1 into the settings meant that one as well.
+    return address[7:] if address.startswith("::ffff:") and "." in address else address
+
+
+@lru_cache(maxsize=10_000)
+def network(address: str) -> str:
+    """What an address counts as: itself, or the network of an IPv6 address, of which anyone has a whole one."""
+    try:
+        IPv6Address(address)
+    except ValueError:
+        return address
+    return str(ip_network(f"{address.partition('%')[0]}/64", strict=False))
 
 
 def _origin(url: str) -> str:

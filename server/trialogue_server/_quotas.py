@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cache, lru_cache
-from ipaddress import IPv6Address, ip_network
+from functools import cache
 
 from trialogue import Limiter, Principal, Quota, Taken, ThrottledError
 from trialogue_server._call import Call
@@ -41,7 +40,7 @@ class Quotas:
 
     def _asked(self, call: Call, principal: Principal | None) -> Sequence[tuple[Quota, str]]:
         if principal is None:
-            return [(self._address, network(self._peers.address(call)))] if self._address is not None else []
+            return [(self._address, self._peers.network(call))] if self._address is not None else []
         asked = [(self._user, principal.user.id)] if self._user is not None else []
         if principal.key is not None and self._key is not None:
             asked.append((self._key, principal.key))
@@ -55,16 +54,6 @@ def quota_headers(taken: Sequence[Taken]) -> tuple[tuple[bytes, bytes], ...]:
     policies = ", ".join([_policy(one.quota) for one in taken])
     left = ", ".join([f'"{one.quota.name}";r={one.left};t={math.ceil(one.full_in)}' for one in taken])
     return ((b"ratelimit-policy", policies.encode()), (b"ratelimit", left.encode()))
-
-
-@lru_cache(maxsize=10_000)
-def network(address: str) -> str:
-    """What an address counts as: itself, or the network of an IPv6 address, of which anyone has a whole one."""
-    try:
-        IPv6Address(address)
-    except ValueError:
-        return address
-    return str(ip_network(f"{address.partition('%')[0]}/64", strict=False))
 
 
 @cache

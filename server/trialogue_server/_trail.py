@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 
 from trialogue import Accounts, AuditEntry, Origin, ThrottledError
+from trialogue_server._peer import network
 from trialogue_server._throttle import Throttle
 
 log = logging.getLogger("trialogue.audit")
@@ -47,7 +48,7 @@ class Trail:
         """
         try:
             self._by_anyone.take("")
-            self._by_address.take(origin.address)
+            self._by_address.take(network(origin.address))
         except ThrottledError:
             self._left_out += 1
             return

@@ -14,8 +14,8 @@ from rest import serve
 from trialogue import Quota
 from trialogue_server._call import Call
 from trialogue_server._limiter import LocalLimiter
-from trialogue_server._peer import Peers
-from trialogue_server._quotas import Quotas, network
+from trialogue_server._peer import Peers, network
+from trialogue_server._quotas import Quotas
 from trialogue_server.config import Config
 
 USER, KEY = Quota("user", 3, 6.0), Quota("key", 2, 60.0)

@@ -58,7 +58,7 @@ async def depart(services: Services, call: Call) -> Reply:
     login = _login(services, call)
     secure = services.peers.is_secure(call)
     try:
-        services.registrations.take(services.peers.address(call))
+        services.registrations.take(services.peers.network(call))
         departure = await login.depart(_callback(services, call, login))
     except TrialogueError as error:
         return _failed(login, error)
