@@ -151,6 +151,11 @@ def _check_directory(file: IO[bytes]) -> None:
     if at < 0 or len(tail) < at + 22:
         raise InvalidError("the zip is cut off: its directory is missing")
     names, length = struct.unpack_from("<HI", tail, at + 10)
+    if tail[max(at - 20, 0) : at].startswith(b"PK\x06\x07"):
+        # Of a large archive the true figures stand before, and are the ones that are believed.
+        if at < 76 or tail[at - 76 : at - 72] != b"PK\x06\x06":
+            raise InvalidError("the zip is damaged: its directory is not where it should be")
+        names, length = struct.unpack_from("<QQ", tail, at - 76 + 32)
     if names > DIRECTORY_NAMES or length > DIRECTORY_BYTES:
         raise InvalidError(f"the zip holds more than {DIRECTORY_NAMES} files: send the one with the conversations")
 
