@@ -146,6 +146,8 @@ class GuardedProtocol(H11Protocol):
             await self._refuse(505)
         elif _size(request) > self.config.h11_max_incomplete_size:
             await self._refuse(431)
+        elif _is_ambiguous(request):
+            await self._refuse(400)
         else:
             self._outstanding = _body_length(request)
             self._drained = 0
@@ -237,6 +239,11 @@ class GuardedProtocol(H11Protocol):
 
 def _size(request: h11.Request) -> int:
     return len(request.target) + sum(len(name) + len(value) for name, value in request.headers)
+
+
+def _is_ambiguous(request: h11.Request) -> bool:
+    # A body with two lengths ends elsewhere for whoever believes the other one: RFC 9112, 6.1, calls it an attack.
+    return {b"content-length", b"transfer-encoding"} <= {name for name, _ in request.headers}
 
 
 def _body_length(request: h11.Request) -> int | None:
