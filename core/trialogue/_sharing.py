@@ -61,9 +61,9 @@ class Shares(ABC):
 
     @abstractmethod
     async def add(self, share: Share) -> Share:
-        """Store a link and return it; one with its id that is there already is returned instead.
+        """Store a link and return it; one of the same conversation and id that is there already is returned instead.
 
-        Raises ``NotFoundError`` when its conversation is gone or in the trash.
+        Raises ``NotFoundError`` when its conversation is gone or in the trash, or another one's link has its id.
         """
 
     @abstractmethod

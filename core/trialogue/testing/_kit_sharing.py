@@ -182,6 +182,20 @@ async def share_comes_back_as_it_was(store: Store) -> None:
 
 
 @check
+async def share_with_anothers_id_is_not_theirs(store: Store) -> None:
+    talk, another = await begin(store), await begin(store)
+    share = await store.shares.add(link(talk))
+    try:
+        await store.shares.add(link(another, id=share.id))
+    except NotFoundError:
+        pass
+    else:
+        raise AssertionError("the link of another conversation was given out, or taken over")
+    assert list(await store.shares.of(another.id)) == []
+    assert list(await store.shares.of(talk.id)) == [share]
+
+
+@check
 async def share_ends_when_told(store: Store) -> None:
     talk, another = await begin(store), await begin(store)
     share = await store.shares.add(link(talk))

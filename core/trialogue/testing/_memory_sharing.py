@@ -35,7 +35,8 @@ class MemoryShares(Shares):
 
     async def add(self, share: Share) -> Share:
         def effect() -> Share:
-            if not self._alive(share.conversation):
+            found = self._shares.get(share.id, share)
+            if found.conversation != share.conversation or not self._alive(share.conversation):
                 raise NotFoundError(f"there is no conversation {share.conversation!r}")
             return self._shares.setdefault(share.id, share)
 
