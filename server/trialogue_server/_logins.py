@@ -79,7 +79,8 @@ async def _linked(store: Store, person: Person, login: RedirectLogin | HeaderLog
     # Whoever can have any address vouched for elsewhere would otherwise be anyone here.
     if isinstance(login, HeaderLogin):
         raise ForbiddenError("the address the proxy names has an account with a password: ask the administrator")
-    if not (login.links_verified_email and person.email_verified):
+    # Beyond ASCII one spelling stands for several mailboxes: straße.example and strasse.example have different owners.
+    if not (login.links_verified_email and person.email_verified and person.email.isascii()):
         raise ConflictError(f"{person.email[:254]!r} has an account already: log in with its password")
     await _take_from_strangers(store, user, origin)
     entry = origin.entry("identity.added", user.id, detail=person.identity.issuer)

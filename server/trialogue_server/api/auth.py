@@ -38,7 +38,7 @@ async def register(services: Services, call: Call) -> Reply:
     """
     services.peers.check_origin(call)
     body = await read_struct(call, RegisterBody)
-    services.registrations.take(services.peers.address(call))
+    services.registrations.take(services.peers.network(call))
     admission = await _admission(services, call, body)
     user = await services.authenticator().register(Credentials(body.email, body.password), body.name, admission)
     services.trail.tell(*admission.entries(user))
@@ -55,9 +55,9 @@ async def login(services: Services, call: Call) -> Reply:
 
 async def logout(services: Services, call: Call) -> Reply:
     """``POST /api/auth/logout``: log out, whether or not anyone was logged in; the session's streams end."""
-    if await _session(services, call) is not None:
-        services.peers.check_origin(call)
-        await _end_session(services, call)
+    # Also of a request without the cookie, which another site's form comes without: the answer would remove it.
+    services.peers.check_origin(call)
+    await _end_session(services, call)
     cookie = services.sessions.forget_cookie(secure=services.peers.is_secure(call))
     return Reply(204, headers=(("Set-Cookie", cookie),))
 
@@ -69,13 +69,13 @@ async def reset(services: Services, call: Call) -> Reply:
     """
     services.peers.check_origin(call)
     body = await read_struct(call, ResetBody)
-    services.address_failures.take(services.peers.address(call))
+    services.address_failures.take(services.peers.network(call))
     token_hash = hash_of(body.token)
     # Looked at first: a hash is not made for everyone who asks.
     user = await services.accounts.reset(token_hash)
     if user is None:
         raise ForbiddenError("this reset was used or is too old: ask the administrator for a new one")
-    services.address_failures.give_back(services.peers.address(call))
+    services.address_failures.give_back(services.peers.network(call))
     entry = msgspec.structs.replace(services.origin(call), actor=user.id).entry("password.reset", user.id)
     _, ended = await services.authenticator().reset_secret(token_hash, body.password, (entry,))
     services.forget_user(user.id, close=False)
@@ -92,7 +92,7 @@ async def verify(services: Services, call: Call, email: str, password: str) -> U
     if "\0" in email or len(email) > 1024:
         raise InvalidError("this is not an e-mail address", pointer="/email")
     attempts = (
-        (services.address_failures, services.peers.address(call)),
+        (services.address_failures, services.peers.network(call)),
         (services.account_failures, normal_email(email)),
     )
     for throttle, key in attempts:
@@ -154,6 +154,11 @@ async def _invitation(services: Services, body: RegisterBody) -> Invitation | No
     if found is None or not found.admits(normal_email(body.email), datetime.now(UTC)):
         raise ForbiddenError(
             "the invitation was used, revoked or is for another address: ask for a new one", pointer="/invitation"
+        )
+    host = await services.accounts.user(found.created_by)
+    if host is None or host.disabled or host.role != "admin":
+        raise ForbiddenError(
+            "whoever made the invitation is administrator no longer: ask for a new one", pointer="/invitation"
         )
     return found
 

@@ -224,12 +224,21 @@ async def _names_file(services: Services, found: Share, file: str) -> bool:
 
 async def find_share(services: Services, call: Call) -> Share:
     """The link that the path names. Raises ``NotFoundError`` for one that has ended or never was, ``ThrottledError``."""
-    services.shared_views.take(services.peers.address(call))
+    services.shared_views.take(services.peers.network(call))
     token = call.arguments["token"]
     found = await services.store.shares.find(token) if token.isascii() else None
     if found is None or (found.expires_at is not None and found.expires_at <= datetime.now(UTC)):
-        raise NotFoundError("this link shows nothing: it has ended, or was cut when it was copied")
+        raise _ended()
+    header = await services.store.header(found.conversation)
+    owner = None if header is None else await services.accounts.user(header.owner)
+    # Whoever may say nothing here any more shows nothing either, from that moment on.
+    if owner is None or owner.disabled:
+        raise _ended()
     return found
+
+
+def _ended() -> NotFoundError:
+    return NotFoundError("this link shows nothing: it has ended, or was cut when it was copied")
 
 
 async def _page(services: Services, found: Share, cursor: str | None, limit: int) -> tuple[Sequence[Message], int]:

@@ -130,6 +130,16 @@ async def test_verified_address_is_linked_where_the_operator_says_so(more: dict[
             assert (await client.get("/api/auth/me")).json()["id"] == mine
 
 
+async def test_address_that_is_spelled_alike_is_not_linked() -> None:
+    """Two domains with two owners; to those who compare without regard to case they are one."""
+    async with place(Elsewhere(links=True)) as server, server.client() as ada, server.client() as mallory:
+        account = {"email": "ada@strasse.example", "password": PASSWORD}
+        assert (await ada.post("/api/auth/register", json=account)).status_code == 201
+        answer = await come_in(mallory, "mallory", email="ada@straße.example")
+        assert answer.headers["location"] == "/?login=work&problem=conflict"
+        assert await who(mallory) is None
+
+
 async def test_who_made_the_account_before_its_owner_came_is_out() -> None:
     """Anybody can register with anybody's address; once its owner proves it, that was in vain."""
     async with place(Elsewhere(links=True)) as server, server.user("ada") as mallory, server.client() as owner:
