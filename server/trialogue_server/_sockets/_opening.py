@@ -83,6 +83,8 @@ async def _admit(services: Services, call: Call, scope: Scope) -> Principal | No
     if offered and SUBPROTOCOL not in offered:
         raise MalformedError(f"none of the subprotocols {offered!r} is spoken here: offer {SUBPROTOCOL!r}")
     principal = await services.find_principal(call)
+    # A handshake costs what a request costs, and one of nobody's is open for a while.
+    await services.quotas.count(call, principal)
     if principal is not None:
         call.facts["user"] = principal.user.id
         check_access(principal, ROUTE)

@@ -14,6 +14,7 @@ from trialogue import (
     Conversation,
     CreateConversation,
     InvalidError,
+    LimitError,
     Principal,
     Settings,
     Snapshot,
@@ -207,7 +208,7 @@ async def _patch(services: Services, call: Call, header: Conversation, body: Upd
         model=body.model,
         system=body.system,
         settings=_settings(header, body.settings),
-        metadata=merge_patch(header.metadata, body.metadata) if isinstance(body.metadata, dict) else body.metadata,
+        metadata=_metadata(header, body.metadata, services.config.max_body_bytes),
         archived=body.archived,
         pinned=body.pinned,
         folder=body.folder,
@@ -226,8 +227,20 @@ def _settings(header: Conversation, patch: dict[str, Any] | None | UnsetType) ->
         raise InvalidError(f"settings: {error}", pointer="/settings") from error
 
 
+def _metadata(
+    header: Conversation, patch: dict[str, Any] | None | UnsetType, most: int
+) -> dict[str, Any] | None | UnsetType:
+    if not isinstance(patch, dict):
+        return patch
+    merged: dict[str, Any] = merge_patch(header.metadata, patch)
+    # What grows patch by patch is held to what could be sent at once: it goes with every look at the conversation.
+    if len(msgspec.json.encode(merged)) > most:
+        raise LimitError(f"metadata are larger than {most} bytes (max_body_bytes): remove some", pointer="/metadata")
+    return merged
+
+
 async def _leaf(services: Services, header: Conversation, message: str) -> str:
-    found = await services.store.message(message)
+    found = await services.store.message(message) if is_id(message) else None
     if found is None or found.conversation != header.id:
         raise InvalidError(f"there is no message {message[:64]!r} in this conversation", pointer="/head")
     return await services.store.leaf(header.id, message)

@@ -60,8 +60,15 @@ def _checked(body: KeyBody, user: User, token_hash: bytes) -> ApiKey:
         raise InvalidError("only an administrator's key can have the scope 'admin'", pointer="/scopes")
     name = checked_name(body.name, "") or "key"
     scopes = tuple(dict.fromkeys(body.scopes))
-    expires_at = body.expires_at.astimezone(UTC) if body.expires_at else None
+    expires_at = None if body.expires_at is None else _in_utc(body.expires_at)
     return ApiKey(new_id(), user.id, token_hash, name, scopes, now, expires_at, body.budget)
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise InvalidError("this is beyond all times: leave it out", pointer="/expires_at") from error
 
 
 ROUTES = (
