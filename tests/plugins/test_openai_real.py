@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 import trio
 
@@ -15,6 +16,7 @@ from trialogue import FinishPiece, Message, ProviderError, Request, Settings, Te
 from trialogue.testing.provider_kit import check_order, drain, text_of_pieces
 from trialogue_local._requirements import weights
 from trialogue_openai import OpenAIProvider
+from trialogue_openai._profiles import KINDS, Profile
 
 SERVER = """if True:
     import os, sys
@@ -71,6 +73,13 @@ async def test_a_real_model_answers_stops_and_refuses() -> None:
             with pytest.raises(ProviderError, match=r"400: .*exceeds the available context size") as caught:
                 await _open(provider, request("word " * 5000))
             assert caught.value.kind == "refused"
+        profile = Profile("here", "sk-right-key", url, kind=KINDS["llamacpp"])
+        async with aclosing(OpenAIProvider(None, profile=profile)) as provider:
+            (model,) = await provider.models()
+            assert (model.provider, model.context_tokens, model.capabilities) == ("here", 2048, ("continues",))
+            begun = msgspec.structs.replace(request("What is the capital of Switzerland?"), prefix="The capital of")
+            async with provider.open_response(begun) as stream:
+                assert text_of_pieces(await drain(stream)) == " Switzerland is Bern."
         async with aclosing(OpenAIProvider("sk-wrong-key", url)) as stranger:
             with pytest.raises(ProviderError, match=r"401: .*[Kk]ey") as caught:
                 await _open(stranger, request("Hi"))

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from decimal import Decimal, InvalidOperation
 
 import msgspec
 import openai
 
-from trialogue import Model, ProviderError
+from trialogue import Model, Prices, ProviderError
+from trialogue_openai._native import Told, lmstudio, ollama
+from trialogue_openai._profiles import Profile
 
 #: OpenAI's own list mixes everything it has.
 _NOT_FOR_CHAT = re.compile(
     r"embed|whisper|tts|dall-e|moderation|image|audio|realtime|transcribe|davinci|babbage|sora|search|instruct"
 )
-#: Where a list does not say it: what OpenAI's models take at least, and what most others do.
-_CONTEXT_OF_OPENAI, _CONTEXT_OF_OTHERS = 128_000, 32_768
-
-
+#: Where a list does not say it: what OpenAI's models take at least.
+_CONTEXT_OF_OPENAI = 128_000
 #: Of OpenAI's own, which are sent pictures; its list does not say.
 _SEEING = re.compile(r"^(?:gpt-4o|chatgpt-4o|gpt-4-turbo|gpt-4\.1|gpt-4\.5|gpt-5|o1(?!-mini|-preview)|o3(?!-mini)|o4)")
 
@@ -34,6 +35,39 @@ class _Architecture(msgspec.Struct):
     input_modalities: list[str] = []
 
 
+class _Pricing(msgspec.Struct):
+    prompt: str | None = None
+    completion: str | None = None
+    input_cache_read: str | None = None
+    input_cache_write: str | None = None
+    internal_reasoning: str | None = None
+    request: str | None = None
+
+    def prices(self) -> Prices | None:
+        """Nothing where something is not told, or is not by the token."""
+        names = ("prompt", "completion", "input_cache_read", "input_cache_write", "internal_reasoning", "request")
+        told = {name: _micro_dollars(value) for name in names if (value := getattr(self, name)) is not None}
+        asked, said = told.get("prompt"), told.get("completion")
+        if asked is None or said is None or None in told.values() or told.get("request"):
+            return None
+        # A kind of token that is told to cost nothing is not told apart.
+        read, written = told.get("input_cache_read") or None, told.get("input_cache_write") or None
+        return Prices(asked, said, cache_read=read, cache_write=written)
+
+
+def _micro_dollars(per_token: str) -> int | None:
+    """For a million tokens, which is what prices are in here; ``None`` if it is no such price."""
+    try:
+        value = Decimal(per_token) * 10**12
+    except InvalidOperation:
+        return None
+    return round(value) if value.is_finite() and 0 <= value < 10**12 else None
+
+
+class _TopProvider(msgspec.Struct):
+    max_completion_tokens: int | None = None
+
+
 class _Listed(msgspec.Struct):
     """A model and, beside OpenAI's fields, its context as OpenRouter, vLLM and llama.cpp tell it."""
 
@@ -44,6 +78,9 @@ class _Listed(msgspec.Struct):
     #: As OpenRouter, and as Mistral tells what it takes; a list of words, or something else, tells nothing here.
     architecture: _Architecture | None = None
     capabilities: _Abilities | list[str] | str | None = None
+    #: As OpenRouter tells what a token costs, in dollars, and how long an answer can be.
+    pricing: _Pricing | None = None
+    top_provider: _TopProvider | None = None
 
     def sees(self, official: bool) -> bool:
         """Whether it may be sent pictures."""
@@ -61,23 +98,51 @@ class _List(msgspec.Struct):
     data: list[_Listed]
 
 
-async def listed_models(sdk: openai.AsyncOpenAI, official: bool) -> Sequence[Model]:
+async def listed_models(sdk: openai.AsyncOpenAI, profile: Profile) -> Sequence[Model]:
     """Asks the upstream, once and not for long. Raises what the SDK raises, and ``ProviderError``."""
     # Not sdk.models.list(), which fails with an AttributeError where the answer is no JSON.
-    body = await sdk.with_options(timeout=5.0, max_retries=0).get("/models", cast_to=object)
+    sdk = sdk.with_options(timeout=5.0, max_retries=0)
+    body = await sdk.get("/models", cast_to=object)
     try:
         listed = msgspec.convert(body, _List).data
     except msgspec.ValidationError as error:
         raise ProviderError(f"the upstream's list of models cannot be read: {error}", kind="malformed") from error
-    default = _CONTEXT_OF_OPENAI if official else _CONTEXT_OF_OTHERS
-    return [
-        Model(
-            f"openai:{model.id}",
-            "openai",
-            model.id,
-            model.context() or default,
-            ("vision",) if model.sees(official) else (),
-        )
-        for model in listed
-        if not (official and _NOT_FOR_CHAT.search(model.id))
-    ]
+    told = await _told(sdk, profile, [model.id for model in listed])
+    return [_model(model, profile, told.get(model.id, Told())) for model in listed if _chats(model, profile, told)]
+
+
+async def _told(sdk: openai.AsyncOpenAI, profile: Profile, names: list[str]) -> Mapping[str, Told]:
+    """What a list of its own says besides; nothing when that cannot be read."""
+    try:
+        match profile.kind.list:
+            case "ollama":
+                return await ollama(sdk, names)
+            case "lmstudio":
+                return await lmstudio(sdk, names)
+            case None:
+                return {}
+    except (openai.OpenAIError, msgspec.ValidationError):
+        return {}
+
+
+def _chats(listed: _Listed, profile: Profile, told: Mapping[str, Told]) -> bool:
+    if profile.base_url is None:
+        return not _NOT_FOR_CHAT.search(listed.id)
+    return told.get(listed.id, Told()).chats
+
+
+def _model(listed: _Listed, profile: Profile, told: Told) -> Model:
+    default = _CONTEXT_OF_OPENAI if profile.base_url is None else profile.context or profile.kind.context
+    capabilities = {
+        "vision": told.sees or listed.sees(official=profile.base_url is None),
+        "continues": profile.kind.continues,
+    }
+    return Model(
+        f"{profile.name}:{listed.id}",
+        profile.name,
+        f"{listed.id} ({profile.title})" if profile.title else listed.id,
+        told.context or listed.context() or default,
+        tuple(name for name, is_so in capabilities.items() if is_so),
+        prices=listed.pricing.prices() if listed.pricing else None,
+        output_tokens=listed.top_provider.max_completion_tokens if listed.top_provider else None,
+    )

@@ -1,0 +1,108 @@
+"""What Ollama and LM Studio tell of their models in lists of their own: the context they run with, and whether they see."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+import openai
+import trio
+
+#: Models asked about at the same time, and at most: each is a request to somebody's own machine.
+_AT_ONCE, _MOST = 8, 64
+
+
+class Told(msgspec.Struct, frozen=True):
+    """Of one model. ``None``: nothing was said of its context."""
+
+    context: int | None = None
+    sees: bool = False
+    chats: bool = True
+
+
+async def ollama(sdk: openai.AsyncOpenAI, names: list[str]) -> Mapping[str, Told]:
+    """A loaded model's context is known; another's where its file sets it."""
+    told: dict[str, Told] = {}
+    limit = trio.CapacityLimiter(_AT_ONCE)
+    running = {model.model: model.context_length for model in (await _get(sdk, "/api/ps", _Running)).models}
+
+    async def ask(name: str) -> None:
+        async with limit:
+            with suppress(openai.OpenAIError, msgspec.ValidationError):
+                body = await sdk.post(_root(sdk) + "/api/show", cast_to=object, body={"model": name})
+                shown = msgspec.convert(body, _Shown)
+                set_by_file = re.search(r"^num_ctx\s+(\d{1,9})$", shown.parameters or "", re.MULTILINE)
+                context = running.get(name) or (int(set_by_file[1]) if set_by_file else None)
+                can = shown.capabilities
+                told[name] = Told(context, "vision" in can, not can or "completion" in can)
+
+    async with trio.open_nursery() as nursery:
+        for name in names[:_MOST]:
+            nursery.start_soon(ask, name)
+    return told
+
+
+async def lmstudio(sdk: openai.AsyncOpenAI, names: list[str]) -> Mapping[str, Told]:
+    """A loaded model's context is known. One that is not is loaded with a context of its own when it is asked."""
+    return {
+        model.key: Told(
+            next((one.config.context_length for one in model.loaded_instances), None),
+            model.capabilities is not None and model.capabilities.vision,
+            model.type != "embedding",
+        )
+        for model in (await _get(sdk, "/api/v1/models", _Studio)).models
+    }
+
+
+class _RunningModel(msgspec.Struct):
+    model: str
+    context_length: int | None = None
+
+
+class _Running(msgspec.Struct):
+    models: list[_RunningModel] = []
+
+
+class _Shown(msgspec.Struct):
+    parameters: str | None = None
+    capabilities: list[str] = []
+
+
+class _Config(msgspec.Struct):
+    context_length: int | None = None
+
+
+class _Instance(msgspec.Struct):
+    config: _Config = msgspec.field(default_factory=_Config)
+
+
+class _Abilities(msgspec.Struct):
+    vision: bool = False
+
+
+class _StudioModel(msgspec.Struct):
+    key: str
+    type: str = "llm"
+    loaded_instances: list[_Instance] = []
+    capabilities: _Abilities | None = None
+
+
+class _Studio(msgspec.Struct):
+    models: list[_StudioModel] = []
+
+
+_T = TypeVar("_T")
+
+
+async def _get(sdk: openai.AsyncOpenAI, path: str, kind: type[_T]) -> _T:
+    return msgspec.convert(await sdk.get(_root(sdk) + path, cast_to=object), kind)
+
+
+def _root(sdk: openai.AsyncOpenAI) -> str:
+    """Where the upstream's own interface is: beside that of this dialect."""
+    url = urlsplit(str(sdk.base_url))
+    return f"{url.scheme}://{url.netloc}" + url.path.rstrip("/").removesuffix("/v1")

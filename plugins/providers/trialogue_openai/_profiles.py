@@ -1,0 +1,108 @@
+"""Further upstreams of this dialect, each a provider of its own name, from the environment.
+
+TRIALOGUE_OPENAI_PROFILES=ollama,gpu
+TRIALOGUE_OPENAI_OLLAMA_BASE_URL=http://127.0.0.1:11434/v1    absent, the usual one of its kind
+TRIALOGUE_OPENAI_OLLAMA_API_KEY=...                           absent where none is needed
+TRIALOGUE_OPENAI_OLLAMA_TITLE="The box under the desk"        stands behind the names of its models
+TRIALOGUE_OPENAI_OLLAMA_CONTEXT_TOKENS=16384                  where its list does not tell
+TRIALOGUE_OPENAI_GPU_KIND=vllm                                absent, what its name says, or none in particular
+TRIALOGUE_OPENAI_GPU_BASE_URL=http://10.0.0.7:8000/v1
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+from trialogue import ConfigurationError
+
+PREFIX: Final = "TRIALOGUE_OPENAI_"
+_KEYS = ("BASE_URL", "API_KEY", "TITLE", "CONTEXT_TOKENS", "KIND")
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """In what an upstream differs from the others. What they call thoughts, and whether they count, is met as it comes."""
+
+    #: Where it usually listens.
+    base_url: str | None = None
+    #: Context where its list does not tell.
+    context: int = 32_768
+    #: Whether it goes on from a last message of the assistant, and what it has to be told for that. (JSON values.)
+    continues: bool = False
+    going_on: dict[str, Any] = {}
+    #: Whose list of its own says more of models than the one of this dialect.
+    list: Literal["ollama", "lmstudio"] | None = None
+
+
+PLAIN: Final = Kind()
+KINDS: Final = {
+    # Cuts what does not fit its context off without a word, and unless it has much graphics memory that is small.
+    "ollama": Kind("http://127.0.0.1:11434/v1", context=4_096, list="ollama"),
+    "vllm": Kind(
+        "http://127.0.0.1:8000/v1",
+        continues=True,
+        going_on={"continue_final_message": True, "add_generation_prompt": False},
+    ),
+    "llamacpp": Kind("http://127.0.0.1:8080/v1", continues=True),
+    "lmstudio": Kind("http://127.0.0.1:1234/v1", context=4_096, list="lmstudio"),
+    "openrouter": Kind("https://openrouter.ai/api/v1"),
+}
+
+
+class Profile(msgspec.Struct, frozen=True):
+    """One upstream: its name in the ids of models, and what is known of it."""
+
+    name: str = "openai"
+    key: str | None = None
+    #: ``None``: OpenAI itself.
+    base_url: str | None = None
+    title: str | None = None
+    #: As the operator says; else the kind's.
+    context: int | None = None
+    kind: Kind = PLAIN
+
+    def __repr__(self) -> str:
+        return f"Profile({self.name!r}, base_url={self.base_url!r})"
+
+
+def read_profiles(environment: Mapping[str, str]) -> list[Profile]:
+    """Every profile that is named. Raises ``ConfigurationError`` for what cannot be meant."""
+    names = [name.strip().lower() for name in environment.get(f"{PREFIX}PROFILES", "").split(",") if name.strip()]
+    for name in names:
+        if not _NAME.fullmatch(name) or name == "openai":
+            raise ConfigurationError(
+                f"{PREFIX}PROFILES: {name!r} must consist of lower case letters, digits and dashes, and not be openai"
+            )
+    known = {f"{PREFIX}PROFILES", *(_variable(name, key) for name in names for key in _KEYS)}
+    for variable in sorted(environment):
+        if variable.startswith(PREFIX) and variable not in known:
+            raise ConfigurationError(f"{variable} belongs to no profile that {PREFIX}PROFILES names, or is misspelt")
+    return [_read(name, environment) for name in dict.fromkeys(names)]
+
+
+def _read(name: str, environment: Mapping[str, str]) -> Profile:
+    def given(key: str) -> str | None:
+        return environment.get(_variable(name, key), "").strip() or None
+
+    wanted = given("KIND") or (name if name in KINDS else None)
+    if wanted is not None and wanted not in KINDS:
+        raise ConfigurationError(f"{_variable(name, 'KIND')}={wanted!r} must be one of {', '.join(KINDS)}, or absent")
+    kind = PLAIN if wanted is None else KINDS[wanted]
+    base_url = given("BASE_URL") or kind.base_url
+    if base_url is None:
+        raise ConfigurationError(f"{_variable(name, 'BASE_URL')} is not set, and profile {name!r} cannot do without it")
+    if urlsplit(base_url).scheme not in ("http", "https") or not urlsplit(base_url).hostname:
+        raise ConfigurationError(f"{_variable(name, 'BASE_URL')} must be an http or https address")
+    context = given("CONTEXT_TOKENS")
+    if context is not None and not (context.isascii() and context.isdigit() and int(context) > 0):
+        raise ConfigurationError(f"{_variable(name, 'CONTEXT_TOKENS')}={context!r} must be a whole number above 0")
+    return Profile(name, given("API_KEY"), base_url, given("TITLE"), int(context) if context else None, kind)
+
+
+def _variable(name: str, key: str) -> str:
+    return f"{PREFIX}{name.upper().replace('-', '_')}_{key}"
