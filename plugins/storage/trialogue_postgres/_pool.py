@@ -74,6 +74,8 @@ class Pool:
         self._idle: list[_Member] = []
         self._generation = 0
         self._size = self._opened = self._discarded = 0
+        #: Why the last attempt to open one failed, until one succeeds.
+        self._refusal = ""
         self.closed = False
 
     def __repr__(self) -> str:
@@ -126,9 +128,9 @@ class Pool:
                     self._leave.release()
                     raise
         except trio.TooSlowError as error:
+            why = f"the last attempt: {self._refusal}" if self._refusal else "is it up, and are there enough connections?"
             raise PoolTimeout(
-                f"no connection to PostgreSQL within {patience:g} seconds ({self.statistics()}): is it up, and are "
-                "there enough connections?"
+                f"no connection to PostgreSQL within {patience:g} seconds ({self.statistics()}): {why}"
             ) from error
 
     async def _idle_or_new(self) -> _Member:
@@ -170,10 +172,12 @@ class Pool:
                     or "authentication failed" in str(error)
                 ):
                     raise StorageError(f"PostgreSQL does not let us in: {_one_line(error)}") from error
-                log.warning("no connection to PostgreSQL, trying again: %s", _one_line(error))
+                self._refusal = _one_line(error)
+                log.warning("no connection to PostgreSQL, trying again: %s", self._refusal)
                 await trio.sleep(wait * random.uniform(0.5, 1.0))
                 wait = min(2 * wait, 1.0)
             else:
+                self._refusal = ""
                 self._size += 1
                 self._opened += 1
                 return _Member(connection, generation)
