@@ -58,7 +58,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         Path("data")
     )
     storage_url: Annotated[
-        str, Meta(min_length=1, description="Where conversations are stored; `sqlite:` is a file in the data folder.")
+        str,
+        Meta(
+            min_length=1,
+            description="Where conversations are stored: `sqlite:` is a file in the data folder, "
+            "`postgresql://user:password@host/database?connections=12` a server.",
+        ),
     ] = "sqlite:"
     files_dir: Annotated[
         Path,
