@@ -17,6 +17,7 @@
     exports        everything one has, as a document
     imports        such documents, and others' exports, taken in
     models         what can be asked
+    oversight      others' keys, and the bounds that hold, for administrators
     usage          what was used and what it cost
     budgets        what may be used
     health         whether we live and are ready
@@ -47,6 +48,7 @@ from trialogue_server.api import (
     logins,
     messages,
     models,
+    oversight,
     search,
     sharing,
     socket,
@@ -72,6 +74,7 @@ BLUEPRINTS = {
     "exports": exports.ROUTES,
     "imports": imports.ROUTES,
     "models": models.ROUTES,
+    "oversight": oversight.ROUTES,
     "usage": usage.ROUTES,
     "budgets": budgets.ROUTES,
     "health": health.ROUTES,

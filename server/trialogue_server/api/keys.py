@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from trialogue import ApiKey, InvalidError, NotFoundError, User, checked_name, new_id
+from trialogue import ApiKey, InvalidError, NotFoundError, Origin, User, checked_name, new_id
 from trialogue_server._account_bodies import KeyBody, KeyList, NewKey, shown_key
 from trialogue_server._call import Call, Reply, json_reply
 from trialogue_server._keys import PREFIX
@@ -44,12 +44,17 @@ async def drop_key(services: Services, call: Call) -> Reply:
     key = await services.accounts.key_by_id(name)
     if key is None or key.user != principal.user.id:
         raise NotFoundError(f"there is no API key {name[:64]!r}: GET /api/auth/keys lists them")
-    entry = services.origin(call, principal).entry("key.revoked", principal.user.id, thing=name)
-    if await services.accounts.drop_key(name, (entry,)):
-        services.trail.tell(entry)
-    services.keys.cache.forget_where(lambda kept, _: kept.id == name)
-    services.close_streams(name)
+    await revoke(services, services.origin(call, principal), key)
     return Reply(204)
+
+
+async def revoke(services: Services, origin: Origin, key: ApiKey) -> None:
+    """End a key, and what came by it."""
+    entry = origin.entry("key.revoked", key.user, thing=key.id)
+    if await services.accounts.drop_key(key.id, (entry,)):
+        services.trail.tell(entry)
+    services.keys.cache.forget_where(lambda kept, _: kept.id == key.id)
+    services.close_streams(key.id)
 
 
 def _checked(body: KeyBody, user: User, token_hash: bytes) -> ApiKey:

@@ -283,3 +283,30 @@ async def test_unknown_account_is_not_found(ada: httpx2.AsyncClient) -> None:
     for name in (new_id(), "x", "x" * 5000):
         assert (await ada.patch(f"/api/admin/users/{name}", json={})).status_code == 404
         assert (await ada.post(f"/api/admin/users/{name}/password")).status_code == 404
+
+
+# --- oversight ---------------------------------------------------------------------------------------------------
+
+
+async def test_key_of_somebody_is_seen_and_taken_away(ada: httpx2.AsyncClient, eve: httpx2.AsyncClient) -> None:
+    made = (await eve.post("/api/auth/keys", json={"name": "script", "scopes": ["read"]})).json()
+    key, bearer = made["key"]["id"], {"Authorization": f"Bearer {made['token']}"}
+    listed = await ada.get(f"/api/admin/users/{await id_of(eve)}/keys")
+    assert [one["id"] for one in listed.json()["keys"]] == [key]
+    assert made["token"] not in listed.text
+    assert (await eve.get("/api/conversations", headers=bearer)).status_code == 200
+    assert (await ada.delete(f"/api/admin/keys/{key}")).status_code == 204
+    assert (await eve.get("/api/conversations", headers=bearer)).status_code == 401
+    assert (await ada.delete(f"/api/admin/keys/{key}")).status_code == 404
+    told = (await ada.get("/api/admin/audit", params={"action": "key.revoked"})).json()["entries"]
+    assert [(entry["actor"], entry["subject"], entry["thing"]) for entry in told] == [
+        (await id_of(ada), await id_of(eve), key)
+    ]
+
+
+async def test_settings_are_shown_without_their_secrets() -> None:
+    async with serve(redis_url="redis://:s3cret@127.0.0.1:1/0", max_body_bytes=2048) as server, server.user() as ada:
+        answer = await ada.get("/api/admin/settings")
+        assert "s3cret" not in answer.text
+        shown = {one["name"]: (one["value"], one["default"]) for one in answer.json()["settings"]}
+        assert shown["max_body_bytes"] == ("2048", "1048576")
