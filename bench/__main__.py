@@ -15,6 +15,7 @@ NAMES = (
     "passthrough",
     "durability",
     "first_token",
+    "providers",
     "streams",
     "sockets",
     "readers",
