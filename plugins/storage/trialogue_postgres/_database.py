@@ -54,9 +54,16 @@ class Database:
         """Calls that wait for a connection."""
         return self._pool.statistics().waiting + self._appending.statistics().waiting
 
-    async def read(self, statement: str, values: Values | None = None) -> list[Row]:
-        """All rows of one statement. Raises ``StorageError``."""
-        return await self._attempt(self._pool, lambda connection: rows(connection, statement, values), reads=True)
+    async def read(self, statement: str, values: Values | None = None, *, planned: bool = True) -> list[Row]:
+        """All rows of one statement; not ``planned``, it is planned anew, for these values. Raises ``StorageError``."""
+
+        async def work(connection: TrioConnection) -> list[Row]:
+            if planned:
+                return await rows(connection, statement, values)
+            cursor = await connection.execute(statement.encode(), values, prepare=False, binary=True)
+            return await cursor.fetchall()
+
+        return await self._attempt(self._pool, work, reads=True)
 
     async def first(self, statement: str, values: Values | None = None) -> Row | None:
         """The first row of one statement. Raises ``StorageError``."""

@@ -16,6 +16,7 @@ from trialogue_postgres import _sql as sql
 from trialogue_postgres._connection import TrioConnection
 from trialogue_postgres._database import Database, first_row, rows, send
 from trialogue_postgres._errors import words_of
+from trialogue_postgres._extensions import use_extension
 from trialogue_postgres._schema import Migration, migrate, migrations
 
 #: The oldest version that is supported; tests run on this one and on later ones.
@@ -43,6 +44,8 @@ class Opened(msgspec.Struct, frozen=True):
     generation: int
     #: Whether it has vectors, without which there is no search by meaning.
     has_vectors: bool
+    #: Whether PostGIS is there, so that places are looked for as they lie on a sphere.
+    has_geography: bool
 
 
 async def open_database(database: Database, place: str, steps: list[Migration] | None = None) -> Opened:
@@ -51,7 +54,9 @@ async def open_database(database: Database, place: str, steps: list[Migration] |
     async def prepare(connection: TrioConnection) -> Opened:
         await _check(connection, place)
         await migrate(connection, place, migrations() if steps is None else steps)
-        return Opened(await _generation(connection), await _has_vectors(connection))
+        has_vectors = await _has_vectors(connection) and await use_extension(connection, "vector")
+        has_geography = await use_extension(connection, "postgis")
+        return Opened(await _generation(connection), has_vectors, has_geography)
 
     try:
         opened = await database.write(prepare)

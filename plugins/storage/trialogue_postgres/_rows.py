@@ -51,7 +51,9 @@ class Rows:
             "ns", "ids", "owners", "updated", "archived", "pinned", "folders", "trashed", "heads", "words", "bodies"
         )
         self._snapshots = _columns("ns", "seqs", "states")
-        self._messages = _columns("ns", "ids", "parents", "bodies", "words")
+        self._messages = _columns(
+            "ns", "ids", "parents", "bodies", "roles", "models", "created", "lats", "lons", "words"
+        )
         self._waiting = _columns("ns", "ids")
         self._removed = _columns("ns", "ids")
         self._receipts = _columns("ns", "commands", "digests", "receipts")
@@ -104,7 +106,9 @@ class Rows:
         # Of one that is written twice the later is meant: a statement can write a row once only.
         for message in {message.id: message for message in messages}.values():
             words = self._words.get(message.id, "")
-            _add(self._messages, n, message.id, message.parent or "", body_of(message), words)
+            about = (message.parent or "", body_of(message), message.role, message.model, message.created_at)
+            lat, lon = (message.location.lat, message.location.lon) if message.location else (None, None)
+            _add(self._messages, n, message.id, *about, lat, lon, words)
             for part in message.parts:
                 if isinstance(part, FilePart):
                     _add(self._mentions, n, message.id, part.file)

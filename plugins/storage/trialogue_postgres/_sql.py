@@ -74,17 +74,21 @@ ON CONFLICT (conversation) DO UPDATE SET seq = excluded.seq, state = excluded.st
 #: In the order given, which is that of their numbers. A removed one stays so. One of another conversation is refused, as a
 #: row without a conversation.
 PUT_MESSAGES = """
-INSERT INTO message (id, conversation, parent, body, words)
-SELECT m.id, m.n, m.parent, m.body,
+INSERT INTO message (id, conversation, parent, body, owner, role, model, created, lat, lon, words)
+SELECT m.id, m.n, m.parent, m.body, c.owner, m.role, m.model, m.created, m.lat, m.lon,
     CASE WHEN m.words <> '' THEN array_to_tsvector(ARRAY['=' || md5(c.owner)]) || m.words::tsvector END
-FROM unnest(%(ns)b::bigint[], %(ids)b::text[], %(parents)b::text[], %(bodies)b::text[], %(words)b::text[])
-    WITH ORDINALITY AS m (n, id, parent, body, words, place)
+FROM unnest(
+    %(ns)b::bigint[], %(ids)b::text[], %(parents)b::text[], %(bodies)b::text[], %(roles)b::text[], %(models)b::text[],
+    %(created)b::timestamptz[], %(lats)b::float8[], %(lons)b::float8[], %(words)b::text[]
+) WITH ORDINALITY AS m (n, id, parent, body, role, model, created, lat, lon, words, place)
 JOIN conversation AS c ON c.n = m.n
 ORDER BY m.place
 ON CONFLICT (id) DO UPDATE SET
     conversation = CASE WHEN message.conversation = excluded.conversation THEN message.conversation END,
     n = CASE WHEN message.waiting THEN excluded.n ELSE message.n END,
-    parent = excluded.parent, removed = false, waiting = false, body = excluded.body, words = excluded.words
+    parent = excluded.parent, removed = false, waiting = false, body = excluded.body, owner = excluded.owner,
+    role = excluded.role, model = excluded.model, created = excluded.created, lat = excluded.lat, lon = excluded.lon,
+    words = excluded.words
 WHERE NOT message.removed OR message.waiting OR message.conversation <> excluded.conversation
 """
 #: Refused when there is, or was, one with such an id.

@@ -44,6 +44,7 @@ from trialogue_postgres._files import PostgresFiles
 from trialogue_postgres._ledger import PostgresLedger
 from trialogue_postgres._opening import Opened, open_database
 from trialogue_postgres._rows import decode_header, decode_message
+from trialogue_postgres._search import PostgresIndex
 from trialogue_postgres._sharing import PostgresImports, PostgresShares
 from trialogue_postgres._url import Address
 
@@ -68,6 +69,7 @@ class PostgresStore(Store):
         self.database = database
         self._accounts = PostgresAccounts(database)
         self._files = PostgresFiles(database)
+        self._index = PostgresIndex(database, has_vectors=opened.has_vectors, has_geography=opened.has_geography)
         self._ledger = PostgresLedger(database)
         self._shares = PostgresShares(database)
         self._imports = PostgresImports(database)
@@ -86,7 +88,7 @@ class PostgresStore(Store):
 
     @property
     def index(self) -> Index:
-        raise NotImplementedError("there is no search in PostgreSQL yet: use sqlite: as storage_url")
+        return self._index
 
     @property
     def ledger(self) -> Ledger:
