@@ -1,0 +1,63 @@
+"""A real server over a real PostgreSQL: killed in the midst of an answer, it goes on where it was, for a reader too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+from postgres_stores import open_dsn, open_schema
+from served import Server
+
+ENDS = {"run.completed", "run.failed", "run.cancelled", "run.incomplete"}
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    with open_dsn() as dsn, open_schema(dsn) as url:
+        server = Server(tmp_path, storage_url=url)
+        try:
+            server.start()
+            yield server
+        except AssertionError:
+            if "in PostgreSQL yet" in server.log():
+                pytest.skip("a facet that the server needs is not kept in PostgreSQL yet")
+            raise
+        finally:
+            server.close()
+
+
+def test_answer_goes_on_after_a_kill(server: Server) -> None:
+    with httpx2.Client(base_url=server.url, timeout=20, trust_env=False) as client:
+        body = {"email": "ada@example.org", "password": "correct horse", "name": "Ada"}
+        assert client.post("/api/auth/register", json=body).status_code == 201
+        url = f"/api/conversations/{client.post('/api/conversations', json={}).json()['id']}"
+        asked = client.post(f"{url}/messages", json={"text": "An owl, and an owl. " * 8})
+        assert asked.status_code == 202, asked.text
+        seen = read(client, f"{url}/events?after=0001.0000000001.000000000000", count=12)
+        server.kill()
+        server.start()
+        seen += read(client, f"{url}/events?after={seen[-1][0]}")
+        numbers = [int(cursor.rpartition(".")[2]) for cursor, _ in seen]
+        assert numbers == list(range(1, len(numbers) + 1))
+        kinds = [kind for _, kind in seen]
+        assert "run.interrupted" in kinds
+        assert kinds[-1] == "run.completed"
+        (found,) = client.get("/api/conversations", params={"q": "owl"}).json()["conversations"]
+        assert url.endswith(found["id"])
+
+
+def read(client: httpx2.Client, url: str, count: int | None = None) -> list[tuple[str, str]]:
+    """The cursors and types of so many events, or of all to the end of the run."""
+    seen: list[tuple[str, str]] = []
+    cursor = ""
+    with client.stream("GET", url) as answer:
+        for line in answer.iter_lines():
+            if line.startswith("id: "):
+                cursor = line[4:]
+            elif line.startswith("event: "):
+                seen.append((cursor, line[7:]))
+                if len(seen) == count or (count is None and line[7:] in ENDS):
+                    break
+    return seen
