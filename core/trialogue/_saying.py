@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+import msgspec
 from msgspec import UNSET
 from msgspec.structs import replace
 
@@ -17,6 +18,8 @@ from trialogue._values import Message, text_of
 
 #: Messages that may wait in one conversation's inbox: far more than a person types ahead, few enough for a snapshot.
 MAX_WAITING = 100
+#: What they may take as JSON, all in all, but for the first: every snapshot of the conversation holds them.
+MAX_WAITING_BYTES = 4_194_304
 #: Length of the title taken from a first message, in code points: a line of a sidebar.
 TITLE_LENGTH = 60
 
@@ -41,11 +44,19 @@ def post(draft: Draft, command: PostMessage, known: Known) -> Receipt:
         case "latest":
             draft.add(*(InboxRemoved(waiting.message.id, "superseded") for waiting in state.inbox))
         case "queue" | "steer":
-            if len(state.inbox) >= MAX_WAITING:
-                raise LimitError(f"{MAX_WAITING} messages are waiting already: wait for an answer, or take some back")
+            _must_have_room(state.inbox, queued)
     # A steering message goes first: it is read at the next boundary between generations.
     draft.add(InboxAdded(queued, front=command.policy == "steer"))
     return draft.receipt(message=command.message, run=command.run, answer=command.answer, queued=True)
+
+
+def _must_have_room(inbox: Sequence[Queued], queued: Queued) -> None:
+    if len(inbox) >= MAX_WAITING:
+        raise LimitError(f"{MAX_WAITING} messages are waiting already: wait for an answer, or take some back")
+    if inbox and len(msgspec.json.encode((*inbox, queued))) > MAX_WAITING_BYTES:
+        raise LimitError(
+            f"with it more than {MAX_WAITING_BYTES} bytes of messages would wait: wait for an answer, or take some back"
+        )
 
 
 def said(draft: Draft, command: PostMessage | EditMessage) -> Receipt:

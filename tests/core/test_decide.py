@@ -36,7 +36,7 @@ from trialogue import (
 )
 from trialogue._changing import leaves
 from trialogue._decide import create
-from trialogue._saying import MAX_WAITING
+from trialogue._saying import MAX_WAITING, MAX_WAITING_BYTES
 
 HELLO = (TextPart("hello"),)
 USER = Message("u1", "c", "user", HELLO, NOW)
@@ -109,6 +109,18 @@ def test_inbox_is_bounded() -> None:
     with pytest.raises(LimitError):
         decide(state, post(1000), Known())
     assert len(state.inbox) == MAX_WAITING
+
+
+def test_inbox_is_bounded_in_bytes_but_for_the_first() -> None:
+    state, large = answering(), (TextPart("x" * (MAX_WAITING_BYTES // 2)),)
+    state = after(state, decide(state, post(2, parts=(TextPart("x" * MAX_WAITING_BYTES),)), Known()).events)
+    with pytest.raises(LimitError):
+        decide(state, post(3), Known())
+    state = after(state, decide(state, RemoveMessage("x", NOW, "u2"), Known()).events)
+    state = after(state, decide(state, post(4, parts=large), Known()).events)
+    state = after(state, decide(state, post(5), Known()).events)
+    with pytest.raises(LimitError):
+        decide(state, post(6, parts=large), Known())
 
 
 def test_waiting_message_can_be_taken_back() -> None:
