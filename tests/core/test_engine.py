@@ -20,6 +20,7 @@ from trialogue import (
     Limits,
     NotFoundError,
     PartDelta,
+    ReasoningPart,
     ReasoningPiece,
     RunCompleted,
     RunFailed,
@@ -551,3 +552,16 @@ async def test_what_is_alive_can_be_printed(autojump_clock: trio.testing.MockClo
         assert talk.id in tree
         assert talk.engine.statistics()["cells"] == {"running": 1}
         await talk.settled()
+
+
+async def test_signature_stays_with_its_thought_and_is_shown_to_the_model_again(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """What a provider wants back of a thought is kept through the log and the store."""
+    thought = (ReasoningPiece("hm"), ReasoningPiece("", "seal"), "yes")
+    async with talking([thought], ["no"]) as (talk, provider):
+        await talk.post("?")
+        await talk.settled()
+        await talk.post("!")
+        await talk.settled()
+    assert provider.requests[1].messages[1].parts == (ReasoningPart("hm", "seal"), TextPart("yes"))

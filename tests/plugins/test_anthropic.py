@@ -373,18 +373,26 @@ def thoughts_in(asked: HttpRequest) -> list[str]:
     return [block["thinking"] for one in asked.json()["messages"] for block in one["content"] if "thinking" in block]
 
 
-async def test_thoughts_that_are_not_taken_back_are_left_out() -> None:
-    refusal = http_reply(
-        400, error("invalid_request_error", "messages.1.content.0: Invalid `signature` in `thinking` block.")
-    )
-    async with asking(refusal, ANSWER) as (provider, upstream):
+@pytest.mark.parametrize(
+    "words",
+    [
+        "messages.1.content.0: Invalid `signature` in `thinking` block.",
+        "prompt is too long: 200001 tokens > 200000 maximum",
+        "input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000",
+    ],
+)
+async def test_thoughts_that_are_not_taken_back_are_left_out(words: str) -> None:
+    async with asking(http_reply(400, error("invalid_request_error", words)), ANSWER) as (provider, upstream):
         assert text_of_pieces(await answer(provider, thoughtful())).startswith("tok0 ")
     assert [thoughts_in(asked) for asked in upstream.requests] == [["hm"], []]
 
 
 async def test_another_refusal_is_told() -> None:
-    async with asking(http_reply(400, error("invalid_request_error", "too long"))) as (provider, upstream):
-        with pytest.raises(ProviderError, match="too long"):
+    async with asking(http_reply(400, error("invalid_request_error", "temperature is deprecated"))) as (
+        provider,
+        upstream,
+    ):
+        with pytest.raises(ProviderError, match="deprecated"):
             await answer(provider, thoughtful())
     assert len(upstream.requests) == 1
 

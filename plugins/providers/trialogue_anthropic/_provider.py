@@ -71,16 +71,17 @@ class AnthropicProvider(SdkProvider["AnthropicUpstream"]):
         return DecodedStream(await self._begun(upstream, request), MessagesDecoder(space))
 
     async def _begun(self, upstream: AnthropicUpstream, request: Request) -> Body:
-        """The body of the answer. Thoughts that are not taken back are left out.
+        """The body of the answer. Thoughts that are not taken back, or for which there is no room, are left out.
 
         Newer models take a thought only behind the very words it was thought behind, and some of those may have been
-        corrected or have become too old to be shown. Without tools a model needs no old thoughts.
+        corrected or have become too old to be shown. And how long a thought was, only its vendor knows. Without tools a
+        model needs no old thoughts.
         """
         content, headers = self._body(request, f"{self.name}:{request.model}"), headers_of(request)
         try:
             return await upstream.ask(content, headers)
         except ProviderError as error:
-            if error.kind != "refused" or "thinking" not in error.detail or not holds_thoughts(content):
+            if not holds_thoughts(content) or not _over_thoughts(error):
                 raise
         return await upstream.ask(self._body(request, None), headers)
 
@@ -93,3 +94,8 @@ class AnthropicProvider(SdkProvider["AnthropicUpstream"]):
             own=own,
             thinking=thinking_of(facts, request, self._thinks),
         )
+
+
+def _over_thoughts(error: ProviderError) -> bool:
+    """Whether a request may have been refused because of the thoughts in it."""
+    return error.kind == "refused" and any(words in error.detail for words in ("thinking", "too long", "context limit"))

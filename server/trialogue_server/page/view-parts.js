@@ -57,6 +57,7 @@ const DRAW = {
     return (part, finished) => {
       summary.textContent = finished ? "Thoughts" : "Thinking…";
       text.textContent = part.text;
+      element.hidden = finished && !part.text; // Some models keep their thoughts to themselves.
     };
   },
   tool_call: (element) => folded(element, (part) => [`Calls ${part.name || "a tool"}`, part.arguments]),
