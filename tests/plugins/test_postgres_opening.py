@@ -196,6 +196,7 @@ async def test_server_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch)
     with trio.fail_after(20):
         said = await refused("postgresql://app:hunter2@127.0.0.1:1/chat")
     assert "127.0.0.1:1/chat cannot be used" in said
+    assert "refused" in said
     assert "hunter2" not in said
 
 
@@ -219,6 +220,17 @@ async def test_missing_vectors_are_said_and_not_fatal(
 
 
 # --- its identity ----------------------------------------------------------------------------------------------------
+
+
+async def test_tables_made_anew_raise_the_generation(url: str) -> None:
+    """As a dump that is put back makes them."""
+    await opened(url)
+    with connect(url) as connection:
+        connection.execute("CREATE TABLE restored (LIKE log INCLUDING ALL)")
+        connection.execute("DROP TABLE log")
+        connection.execute("ALTER TABLE restored RENAME TO log")
+    assert await opened(url) == 2
+    assert await opened(url) == 2
 
 
 async def test_server_with_another_history_raises_the_generation(url: str) -> None:

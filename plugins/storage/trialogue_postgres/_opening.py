@@ -1,7 +1,8 @@
 """Opening a database: whether it is one that we can use, its schema, its identity, and whether it has gone backwards.
 
-It has when it is another server's than before, or one that was promoted or restored since: what such a server lacks, clients
-may have seen (I12). PostgreSQL counts these as its timeline. A folder that is put back behind its back it does not notice.
+It has when it is another server's than before, or one that was promoted since, which PostgreSQL counts as its timeline, or
+when its tables were made anew, as from a dump: what it lacks then, clients may have seen (I12). Two things it does not notice:
+a folder that is put back behind PostgreSQL's back, and rows that are put back into tables that stayed.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ SELECT current_setting('server_version_num')::bigint / 10000, current_setting('s
 """
 _TIMELINE = "SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)"
 _SYSTEM = "SELECT system_identifier::text FROM pg_control_system()"
+_TABLE = "SELECT 'log'::regclass::oid::text"
 _SEES_VECTORS = "SELECT to_regtype('vector') IS NOT NULL"
 #: Where to make the extension when it is nowhere yet: where other schemas of the database see it too, if we see that.
 _VECTOR_HOME = """
@@ -117,9 +119,9 @@ async def _generation(connection: TrioConnection) -> int:
 
 
 async def _whereabouts(connection: TrioConnection) -> str:
-    """Which server this is, and which branch of its history."""
+    """Which server this is, which branch of its history, and which table of that name."""
     parts: list[str] = []
-    for statement in (_SYSTEM, _TIMELINE):
+    for statement in (_SYSTEM, _TIMELINE, _TABLE):
         try:
             async with connection.transaction():
                 row = await first_row(connection, statement)
