@@ -11,9 +11,11 @@ import trio
 from postgres_server import PostgresServer, open_server
 from postgres_stores import connect, empty, open_schema, opening, with_parameters
 
-from trialogue import Flush, Message, StorageError, TextPart, new_id
+from trialogue import ConflictError, Flush, Message, StorageError, TextPart, new_id
+from trialogue.testing._kit_access import key_of
 from trialogue.testing._kit_accounts import device, someone
 from trialogue.testing._kit_making import FIRST, Talk, begin, creation, minutes, numbers
+from trialogue_postgres._accounts_sql import ONE_AT_A_TIME
 from trialogue_postgres._connection import TrioConnection
 from trialogue_postgres._database import first_row, rows
 from trialogue_postgres._pool import PoolTimeout
@@ -219,6 +221,45 @@ async def test_transactions_in_each_others_way_are_repeated(store: PostgresStore
         nursery.start_soon(store.database.write, lambda one: work(one, (first, second), has_one, has_other))
         nursery.start_soon(store.database.write, lambda one: work(one, (second, first), has_other, has_one))
     assert len(attempts) == 3
+
+
+async def test_accounts_are_made_one_at_a_time(store: PostgresStore, schema: str) -> None:
+    """Whichever server makes them: who comes second is not the first."""
+    added = []
+
+    async def add() -> None:
+        added.append(await store.accounts.add_user(someone("second@example.org"), "hash"))
+
+    with connect(schema) as other:
+        async with trio.open_nursery() as nursery:
+            other.execute("BEGIN")
+            other.execute(ONE_AT_A_TIME.encode())
+            nursery.start_soon(add)
+            await waiting_for_a_lock(schema)
+            other.execute("INSERT INTO account VALUES ('1', 'first@example.org', '', '', true, '{}')")
+            other.execute("COMMIT")
+    assert [user.role for user in added] == ["user"]
+
+
+async def test_keys_of_an_account_are_counted_one_at_a_time(store: PostgresStore, schema: str) -> None:
+    user = await store.accounts.add_user(someone("a@example.org"), "hash")
+    refused = []
+
+    async def add() -> None:
+        try:
+            await store.accounts.add_key(key_of(user), most=1)
+        except ConflictError as error:
+            refused.append(error)
+
+    with connect(schema) as other:
+        async with trio.open_nursery() as nursery:
+            other.execute("BEGIN")
+            other.execute("SELECT 1 FROM account WHERE id = %s FOR UPDATE", (user.id,))
+            nursery.start_soon(add)
+            await waiting_for_a_lock(schema)
+            other.execute("INSERT INTO api_key (id, token, account, body) VALUES ('1', '', %s, '')", (user.id,))
+            other.execute("COMMIT")
+    assert len(refused) == 1
 
 
 # --- the pool --------------------------------------------------------------------------------------------------------
