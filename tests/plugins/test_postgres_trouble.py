@@ -205,6 +205,28 @@ async def test_claim_starts_from_what_was_committed_while_it_waited(store: Postg
     assert (found.next_seq, found.header, found.epoch) == (7, after, 2)
 
 
+async def test_attempt_that_was_stuck_while_its_retry_committed_writes_nothing(
+    store: PostgresStore, schema: str
+) -> None:
+    """What it waited for has changed under it: the row says now that its number was used (I6)."""
+    talk = await begin(store)
+    verdicts = []
+
+    async def append() -> None:
+        verdicts.extend(await store.append([talk.flush("usage", "usage")]))
+
+    with connect(schema) as other:
+        async with trio.open_nursery() as nursery:
+            other.execute("BEGIN")
+            other.execute("UPDATE log SET next_seq = 2, flush = 1 WHERE id = %s", (talk.id,))
+            other.execute("INSERT INTO entry SELECT n, 1, 1, 'usage', '' FROM log WHERE id = %s", (talk.id,))
+            nursery.start_soon(append)
+            await waiting_for_a_lock(schema)
+            other.execute("COMMIT")
+    assert verdicts == ["committed"]
+    assert await numbers(talk) == [0, 1]
+
+
 async def test_transactions_in_each_others_way_are_repeated(store: PostgresStore) -> None:
     first, second = (await begin(store)).id, (await begin(store)).id
     has_one, has_other = trio.Event(), trio.Event()

@@ -128,7 +128,9 @@ class Pool:
                     self._leave.release()
                     raise
         except trio.TooSlowError as error:
-            why = f"the last attempt: {self._refusal}" if self._refusal else "is it up, and are there enough connections?"
+            why = (
+                f"the last attempt: {self._refusal}" if self._refusal else "is it up, and are there enough connections?"
+            )
             raise PoolTimeout(
                 f"no connection to PostgreSQL within {patience:g} seconds ({self.statistics()}): {why}"
             ) from error
