@@ -175,8 +175,10 @@ class Run:
         reason: FinishReason | None = None
         for piece in batch:
             match piece:
-                case TextPiece() | ReasoningPiece():
+                case TextPiece():
                     self._characters += len(piece.text)
+                case ReasoningPiece():
+                    self._characters += len(piece.text) + len(piece.signature or "")
                 case FinishPiece():
                     reason = reason or piece.reason
                 case UsagePiece():

@@ -565,3 +565,11 @@ async def test_signature_stays_with_its_thought_and_is_shown_to_the_model_again(
         await talk.post("!")
         await talk.settled()
     assert provider.requests[1].messages[1].parts == (ReasoningPart("hm", "seal"), TextPart("yes"))
+
+
+async def test_signatures_count_as_what_was_said(autojump_clock: trio.testing.MockClock) -> None:
+    seals: Script = [ReasoningPiece("", "x" * 40)] * 9
+    async with talking(seals, limits=Limits(run_characters=100)) as (talk, _):
+        await talk.post("?")
+        (end,) = [event for event in await talk.settled() if isinstance(event, RunIncomplete)]
+        assert end.reason == "max_characters"
