@@ -11,7 +11,7 @@ import trio
 from postgres_server import PostgresServer, open_server
 from postgres_stores import connect, empty, open_schema, opening, with_parameters
 
-from trialogue import ConflictError, Flush, Message, StorageError, TextPart, new_id
+from trialogue import ConflictError, Flush, Message, StorageError, TextPart, new_id, text_of
 from trialogue.testing._kit_access import key_of
 from trialogue.testing._kit_accounts import device, someone
 from trialogue.testing._kit_making import FIRST, Talk, begin, creation, minutes, numbers
@@ -332,6 +332,18 @@ async def test_message_written_twice_in_a_flush_is_the_later(store: PostgresStor
     later = msgspec.structs.replace(first, parts=(TextPart("later"),))
     await talk.write("message.added", messages=(first, later))
     assert await store.message(first.id) == later
+
+
+async def test_message_that_waited_stands_after_what_it_answers(store: PostgresStore) -> None:
+    talk = await begin(store)
+    await talk.say("question")
+    late = Message(new_id(), talk.id, "user", (TextPart("late"),), minutes(1))
+    await talk.write("inbox.added", waiting=(late.id,))
+    answer = await talk.say("answer", role="assistant")
+    await talk.write("message.added", messages=(msgspec.structs.replace(late, parent=answer.id),))
+    tree = await store.tree(talk.id, 10)
+    assert tree is not None
+    assert [text_of(message.parts) for message in tree.messages] == ["question", "answer", "late"]
 
 
 async def test_refusals_quote_no_rows(store: PostgresStore) -> None:
