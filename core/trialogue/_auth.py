@@ -85,6 +85,8 @@ class Principal(msgspec.Struct, frozen=True):
     key: str | None = None
     #: What the key may do; a session may do all that its account may.
     scopes: tuple[Scope, ...] = ()
+    #: When the key ends by itself, and with it what was opened with it.
+    until: datetime | None = None
 
     @property
     def credential(self) -> str:

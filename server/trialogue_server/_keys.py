@@ -47,7 +47,7 @@ class Keys:
         kept, user = found
         if kept.used_at is None or now - kept.used_at > TOUCHED:
             await self._touch(key, kept, now)
-        return Principal(user, key=kept.id, scopes=kept.scopes)
+        return Principal(user, key=kept.id, scopes=kept.scopes, until=kept.expires_at)
 
     async def _guess(self, token: str, key: bytes, network: str) -> tuple[ApiKey, User] | None:
         self._failures.take(network)

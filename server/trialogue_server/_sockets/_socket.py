@@ -16,6 +16,7 @@ import trio
 
 from trialogue import ClosedError, Principal, ThrottledError, TrialogueError, new_id
 from trialogue_server._call import Receive, Send
+from trialogue_server._expiry import close_when_it_ends
 from trialogue_server._hub import (
     Chunk,
     Ending,
@@ -142,6 +143,7 @@ class Socket:
             raise Closing(TOO_MANY, error.detail) from error
         await self._say_ready(user)
         self._begin(self._pulse)
+        self._begin(close_when_it_ends, self._services, self._known.principal)
         while True:
             await self._act(await self._next())
 

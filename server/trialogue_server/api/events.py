@@ -15,8 +15,9 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from trialogue import InvalidError, parse_cursor
+from trialogue import InvalidError, Principal, parse_cursor
 from trialogue_server._call import Call, Receive, Reply, Send
+from trialogue_server._expiry import until_it_ends
 from trialogue_server._queries import read_query
 from trialogue_server._reading import Opening, open_conversation, open_list
 from trialogue_server._routes import Route
@@ -49,19 +50,24 @@ async def stream(services: Services, call: Call, receive: Receive, send: Send) -
     """Answer such a call. Returns when the client is gone, or the stream was closed; raises before its head is sent."""
     principal = await services.principal(call)
     with services.streams.hold(principal.user.id):
-        if call.path == _LIST:
-            query = read_query(call, ListQuery)
-            cursor = call.header("last-event-id") or query.after or None
-            await _follow(services, call, receive, send, await open_list(services, principal, cursor, query.limit))
-            return
-        headers: list[tuple[bytes, bytes]] = []
-        cursor = _cursor(call)
-        if call.method == "POST" and cursor is None:
-            _, location, _ = await say(services, call)
-            headers.append((b"location", location.encode()))
-            cursor = location.partition("?after=")[2]
-        opening = await open_conversation(services, principal, call.arguments["id"], cursor)
-        await _follow(services, call, receive, send, opening, headers)
+        async with until_it_ends(services, principal):
+            await _answer(services, call, receive, send, principal)
+
+
+async def _answer(services: Services, call: Call, receive: Receive, send: Send, principal: Principal) -> None:
+    if call.path == _LIST:
+        query = read_query(call, ListQuery)
+        cursor = call.header("last-event-id") or query.after or None
+        await _follow(services, call, receive, send, await open_list(services, principal, cursor, query.limit))
+        return
+    headers: list[tuple[bytes, bytes]] = []
+    cursor = _cursor(call)
+    if call.method == "POST" and cursor is None:
+        _, location, _ = await say(services, call)
+        headers.append((b"location", location.encode()))
+        cursor = location.partition("?after=")[2]
+    opening = await open_conversation(services, principal, call.arguments["id"], cursor)
+    await _follow(services, call, receive, send, opening, headers)
 
 
 async def _follow(

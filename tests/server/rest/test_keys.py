@@ -152,6 +152,17 @@ async def test_revoked_key_is_out_at_once_with_its_streams(
     assert (await ada.get("/api/auth/keys")).json() == {"keys": []}
 
 
+async def test_key_that_expires_ends_its_streams(ada: httpx2.AsyncClient, program: Program) -> None:
+    body = await made(ada, expires_at=(datetime.now(UTC) + timedelta(seconds=1)).isoformat())
+    url = (await ada.post("/api/conversations", json={})).headers["location"]
+    bearer = f"Bearer {body['token']}"
+    async with program(body["token"]) as script, open_stream(script, f"{url}/events", Authorization=bearer) as stream:
+        assert (await stream.event() or {})["type"] == "snapshot"
+        with trio.fail_after(3):
+            assert await stream.event() is None
+        assert (await script.get("/api/auth/me")).status_code == 401
+
+
 async def test_anothers_key_does_not_exist(ada: httpx2.AsyncClient, eve: httpx2.AsyncClient, program: Program) -> None:
     body = await made(ada)
     assert (await eve.delete(f"/api/auth/keys/{body['key']['id']}")).status_code == 404

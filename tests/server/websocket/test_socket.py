@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx2
@@ -377,6 +378,15 @@ async def test_revoked_key_closes_its_sockets(server: Server, ada: httpx2.AsyncC
         assert (await other.closed())[0] == 4401
     await socket.say(type="ping", id="1")
     assert await socket.hear() == {"type": "pong", "id": "1"}
+
+
+async def test_key_that_expires_closes_its_sockets(server: Server, ada: httpx2.AsyncClient) -> None:
+    soon = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
+    made = (await ada.post("/api/auth/keys", json={"name": "test", "scopes": ["read"], "expires_at": soon})).json()
+    async with open_socket(server.address[1]) as socket:
+        await socket.greet(made["token"])
+        with trio.fail_after(3):
+            assert (await socket.closed())[0] == 4401
 
 
 async def test_draining_shows_the_end_of_it_and_says_when_to_come_back(

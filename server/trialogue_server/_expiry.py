@@ -1,0 +1,31 @@
+"""What was opened with an API key ends with it, also when it ends by itself. Sessions live on while they are used."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import trio
+
+from trialogue import Principal
+from trialogue_server._services import Services
+
+
+@asynccontextmanager
+async def until_it_ends(services: Services, principal: Principal) -> AsyncGenerator[None]:
+    """Watch the clock for as long as the block lasts, where there is a time at which the caller's key ends."""
+    if principal.until is None:
+        yield
+        return
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(close_when_it_ends, services, principal)
+        yield
+        nursery.cancel_scope.cancel()
+
+
+async def close_when_it_ends(services: Services, principal: Principal) -> None:
+    """Wait for that time, and end the key's streams then."""
+    if principal.until is not None:
+        await trio.sleep(max(0.0, (principal.until - datetime.now(UTC)).total_seconds()))
+        services.close_streams(principal.credential)
