@@ -21,6 +21,7 @@ from trialogue_postgres._database import first_row, rows
 from trialogue_postgres._pool import PoolTimeout
 from trialogue_postgres._rows import body_of
 from trialogue_postgres._store import PostgresStore
+from trialogue_postgres._writes import prune_one
 
 
 @pytest.fixture(scope="module")
@@ -225,6 +226,16 @@ async def test_attempt_that_was_stuck_while_its_retry_committed_writes_nothing(
             other.execute("COMMIT")
     assert verdicts == ["committed"]
     assert await numbers(talk) == [0, 1]
+
+
+async def test_conversation_that_came_alive_is_not_pruned(store: PostgresStore) -> None:
+    """After it was found, and before its turn."""
+    talk = await begin(store)
+    await talk.write("part.delta")
+    await talk.write("run.started", unfinished=True)
+    assert not await prune_one(store.database, {"id": talk.id, "before": minutes(9)})
+    assert await numbers(talk) == [0, 1, 2]
+    assert await store.position(talk.id) == (0, 3)
 
 
 async def test_transactions_in_each_others_way_are_repeated(store: PostgresStore) -> None:

@@ -94,11 +94,13 @@ async def prune(database: Database, before: datetime, limit: int) -> int:
     """Drop the deltas of finished conversations, each in a short transaction of its own."""
     pruned = 0
     for (name,) in await database.read(sql.RIPE, {"before": before, "limit": max(limit, 0)}):
-        pruned += await _prune_one(database, {"id": name, "before": before})
+        pruned += await prune_one(database, {"id": name, "before": before})
     return pruned
 
 
-async def _prune_one(database: Database, values: Mapping[str, object]) -> bool:
+async def prune_one(database: Database, values: Mapping[str, object]) -> bool:
+    """Drop the deltas of one of them, if it still is finished and old, and nobody else does."""
+
     async def work(connection: TrioConnection) -> bool:
         async with connection.pipeline(), connection.transaction():
             raised = await send(connection, sql.RAISE_FLOOR, values)
