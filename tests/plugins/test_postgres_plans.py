@@ -16,27 +16,61 @@ import psycopg
 import pytest
 from postgres_stores import open_dsn, open_schema, opening
 
-from trialogue_postgres import _accounts_sql, _files_sql, _ledger_sql, _sharing_sql
+from trialogue import Circle, SearchQuery
+from trialogue.testing._kit_making import BEGAN
+from trialogue_postgres import _accounts_sql, _files_sql, _ledger_sql, _search_sql, _sharing_sql
 from trialogue_postgres import _sql as sql
 from trialogue_postgres._accounts import audit_statement
 from trialogue_postgres._files import page_statement
 from trialogue_postgres._lists import list_statement
+from trialogue_postgres._similar import similar_statement
 from trialogue_postgres._url import parse_url
+from trialogue_postgres._windows import ORDER, best_statement
 
 #: Where there is SQL.
-MODULES = (sql, _accounts_sql, _files_sql, _ledger_sql, _sharing_sql)
+MODULES = (sql, _accounts_sql, _files_sql, _ledger_sql, _search_sql, _sharing_sql)
+#: What statements are made of.
+PARTS = (
+    "_",
+    "LIST",
+    "AUDIT",
+    "PAGE",
+    "NEAR",
+    "WINDOW",
+    "MATCH",
+    "RANK",
+    "ALIAS",
+    "FILTERS",
+    "BELOW",
+    "BEST",
+    "SIMILAR",
+    "METRES",
+)
 #: Short for ever.
-SHORT = {"store", "deletion"}
+SHORT = {"store", "deletion", "embedder"}
 #: Walked through on purpose: each ends at its first row, or its index holds nothing but what is asked for.
 ALLOWED = {
     "ANY_ACCOUNT": {"account", "account_pkey", "account_email_key"},
     "OTHER_RULER": {"account_rules"},
     "UNFINISHED": {"log_unfinished"},
     "OPEN_IMPORTS": {"import_open"},
+    "FORGET_SOME": {"passage_pkey"},
+    "WAITING": {"unembedded_pkey"},
     "PENDING": {"file_pending"},
     "FOLDER": {"blob", "blob_pkey", "blob_loose"},
     "UNFINISHED_OF": {"log_unfinished"},
 }
+
+#: Searches with each filter, and with all.
+QUERIES = (
+    SearchQuery("owl"),
+    SearchQuery("owl", conversation="one"),
+    SearchQuery("owl", role="user", model="echo:one"),
+    SearchQuery("owl", since=BEGAN, until=BEGAN),
+    SearchQuery("owl", near=Circle(0, 0, 9)),
+    SearchQuery("owl", conversation="one", role="user", since=BEGAN, near=Circle(0, 0, 9)),
+    SearchQuery(near=Circle(0, 0, 9)),
+)
 
 Node = dict[str, Any]  # Any: a plan, as PostgreSQL tells it.
 
@@ -59,11 +93,7 @@ async def planner(url: str) -> AsyncIterator[psycopg.Connection[Any]]:
 def statements() -> Iterator[tuple[str, str]]:
     for module in MODULES:
         for name, value in vars(module).items():
-            if (
-                name.isupper()
-                and not name.startswith(("_", "LIST", "AUDIT", "PAGE"))
-                and name not in {"LOCK", "ONE_AT_A_TIME"}
-            ):
+            if name.isupper() and not name.startswith(PARTS) and name not in {"LOCK", "ONE_AT_A_TIME"}:
                 for place, statement in enumerate([value] if isinstance(value, str) else value):
                     yield f"{name}{place or ''}", statement
     for count in range(4):
@@ -72,6 +102,10 @@ def statements() -> Iterator[tuple[str, str]]:
     for count in range(4):
         for wanted in itertools.combinations(_files_sql.PAGE_FILTERS, count):
             yield f"PAGE {' '.join(wanted)}", page_statement(wanted)
+    for number, query in enumerate(QUERIES):
+        kinds = ORDER if query.near is None else (ORDER[0], ORDER[2])
+        yield f"BEST {number}", best_statement(query, kinds, _search_sql.NEAR_BOX)
+        yield f"SIMILAR {number}", similar_statement(query, ["message", "file"], _search_sql.NEAR_BOX)
     names = (*sql.LIST_FILTERS, "trashed")
     for count in range(4):
         for wanted in itertools.combinations(names, count):

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from trialogue import Charge, period_of
 from trialogue_postgres import _ledger_sql as sql
 from trialogue_postgres._connection import TrioConnection
-from trialogue_postgres._database import rows
+from trialogue_postgres._database import rows, send
 
 _encode = msgspec.json.Encoder().encode
 decode_charge = msgspec.json.Decoder(Charge).decode
@@ -74,4 +74,4 @@ async def close_charges(connection: TrioConnection, conversation: str) -> None:
         gone.add(replace(decode_charge(body), status="cancelled", ended_at=datetime.now(UTC)))
     for statement, columns in gone.statements():
         if columns["owners"]:
-            await connection.execute(statement, columns)
+            await send(connection, statement, columns)

@@ -11,7 +11,7 @@ import trio
 from trialogue import File, FilePage, Files, QuotaError, Space, StorageError
 from trialogue_postgres import _files_sql as sql
 from trialogue_postgres._connection import TrioConnection
-from trialogue_postgres._database import Database, first_row, rows
+from trialogue_postgres._database import Database, first_row, rows, send
 from trialogue_postgres._lists import list_cursor, parse_list_cursor
 from trialogue_postgres._reads import decoded
 from trialogue_postgres._rows import body_of
@@ -35,17 +35,17 @@ class PostgresFiles(Files):
 
         async def work(connection: TrioConnection) -> None:
             async with connection.pipeline(), connection.transaction():
-                await connection.execute(sql.DROP_EXPIRED_UPLOADS, values)
-                await connection.execute(sql.LOCK_SPACE, values)
+                await send(connection, sql.DROP_EXPIRED_UPLOADS, values)
+                await send(connection, sql.LOCK_SPACE, values)
                 # A statement of its own: it sees what was committed while the lock was waited for.
-                cursor = await connection.execute(sql.TAKEN, values, binary=True)
+                cursor = await send(connection, sql.TAKEN, values)
                 used, reserved = (await cursor.fetchall())[0]
                 if used + reserved + size > quota:
                     raise QuotaError(
                         f"{size} bytes more than the {used} that are stored and the {reserved} that are being uploaded "
                         f"exceed the {quota} bytes allowed (files_quota_bytes): remove files that are not needed"
                     )
-                await connection.execute(sql.PUT_UPLOAD, values)
+                await send(connection, sql.PUT_UPLOAD, values)
 
         await self._database.commit(work)
 
@@ -60,9 +60,9 @@ class PostgresFiles(Files):
     async def add(self, upload: str, files: Sequence[File]) -> None:
         async def work(connection: TrioConnection) -> None:
             async with connection.pipeline(), connection.transaction():
-                await connection.execute(sql.ADD_FILES, _columns(files))
+                await send(connection, sql.ADD_FILES, _columns(files))
                 await _name_content(connection, files)
-                await connection.execute(sql.DROP_UPLOAD, {"id": upload})
+                await send(connection, sql.DROP_UPLOAD, {"id": upload})
 
         await self._database.commit(work)
 
@@ -118,7 +118,7 @@ class PostgresFiles(Files):
             async with connection.pipeline():
                 await _name_content(connection, [file])
                 if text is not None:
-                    await connection.execute(sql.PUT_BODY, {"id": file.id, "text": text, "words": words})
+                    await send(connection, sql.PUT_BODY, {"id": file.id, "text": text, "words": words})
             return True
 
         return await self._database.write(work)
@@ -143,7 +143,7 @@ class PostgresFiles(Files):
 
     async def folder(self, fresh: str) -> tuple[str, bool]:
         async def work(connection: TrioConnection) -> tuple[str, bool]:
-            await connection.execute(sql.SET_FOLDER, {"fresh": fresh})
+            await send(connection, sql.SET_FOLDER, {"fresh": fresh})
             row = await first_row(connection, sql.FOLDER)
             assert row is not None, "it was just written, or was there"
             return str(row[0]), bool(row[1])
@@ -175,10 +175,10 @@ async def _name_content(connection: TrioConnection, files: Sequence[File]) -> No
     """Have the files name their content. Raises ``StorageError`` when some of it is not there, or is going."""
     names = [(file.id, digest) for file in files for digest in {file.sha256, *(v.sha256 for v in file.variants)}]
     digests = [bytes.fromhex(digest) for _, digest in names]
-    cursor = await connection.execute(sql.LOCK_BLOBS, {"digests": digests}, binary=True)
+    cursor = await send(connection, sql.LOCK_BLOBS, {"digests": digests})
     missing = {*digests} - {digest for (digest,) in await cursor.fetchall()}
     if missing:
         raise StorageError(
             f"content {min(missing).hex()} was not kept until its file was stored: try again", retry_after=1.0
         )
-    await connection.execute(sql.NAME_BLOBS, {"files": [file for file, _ in names], "digests": digests})
+    await send(connection, sql.NAME_BLOBS, {"files": [file for file, _ in names], "digests": digests})

@@ -31,7 +31,7 @@ from trialogue_postgres import _ledger_sql as sql
 from trialogue_postgres._accounts_writes import note
 from trialogue_postgres._charges import decode_charge
 from trialogue_postgres._connection import TrioConnection
-from trialogue_postgres._database import Database, Row, rows
+from trialogue_postgres._database import Database, Row, rows, send
 from trialogue_postgres._rows import body_of
 
 #: The owner of everybody's sums.
@@ -101,10 +101,10 @@ class PostgresLedger(Ledger):
         async def work(connection: TrioConnection) -> None:
             values: dict[str, object] = {"kind": kind, "payer": payer}
             if budget is None:
-                await connection.execute(sql.DROP_BUDGET, values)
+                await send(connection, sql.DROP_BUDGET, values)
             else:
                 values |= {"month": budget.month_micro_dollars, "day": budget.day_tokens}
-                await connection.execute(sql.PUT_BUDGET, values)
+                await send(connection, sql.PUT_BUDGET, values)
             await note(connection, audit)
 
         await self._database.write(work)
@@ -123,7 +123,7 @@ class PostgresLedger(Ledger):
         values = {**_period(charge.started_at), **whose, "key": charge.key}
 
         async def work(connection: TrioConnection) -> Hold:
-            await connection.execute(sql.ONE_AT_A_TIME, {"owner": owner})
+            await send(connection, sql.ONE_AT_A_TIME, {"owner": owner})
             of_owner = Standing(*(await rows(connection, sql.STANDING, values))[0])
             by_key = await rows(connection, sql.STANDING_BY_KEY, values) if charge.key is not None else []
             hold = judge(of_owner, Standing(*by_key[0]) if by_key else None)
@@ -141,13 +141,13 @@ class PostgresLedger(Ledger):
             bodies = [body_of(_anonymous(decode_charge(body))) for _, body in found]
             if found:
                 values = {"owner": owner, "runs": [run for run, _ in found], "bodies": bodies}
-                await connection.execute(sql.FORGET_CHARGES, values)
+                await send(connection, sql.FORGET_CHARGES, values)
             return len(found)
 
         async def rest(connection: TrioConnection) -> None:
             async with connection.pipeline():
                 for statement in sql.FORGET:
-                    await connection.execute(statement, {"owner": owner})
+                    await send(connection, statement, {"owner": owner})
 
         while await self._database.write(some) == FORGET:
             pass

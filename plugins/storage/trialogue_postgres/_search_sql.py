@@ -82,9 +82,10 @@ SELECT k.kind, k.source, k.start, 1 - k.distance, coalesce(m.body, f.body), c.id
 SIMILAR_FILTERS = {
     "message": " AND p.kind = 0",
     "file": " AND p.kind = 1",
-    "facts": " AND (p.kind = 1 OR EXISTS (SELECT 1 FROM message AS m WHERE m.n = p.source{0}))",
-    "near": " AND CASE p.kind WHEN 0 THEN EXISTS (SELECT 1 FROM message AS m WHERE m.n = p.source AND {0})"
-    " ELSE EXISTS (SELECT 1 FROM file AS f WHERE f.n = p.source AND {1}) END",
+    # Asked of each passage: PostgreSQL would else gather all messages that pass, of everyone.
+    "facts": " AND (p.kind = 1 OR (SELECT true FROM message AS m WHERE m.n = p.source{0}))",
+    "near": " AND CASE p.kind WHEN 0 THEN (SELECT true FROM message AS m WHERE m.n = p.source AND {0})"
+    " ELSE (SELECT true FROM file AS f WHERE f.n = p.source AND {1}) END",
 }
 SIMILAR_END = """
     ORDER BY distance LIMIT %(look)s
@@ -100,8 +101,8 @@ ORDER BY k.distance
 EMBEDDER = "SELECT name, dimensions FROM embedder"
 #: Whoever begins with another embedder does it in short steps, of which each finds out whether another server is done.
 ONE_AT_A_TIME = f"SELECT pg_advisory_xact_lock({LOCK + 3}, hashtext(current_schema()))"
-#: Whoever keeps vectors, and whoever changes whose they are, wait for each other.
-LOCK_EMBEDDER = "SELECT name, dimensions FROM embedder FOR SHARE"
+#: Whoever keeps vectors, and whoever changes whose they are, wait for each other: two that made the same keep them once.
+LOCK_EMBEDDER = "SELECT name, dimensions FROM embedder FOR UPDATE"
 SET_EMBEDDER = """
 INSERT INTO embedder (name, dimensions) VALUES (%(name)s, %(dimensions)s)
 ON CONFLICT (one) DO UPDATE SET name = excluded.name, dimensions = excluded.dimensions
@@ -117,26 +118,25 @@ SELECT max(n) FROM step
 """
 MARK_FILES = """
 WITH step AS MATERIALIZED (
-    SELECT b.n, f.owner, b.words IS NOT NULL AS says FROM file_body AS b JOIN file AS f ON f.n = b.n
+    SELECT b.n, (SELECT owner FROM file AS f WHERE f.n = b.n) AS owner, b.words IS NOT NULL AS says FROM file_body AS b
     WHERE b.n > %(after)s ORDER BY b.n LIMIT %(limit)s
 ), marked AS (
     INSERT INTO unembedded (kind, source, owner) SELECT 1, n, owner FROM step WHERE says ON CONFLICT DO NOTHING
 )
 SELECT max(n) FROM step
 """
-_SAID = (
-    "LEFT JOIN message AS m ON u.kind = 0 AND m.n = u.source LEFT JOIN file_body AS b ON u.kind = 1 AND b.n = u.source"
-)
+_SAID = """
+CASE u.kind WHEN 0 THEN (SELECT body FROM message WHERE n = u.source) END,
+CASE u.kind WHEN 1 THEN (SELECT text FROM file_body WHERE n = u.source) END
+"""
 WAITING = f"""
-SELECT u.kind, u.source, m.body, b.text FROM (
-    SELECT kind, source FROM unembedded WHERE EXISTS (SELECT 1 FROM embedder WHERE name <> '')
-    ORDER BY kind, source LIMIT %(limit)s
-) AS u {_SAID} ORDER BY u.kind, u.source
+SELECT u.kind, u.source, {_SAID} FROM unembedded AS u WHERE EXISTS (SELECT 1 FROM embedder WHERE name <> '')
+ORDER BY u.kind, u.source LIMIT %(limit)s
 """
 MARKED = f"""
-SELECT u.kind, u.source, u.stamp, u.owner, m.body, b.text
+SELECT u.kind, u.source, u.stamp, u.owner, {_SAID}
 FROM unnest(%(kinds)b::bigint[], %(sources)b::bigint[]) AS x (kind, source)
-JOIN unembedded AS u ON u.kind = x.kind AND u.source = x.source {_SAID}
+JOIN unembedded AS u ON u.kind = x.kind AND u.source = x.source
 """
 DROP_PASSAGES = """
 DELETE FROM passage USING unnest(%(kinds)b::bigint[], %(sources)b::bigint[]) AS x (kind, source)

@@ -9,7 +9,7 @@ import msgspec
 from trialogue import ImportJob, Imports, NotFoundError, Share, Shares
 from trialogue_postgres import _sharing_sql as sql
 from trialogue_postgres._connection import TrioConnection
-from trialogue_postgres._database import Database
+from trialogue_postgres._database import Database, send
 from trialogue_postgres._rows import body_of
 
 _decode_share = msgspec.json.Decoder(Share).decode
@@ -32,8 +32,8 @@ class PostgresShares(Shares):
 
         async def work(connection: TrioConnection) -> Share:
             async with connection.pipeline(), connection.transaction():
-                await connection.execute(sql.ADD_SHARE, values)
-                row = await (await connection.execute(sql.SHARE, values)).fetchone()
+                await send(connection, sql.ADD_SHARE, values)
+                row = await (await send(connection, sql.SHARE, values)).fetchone()
             if row is None:
                 raise NotFoundError(f"there is no conversation {share.conversation!r}")
             return _decode_share(row[0])
@@ -69,8 +69,8 @@ class PostgresImports(Imports):
 
         async def work(connection: TrioConnection) -> bool:
             async with connection.pipeline(), connection.transaction():
-                stored = await connection.execute(sql.PUT_IMPORT, values)
-                await connection.execute(sql.DROP_OLD_IMPORTS, {"owner": job.owner})
+                stored = await send(connection, sql.PUT_IMPORT, values)
+                await send(connection, sql.DROP_OLD_IMPORTS, {"owner": job.owner})
                 return await stored.fetchone() is not None
 
         return await self._database.commit(work)

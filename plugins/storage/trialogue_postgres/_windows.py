@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Sequence
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
@@ -116,7 +117,7 @@ class Search:
 
     async def _best(self, place: Place, take: int) -> tuple[list[Row], dict[HitKind, int]]:
         """The best rows after a place, and the windows below its own."""
-        kinds = [kind for kind in ORDER if kind in place.uppers]
+        kinds: list[HitKind] = [kind for kind in ORDER if kind in place.uppers]
         score, order, n = place.after or (0.0, 0, 0)
         values = self._values | {
             "window": WINDOW,
@@ -130,7 +131,7 @@ class Search:
         }
         rows = await self._database.read(best_statement(self._query, kinds, self._near), values, planned=False)
         below = rows[0][:3]
-        older = {kind: upper for kind, upper in zip(ORDER, below, strict=True) if upper is not None}
+        older: dict[HitKind, int] = {kind: upper for kind, upper in zip(ORDER, below, strict=True) if upper is not None}
         return [row for row in rows if row[4] is not None], older
 
     async def _hits(self, rows: list[Row]) -> list[tuple[Hit, tuple[float, int, int]]]:
@@ -145,7 +146,8 @@ class Search:
     def _hit(self, row: Row) -> Hit | None:
         _, _, _, place, _, score, body, conversation, header, text = row
         query, words = self._query, self._words
-        match ORDER[place]:
+        kind = ORDER[int(place)]
+        match kind:
             case "message":
                 if conversation is None:
                     return None
@@ -179,7 +181,7 @@ def filters_of(kind: HitKind, query: SearchQuery) -> str:
     return "".join(part for name, part in sql.FILTERS[kind].items() if getattr(query, name) is not None)
 
 
-def best_statement(query: SearchQuery, kinds: list[HitKind], near: str) -> str:
+def best_statement(query: SearchQuery, kinds: Sequence[HitKind], near: str) -> str:
     """The statement for the best of the windows of some kinds."""
     windows = ", ".join(f"{kind}_window AS MATERIALIZED ({_window(kind, query, near)})" for kind in kinds)
     limits = {kind: sql.BELOW.format(f"{kind}_window") if kind in kinds else "NULL::bigint" for kind in ORDER}
