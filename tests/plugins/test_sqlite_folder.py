@@ -20,6 +20,9 @@ from trialogue_sqlite import _schema
 from trialogue_sqlite._folder import refuse_network
 from trialogue_sqlite._store import SQLiteStore
 
+#: The schema of this version.
+KNOWN = _schema.migrations()[-1].number
+
 
 @asynccontextmanager
 async def opened(data: Path, url: str = "sqlite:") -> AsyncGenerator[SQLiteStore]:
@@ -63,7 +66,7 @@ async def test_settings_are_those_that_keep_promises(tmp_path: Path) -> None:
     async with opened(tmp_path / "data") as store:
         pragmas = ("journal_mode", "synchronous", "application_id", "user_version")
         found = await store.writer.run(lambda connection: [connection.pragma(name) for name in pragmas])
-    assert found == ["wal", 2, _schema.APPLICATION, 1]
+    assert found == ["wal", 2, _schema.APPLICATION, KNOWN]
     assert (tmp_path / "data").stat().st_mode & 0o077 == 0
     assert (tmp_path / "data/trialogue.db").stat().st_mode & 0o077 == 0
 
@@ -214,7 +217,7 @@ async def test_newer_database_is_refused_with_advice(tmp_path: Path) -> None:
     async with opened(tmp_path):
         pass
     change(tmp_path / "trialogue.db", "INSERT INTO migration VALUES (99, '0099_later.sql', 'x', 0)")
-    await refused(tmp_path, r"newer version \(schema 99, this one knows 1\)")
+    await refused(tmp_path, rf"newer version \(schema 99, this one knows {KNOWN}\)")
 
 
 async def test_changed_migration_is_refused(tmp_path: Path) -> None:
@@ -227,7 +230,7 @@ async def test_changed_migration_is_refused(tmp_path: Path) -> None:
 async def test_interrupted_migration_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first step stays, the second leaves nothing behind when it fails, and is done at the next start."""
     good = _schema.migrations()
-    second = _schema.Migration(2, "0002_more.sql", "CREATE TABLE more (a); INSERT INTO more VALUES (1);")
+    second = _schema.Migration(KNOWN + 1, "9999_more.sql", "CREATE TABLE more (a); INSERT INTO more VALUES (1);")
     broken = msgspec.structs.replace(second, sql=second.sql + "INSERT INTO nowhere VALUES (1);")
     monkeypatch.setattr("trialogue_sqlite._opening.migrations", lambda: [*good, broken])
     await refused(tmp_path, "cannot be opened")
@@ -236,7 +239,7 @@ async def test_interrupted_migration_goes_on(tmp_path: Path, monkeypatch: pytest
         found = await store.writer.run(
             lambda connection: (connection.execute("SELECT count(*) FROM more").get, connection.pragma("user_version"))
         )
-    assert found == (1, 2)
+    assert found == (1, KNOWN + 1)
     monkeypatch.setattr("trialogue_sqlite._opening.migrations", lambda: good)
     await refused(tmp_path, "newer version")
 
