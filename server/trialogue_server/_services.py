@@ -22,6 +22,7 @@ from trialogue_server._access import check_access
 from trialogue_server._call import Call
 from trialogue_server._cors import Cors
 from trialogue_server._keys import Keys, bearer_token
+from trialogue_server._lately import Lately
 from trialogue_server._limiter import LocalLimiter
 from trialogue_server._logins import Journeys, account_of
 from trialogue_server._parts import Parts
@@ -85,6 +86,10 @@ class Services:
         self.shared_views = Throttle(
             "requests for shared links from this address (shared_views_per_minute)", burst=views, seconds=60 / views
         )
+        #: Files that links were seen to show: going through a long branch takes a third of a second, and anyone may ask.
+        self.shown_files = Lately(10.0)
+        #: One branch at a time, so that those who ask at once for the same find it there.
+        self.branch_scan = trio.Lock()
         #: One look at the disk at a time, whoever asks whether we are ready.
         self.storage_check = trio.Lock()
         self._authenticators = parts.authenticators

@@ -17,6 +17,7 @@ from trialogue import (
     CitationPart,
     ConflictError,
     Conversation,
+    File,
     FilePart,
     InvalidError,
     LimitError,
@@ -45,7 +46,6 @@ from trialogue_server.api.files import (
     CONTENT_TAKES,
     ContentQuery,
     file_content,
-    find_file,
 )
 
 #: Random bytes of a token: as many as a session's.
@@ -203,12 +203,19 @@ async def shared_file(services: Services, call: Call) -> Reply:
     """``GET /api/shared/{token}/files/{file}``: a file that the shared branch names, to anyone who has the link."""
     query = read_query(call, ContentQuery)
     found = await find_share(services, call)
-    name = call.arguments["file"]
-    header = await services.store.header(found.conversation)
-    if header is None or not await _names_file(services, found, name):
-        raise NotFoundError(f"there is no file {name[:64]!r} behind this link")
-    reply = await file_content(services, call, await find_file(services, header.owner, name), query)
+    reply = await file_content(services, call, await _shown_file(services, found, call.arguments["file"]), query)
     return structs.replace(reply, headers=(*reply.headers, *HIDDEN))
+
+
+async def _shown_file(services: Services, found: Share, name: str) -> File:
+    header = await services.store.header(found.conversation)
+    file = await services.store.files.file(name) if is_id(name) else None
+    # Whether it is the owner's is asked first: the branch is not gone through for whatever anyone makes up.
+    if file is not None and header is not None and file.owner == header.owner:
+        async with services.branch_scan:
+            if (found.id, name) in services.shown_files or await _names_file(services, found, name):
+                return file
+    raise NotFoundError(f"there is no file {name[:64]!r} behind this link")
 
 
 async def _names_file(services: Services, found: Share, file: str) -> bool:
@@ -217,6 +224,7 @@ async def _names_file(services: Services, found: Share, file: str) -> bool:
         for message in page:
             shown = found.as_shared(message) if message.id == found.message else message
             if message.role != "system" and any(isinstance(p, FilePart) and p.file == file for p in shown.parts):
+                services.shown_files.add((found.id, file))
                 return True
         after = page[-1].id
     return False

@@ -9,6 +9,7 @@ from typing import Any
 import httpx2
 import msgspec
 import pytest
+import trio
 from rest import Server, open_stream, serve
 from talking import make, note, talked, texts
 
@@ -220,3 +221,34 @@ async def test_file_is_reached_through_the_link_alone(tmp_path: Path) -> None:
         assert (await any_one.get(f"/api/files/{shown}")).status_code == 401
         await ada.delete(f"{url}/share/{made['id']}")
         assert (await any_one.get(f"{where}/files/{shown}")).status_code == 404
+
+
+async def test_branch_is_not_gone_through_for_everyone_who_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anyone may ask for anything behind a link, as often as an address may, and a branch may be long."""
+    async with serve(files=tmp_path) as server, server.user() as ada, server.client() as any_one:
+        answer = await ada.post("/api/upload", files={"file": ("shown.txt", b"shown")})
+        shown = answer.json()["files"][0]["id"]
+        url = await make(ada)
+        await note(ada, url, "see", files=[shown])
+        where = f"/api/shared/{(await link(ada, url))['token']}/files"
+        pages, store = 0, server.engine.store
+        onward = store.onward
+
+        async def counted(*arguments: Any) -> Any:
+            nonlocal pages
+            pages += 1
+            return await onward(*arguments)
+
+        monkeypatch.setattr(store, "onward", counted)
+        statuses: list[int] = []
+
+        async def ask(name: str) -> None:
+            statuses.append((await any_one.get(f"{where}/{name}")).status_code)
+
+        async with trio.open_nursery() as nursery:
+            for name in [shown] * 10 + [new_id(), "x"] * 5:
+                nursery.start_soon(ask, name)
+        assert sorted(statuses) == [200] * 10 + [404] * 10
+        assert pages == 1
