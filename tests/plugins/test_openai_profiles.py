@@ -132,6 +132,12 @@ async def test_ollama_tells_what_runs_and_what_sees() -> None:
     }
 
 
+async def test_ollama_may_not_tell_what_runs() -> None:
+    pages: dict[str, object] = {"/v1/models": listed("seeing"), "/api/show": SHOWN["seeing"], "/api/ps": {"models": 7}}
+    (model,) = await models_of("ollama", pages)
+    assert (model.context_tokens, model.capabilities) == (4096, ("vision",))
+
+
 async def test_lmstudio_tells_what_is_loaded_and_what_sees() -> None:
     loaded = [{"id": "a", "config": {"context_length": 16_384}}]
     native = [

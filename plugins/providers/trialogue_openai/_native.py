@@ -28,7 +28,9 @@ async def ollama(sdk: openai.AsyncOpenAI, names: list[str]) -> Mapping[str, Told
     """A loaded model's context is known; another's where its file sets it."""
     told: dict[str, Told] = {}
     limit = trio.CapacityLimiter(_AT_ONCE)
-    running = {model.model: model.context_length for model in (await _get(sdk, "/api/ps", _Running)).models}
+    running: dict[str, int | None] = {}
+    with suppress(openai.OpenAIError, msgspec.ValidationError):
+        running = {model.model: model.context_length for model in (await _get(sdk, "/api/ps", _Running)).models}
 
     async def ask(name: str) -> None:
         async with limit:
