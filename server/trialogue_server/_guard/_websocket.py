@@ -9,7 +9,7 @@ peer that breaks the rules.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import trio
 from hypercorn.protocol.events import Body, Data, Event, Request, StreamClosed
@@ -68,7 +68,7 @@ class GuardedWSStream(WSStream):
         """As Hypercorn does, and with a word for a peer that breaks the rules: wsproto then says the code."""
         for event in self.connection.events():
             if isinstance(event, Message):
-                await self._take(event)
+                await self._take(cast("Message[Any]", event))
             elif isinstance(event, Ping):
                 await self._send_wsproto_event(event.response())
             elif isinstance(event, CloseConnection):
@@ -80,16 +80,18 @@ class GuardedWSStream(WSStream):
     async def _take(self, event: Message[Any]) -> None:
         if self.connection.state is not ConnectionState.OPEN:
             return  # We have said goodbye: what was still on its way is not wanted.
+        # Any: hypercorn leaves out the parameters of these types.
+        buffer, put = cast("Any", self.buffer), cast("Any", self.app_put)  # pyright: ignore[reportUnknownMemberType]
         try:
-            self.buffer.extend(event)
+            buffer.extend(event)
         except FrameTooLargeError:
-            self.buffer.clear()
+            buffer.clear()
             await self._send_wsproto_event(CloseConnection(code=CloseReason.MESSAGE_TOO_BIG))
             return
         if event.message_finished:
-            assert self.app_put is not None, "a WebSocket that was accepted has an app"
-            await self.app_put(self.buffer.to_message())
-            self.buffer.clear()
+            assert put is not None, "a WebSocket that was accepted has an app"
+            await put(buffer.to_message())
+            buffer.clear()
 
     async def _send_wsproto_event(self, event: FrameEvent) -> None:
         if isinstance(event, CloseConnection):
