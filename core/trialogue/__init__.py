@@ -8,8 +8,8 @@ Layers, each importing only from those above it:
     _supervisor, _tail, _flusher, _cell, ...  the runtime: one actor per conversation
     testing                                   fakes and conformance kits
 
-Beside them stands what plugins of providers build on: openai_dialect and anthropic_dialect (pure), sdk_provider, and upstreams,
-which alone speaks HTTP and is imported by nobody here before a provider asks.
+Beside them stands what plugins of providers build on: openai_dialect and anthropic_dialect (pure), sdk_provider, and
+upstreams, which alone speaks HTTP and is imported by nobody here before a provider asks.
 
 Modules that begin with an underscore are not API; everything public is importable from here.
 """
