@@ -11,16 +11,19 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz check lint format-check mypy pyright public-types bench lock clean
+.PHONY: help run test test-postgres17 fuzz check lint format-check mypy pyright public-types bench lock clean
 
 help:  ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-15s %s\n", $$1, $$2 }'
 
 run: .venv/run.stamp  ## serve on http://127.0.0.1:4512; ARGS="--port 8080" goes to `trialogue serve`
 	$(BIN)/trialogue serve $(ARGS)
 
 test: .venv/dev.stamp .venv/node.stamp  ## run the tests; ARGS goes to pytest
 	$(BIN)/python -m pytest $(ARGS)
+
+test-postgres17: .venv/dev.stamp  ## run PostgreSQL's tests on Debian's 17 with pgvector and PostGIS; TREE is where it is kept
+	PYTHON=$(BIN)/python tests/postgres17 $(ARGS)
 
 fuzz: .venv/dev.stamp  ## ask a server what its API's document allows and what not; ARGS goes to Schemathesis
 	$(BIN)/python tests/fuzzing.py --max-examples=200 $(ARGS)

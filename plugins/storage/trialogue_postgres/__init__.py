@@ -8,7 +8,8 @@ What is where: ``_url`` reads the URL; ``_opening`` and ``_schema`` make sure th
 up to date; ``_database`` runs statements and transactions on connections that ``_pool`` lends; ``_append`` is the hot path,
 and ``_rows`` what follows from an append in the other tables; ``_writes``, ``_reads`` and ``_lists`` are the other calls;
 their SQL stands in ``_sql``; ``_text`` is what is searched for; ``_store`` puts them together. Each facet has a file of its
-own, with its SQL beside it, and its migration.
+own, with its SQL beside it, and its migration. Searches are parted into ``_windows`` (words and places), ``_similar`` and
+``_embedding`` (vectors); ``_charges`` are the ledger's rows; what needs an extension of PostgreSQL is in ``_extensions``.
 
     _drive        psycopg's generators, driven by Trio
     _connection   a connection that cancellation leaves usable

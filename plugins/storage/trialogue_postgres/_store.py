@@ -1,8 +1,7 @@
 """The store, put together: every call of the port. Also its opening and closing.
 
-A facet is a file of its own, made here and reached by its property. Those that are not there yet say so: each has its place
-in ``_<facet>.py`` and ``_<facet>_sql.py``, its migration (0003 files, 0004 search, 0005 sharing, 0006 ledger), what is
-written with a flush in ``_rows``, and what goes with a conversation in ``_sql.PURGE``.
+A facet is a file of its own, made here and reached by its property: ``_<facet>.py`` and ``_<facet>_sql.py``, with its
+migration. What it has written with a flush stands in ``_rows``, and what goes with a conversation in ``_writes.purge``.
 """
 
 from __future__ import annotations
