@@ -24,16 +24,4 @@ def url(schema: str) -> str:
 
 @pytest.mark.parametrize("check", STORE_CHECKS, ids=check_name)
 async def test_conforms(check: StoreCheck, url: str) -> None:
-    try:
-        await check(lambda: opening(url))
-    except Exception as error:
-        if missing := missing_facet(error):
-            pytest.skip(f"it looks into a facet that is not there: {missing}")
-        raise
-
-
-def missing_facet(error: BaseException) -> str | None:
-    """What a facet that is not there yet said, alone or in a group of its like."""
-    if isinstance(error, BaseExceptionGroup):
-        return missing_facet(error.exceptions[0])
-    return str(error) if isinstance(error, NotImplementedError) else None
+    await check(lambda: opening(url))

@@ -20,10 +20,6 @@ def server(tmp_path: Path) -> Iterator[Server]:
         try:
             server.start()
             yield server
-        except AssertionError:
-            if "in PostgreSQL yet" in server.log():
-                pytest.skip("a facet that the server needs is not kept in PostgreSQL yet")
-            raise
         finally:
             server.close()
 
