@@ -211,7 +211,7 @@ async def test_attempt_that_was_stuck_while_its_retry_committed_writes_nothing(
 ) -> None:
     """What it waited for has changed under it: the row says now that its number was used (I6)."""
     talk = await begin(store)
-    verdicts = []
+    verdicts: list[str] = []
 
     async def append() -> None:
         verdicts.extend(await store.append([talk.flush("usage", "usage")]))
