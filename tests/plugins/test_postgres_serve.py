@@ -57,3 +57,31 @@ def read(client: httpx2.Client, url: str, count: int | None = None) -> list[tupl
                 if len(seen) == count or (count is None and line[7:] in ENDS):
                     break
     return seen
+
+
+def test_files_searches_links_and_usage_are_kept(server: Server) -> None:
+    """All that hangs on messages, over a kill."""
+    with httpx2.Client(base_url=server.url, timeout=20, trust_env=False) as client:
+        body = {"email": "ada@example.org", "password": "correct horse", "name": "Ada"}
+        assert client.post("/api/auth/register", json=body).status_code == 201
+        note = {"file": ("note.txt", b"The heron stands still.", "text/plain")}
+        uploaded = client.post("/api/upload", files=note)
+        assert uploaded.status_code in (200, 201), uploaded.text
+        file = uploaded.json()["files"][0]["id"]
+        url = f"/api/conversations/{client.post('/api/conversations', json={}).json()['id']}"
+        told = {"text": "An owl by the lake", "files": [file], "location": {"lat": 46.9, "lon": 7.4}}
+        asked = client.post(f"{url}/messages", json=told)
+        assert asked.status_code == 202, asked.text
+        read(client, f"{url}/events?after=0001.0000000001.000000000000")
+        link = client.post(f"{url}/share", json={})
+        assert link.status_code == 201, link.text
+        server.kill()
+        server.start()
+        assert {hit["kind"] for hit in client.get("/api/search", params={"q": "owl"}).json()["hits"]} == {"message"}
+        near = client.get("/api/search", params={"near": "46.9,7.4", "radius": 5}).json()["hits"]
+        assert [hit["snippet"] for hit in near] == ["An owl by the lake"]
+        assert client.get(f"/api/files/{file}").content == b"The heron stands still."
+        assert client.get(f"/api/shared/{link.json()['token']}").status_code == 200
+        assert client.get("/api/usage").json()["total"]["runs"] == 1
+        assert client.delete(url, params={"purge": True}).status_code in (200, 204)
+        assert client.get(f"/api/files/{file}").status_code == 404
