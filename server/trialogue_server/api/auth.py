@@ -73,7 +73,7 @@ async def reset(services: Services, call: Call) -> Reply:
     token_hash = hash_of(body.token)
     # Looked at first: a hash is not made for everyone who asks.
     user = await services.accounts.reset(token_hash)
-    if user is None:
+    if user is None or not await _offered_by_administrator(services, user):
         raise ForbiddenError("this reset was used or is too old: ask the administrator for a new one")
     services.address_failures.give_back(services.peers.network(call))
     entry = msgspec.structs.replace(services.origin(call), actor=user.id).entry("password.reset", user.id)
@@ -155,12 +155,23 @@ async def _invitation(services: Services, body: RegisterBody) -> Invitation | No
         raise ForbiddenError(
             "the invitation was used, revoked or is for another address: ask for a new one", pointer="/invitation"
         )
-    host = await services.accounts.user(found.created_by)
-    if host is None or host.disabled or host.role != "admin":
+    if not await _is_administrator(services, found.created_by):
         raise ForbiddenError(
             "whoever made the invitation is administrator no longer: ask for a new one", pointer="/invitation"
         )
     return found
+
+
+async def _offered_by_administrator(services: Services, user: User) -> bool:
+    # An account has one reset at a time, so the newest entry is the one about it; entries outlive resets.
+    page = await services.accounts.audit(limit=1, action="password.reset_offered", subject=user.id)
+    return any([await _is_administrator(services, entry.actor) for entry in page.entries])
+
+
+async def _is_administrator(services: Services, name: str | None) -> bool:
+    """Whether whoever gave leave may still give it: who is about to lose that right could make ways back beforehand."""
+    user = None if name is None else await services.accounts.user(name)
+    return user is not None and user.role == "admin" and not user.disabled
 
 
 async def _logged_in(services: Services, call: Call, user: User, status: int) -> Reply:

@@ -52,18 +52,22 @@ async def test_lookalike_origin_is_another_site(ada: httpx2.AsyncClient, origin:
 
 
 @pytest.mark.parametrize("end", [{"role": "user"}, {"disabled": True}, None])
-async def test_invitation_is_as_good_as_who_made_it(
+async def test_leave_is_as_good_as_who_gave_it(
     server: Server, ada: httpx2.AsyncClient, eve: httpx2.AsyncClient, end: dict[str, object] | None
 ) -> None:
     """Somebody who is about to lose their rights makes no way back beforehand."""
+    victim = (await ada.get("/api/auth/me")).json()["id"]
     account = f"/api/admin/users/{(await eve.get('/api/auth/me')).json()['id']}"
     assert (await ada.patch(account, json={"role": "admin"})).status_code == 200
     token = (await eve.post("/api/admin/invitations", json={"role": "admin"})).json()["token"]
+    reset = (await eve.post(f"/api/admin/users/{victim}/password")).json()["token"]
     await (ada.delete(account) if end is None else ada.patch(account, json=end))
     body = {"email": "back@example.org", "password": PASSWORD, "invitation": token}
     async with server.client() as stranger:
         answer = await stranger.post("/api/auth/register", json=body)
+        taken = await stranger.post("/api/auth/reset", json={"token": reset, "password": "mine from now on"})
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (403, "/invitation")
+    assert taken.status_code == 403
 
 
 @pytest.mark.parametrize("end", ["disabled", "deleted"])
