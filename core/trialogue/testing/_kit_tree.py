@@ -86,6 +86,18 @@ async def waiting_message_is_not_there_and_its_id_is_taken(store: Store) -> None
 
 
 @check
+async def message_that_waited_stands_after_what_it_answers(store: Store) -> None:
+    talk = await begin(store)
+    waits = _to_come(talk)
+    await talk.write("inbox.added", waiting=(waits.id,))
+    answer = await talk.say("an answer that was being written meanwhile", role="assistant")
+    await talk.write("message.added", messages=(msgspec.structs.replace(waits, parent=answer.id),))
+    tree = await store.tree(talk.id, 10)
+    assert tree is not None
+    assert [message.id for message in tree.messages] == [answer.id, waits.id]
+
+
+@check
 async def message_waits_and_comes_in_one_flush(store: Store) -> None:
     talk = await begin(store)
     message = _to_come(talk)

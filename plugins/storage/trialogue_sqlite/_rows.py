@@ -18,6 +18,9 @@ from trialogue_sqlite._sharing_sql import END_SHARES
 _encode = msgspec.json.Encoder().encode
 _START = datetime(1970, 1, 1, tzinfo=UTC)
 
+#: ``removed`` of a message that has not come yet.
+WAITS = 2
+
 decode_message = msgspec.json.Decoder(Message).decode
 decode_header = msgspec.json.Decoder(Conversation).decode
 decode_receipt = msgspec.json.Decoder(Receipt).decode
@@ -97,7 +100,10 @@ def _set_message(connection: Connection, n: int, message: Message, body: str) ->
     row, conversation, removed = connection.execute(sql.FIND_MESSAGE, (message.id,)).fetchone()
     if conversation != n:
         raise ValueError(f"message {message.id!r} is of another conversation")
-    if removed == 1:
+    if removed == WAITS:
+        connection.execute(sql.DROP_WAITING, (row,))
+        return int(connection.execute(sql.ADD_MESSAGE, (message.id, n, message.parent, body)).get)
+    if removed:
         return None
     connection.execute(sql.SET_MESSAGE, (message.parent, body, row))
     connection.execute(sql.DROP_TEXT, (row,))

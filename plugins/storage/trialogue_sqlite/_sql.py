@@ -134,8 +134,9 @@ INSERT INTO message (id, conversation, parent, body) VALUES (?, ?, ?, ?) ON CONF
 #: Several at once, whose numbers must be known for the index: the writer is alone.
 NEXT_MESSAGE = "SELECT coalesce(max(n), 0) + 1 FROM message"
 ADD_NUMBERED = "INSERT INTO message (n, id, conversation, parent, body) VALUES (?, ?, ?, ?, ?)"
-SET_MESSAGE = "UPDATE message SET parent = ?, body = ?, removed = 0 WHERE n = ?"
-#: A message that waits for its turn is as one that was removed, save that it may come: ``removed`` is 2.
+SET_MESSAGE = "UPDATE message SET parent = ?, body = ? WHERE n = ?"
+#: A message that waits for its turn is as one that was removed, save that it may come: ``removed`` is 2. When it does it
+#: gets a new row, since rows are in the order in which they were said.
 ADD_WAITING = """
 INSERT INTO message (id, conversation, removed, body) VALUES (?, ?, 2, '') ON CONFLICT (id) DO NOTHING RETURNING n
 """
@@ -145,6 +146,7 @@ WITH RECURSIVE below (n, id) AS (
     UNION SELECT m.n, m.id FROM below JOIN message m ON m.conversation = ?1 AND m.parent = below.id AND m.removed = 0
 ) UPDATE message SET removed = 1, body = '' WHERE n IN (SELECT n FROM below) RETURNING n
 """
+DROP_WAITING = "DELETE FROM message WHERE n = ?"
 MESSAGE = "SELECT body FROM message WHERE id = ? AND removed = 0"
 TAKEN = "SELECT 1 FROM message WHERE id = ?"
 PATH = """

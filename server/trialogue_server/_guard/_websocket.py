@@ -68,7 +68,7 @@ class GuardedWSStream(WSStream):
         """As Hypercorn does, and with a word for a peer that breaks the rules: wsproto then says the code."""
         for event in self.connection.events():
             if isinstance(event, Message):
-                await self._take(cast("Message[Any]", event))
+                await self._take(event)  # pyright: ignore[reportUnknownArgumentType]
             elif isinstance(event, Ping):
                 await self._send_wsproto_event(event.response())
             elif isinstance(event, CloseConnection):
