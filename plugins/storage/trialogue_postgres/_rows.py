@@ -14,9 +14,9 @@ from trialogue import Conversation, Done, Entry, FilePart, Flush, Message, Recei
 from trialogue_postgres import _sql as sql
 from trialogue_postgres._charges import Charges
 from trialogue_postgres._connection import TrioConnection
+from trialogue_postgres._database import send
 from trialogue_postgres._files_sql import ADD_MENTIONS
 from trialogue_postgres._sharing_sql import END_SHARES
-from trialogue_postgres._database import send
 from trialogue_postgres._text import lexemes
 
 _encode = msgspec.json.Encoder().encode

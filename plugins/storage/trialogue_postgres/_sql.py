@@ -10,6 +10,8 @@ row anew, but the rest of the database as it was before the wait: what is read a
 
 from __future__ import annotations
 
+from trialogue_postgres._files_sql import PURGE_FILES
+
 # --- the hot path ----------------------------------------------------------------------------------------------------
 
 #: Any number of flushes. The update is the fence (I1, I6); entries are written for those that passed it, and for no other.
@@ -162,12 +164,14 @@ AND type >= 'part.' AND type < 'part/'
 TRASH = "SELECT id FROM conversation WHERE trashed AND updated < %(before)s ORDER BY updated LIMIT %(limit)s"
 LOCK = "SELECT n FROM log WHERE id = %(id)s FOR UPDATE"
 IS_TRASH = "SELECT 1 FROM conversation WHERE n = %(n)s AND trashed AND updated < %(before)s"
+#: What is long first: from the files on, others may wait who name the same ones.
 PURGE = (
-    "DELETE FROM message WHERE conversation = %(n)s",
     "DELETE FROM entry WHERE conversation = %(n)s",
     "DELETE FROM snapshot WHERE conversation = %(n)s",
     "DELETE FROM receipt WHERE conversation = %(n)s",
     "DELETE FROM share WHERE conversation = %(n)s",
+    *PURGE_FILES,
+    "DELETE FROM message WHERE conversation = %(n)s",
     "DELETE FROM conversation WHERE n = %(n)s",
     "DELETE FROM log WHERE n = %(n)s",
 )

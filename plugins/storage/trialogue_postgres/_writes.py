@@ -11,7 +11,6 @@ from trialogue_postgres._charges import close_charges
 from trialogue_postgres._connection import TrioConnection
 from trialogue_postgres._database import Database, first_row, rows, send
 from trialogue_postgres._errors import RefusedError
-from trialogue_postgres._files_sql import PURGE_FILES
 from trialogue_postgres._reads import read_receipt
 from trialogue_postgres._rows import Rows, decode_header
 
@@ -123,7 +122,7 @@ async def purge(database: Database, conversation: str, before: datetime | None) 
             return False
         await close_charges(connection, conversation)
         async with connection.pipeline():
-            for statement in (*PURGE_FILES, *sql.PURGE):
+            for statement in sql.PURGE:
                 await send(connection, statement, {"n": n})
         return True
 
