@@ -28,6 +28,10 @@ from trialogue.testing._kit_files import QUOTA, a_file, add, mention
 from trialogue.testing._kit_ledger import ALWAYS, NOON, ended, run_of, spend, started
 from trialogue.testing._kit_making import BEGAN, begin, minutes
 from trialogue.testing._kit_sharing import link
+from trialogue_postgres._connection import TrioConnection
+from trialogue_postgres._database import rows, send
+from trialogue_postgres._files_sql import ADD_MENTIONS
+from trialogue_postgres._store import PostgresStore
 
 ROUNDS = 8
 
@@ -100,18 +104,38 @@ async def test_content_is_named_or_doomed_never_both(stores: tuple[Store, Store]
         await one.files.forget(doomed)
 
 
+#: Whether anybody waits for a lock.
+WAITS = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+
+
 async def test_file_that_is_named_just_now_stays(stores: tuple[Store, Store]) -> None:
-    """A conversation is purged, with what only it names, while another one names the same."""
+    """A conversation is purged, with what only it names, while another one is about to name the same."""
     one, other = stores
-    for _ in range(ROUNDS):
-        file = await add(one, a_file())
-        first, second = await begin(one), await begin(other)
-        await mention(first, file)
-        await together(partial(one.purge, first.id), partial(mention, second, file))
-        kept = await one.files.file(file.id) is not None
-        await one.purge(second.id)
-        # It stayed for the second one, and went with it; or it was gone before it could be named.
-        assert await one.files.file(file.id) is None, kept
+    assert isinstance(one, PostgresStore)
+    database = one.database
+    file = await add(one, a_file())
+    first, second = await begin(one), await begin(one)
+    await mention(first, file)
+    message = await second.say("See there")
+    purged = trio.Event()
+
+    async def purge() -> None:
+        await other.purge(first.id)
+        purged.set()
+
+    async def name(connection: TrioConnection) -> None:
+        numbers = await rows(connection, "SELECT n FROM log WHERE id = %(id)s", {"id": second.id})
+        columns = {"ns": [numbers[0][0]], "messages": [message.id], "files": [file.id]}
+        await send(connection, ADD_MENTIONS, columns)
+        nursery.start_soon(purge)
+        while not purged.is_set() and not await database.read(WAITS):
+            pass
+
+    async with trio.open_nursery() as nursery:
+        await database.write(name)
+    assert await one.files.file(file.id) == file
+    await one.purge(second.id)
+    assert await one.files.file(file.id) is None
 
 
 async def test_link_is_not_made_to_what_is_being_trashed(stores: tuple[Store, Store]) -> None:
