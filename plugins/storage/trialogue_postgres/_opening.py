@@ -1,8 +1,9 @@
 """Opening a database: whether it is one that we can use, its schema, its identity, and whether it has gone backwards.
 
-It has when it is another server's than before, or one that was promoted since, which PostgreSQL counts as its timeline, or
-when its tables were made anew, as from a dump: what it lacks then, clients may have seen (I12). Two things it does not notice:
-a folder that is put back behind PostgreSQL's back, and rows that are put back into tables that stayed.
+It has when it is another server's than before, or one that was promoted since, which PostgreSQL counts as its
+timeline, or when its tables were made anew, as from a dump: what it lacks then, clients may have seen (I12). Two
+things it does not notice: a folder that is put back behind PostgreSQL's back, and rows that are put back into tables
+that stayed.
 """
 
 from __future__ import annotations
