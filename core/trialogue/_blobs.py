@@ -39,7 +39,7 @@ class Blobs:
 
     def __init__(self, folder: Path, *, threads: int = 8, disk: Disk | None = None) -> None:
         self.folder = folder
-        self.disk = disk or Disk()
+        self.disk: Disk = disk or Disk()
         # Its own: a share that hangs holds these threads, and no others of the process.
         self._limiter = trio.CapacityLimiter(threads)
         #: Whoever asks whether a share answers holds one thread while it does not, and no more.

@@ -165,7 +165,7 @@ class MessagesDecoder(EventDecoder):
             case "message_stop":
                 self.end()
             case "error":
-                self.failure = _failure_in_stream(event.error or _Error())
+                self.failure: ProviderError | None = _failure_in_stream(event.error or _Error())
             case _:
                 pass
 

@@ -62,8 +62,8 @@ class Upload:
         can_be_read: Callable[[str], bool],
         now: Callable[[], datetime],
     ) -> None:
-        self.id = new_id()
-        self.received = 0
+        self.id: str = new_id()
+        self.received: int = 0
         self._owner = owner
         self._files, self._blobs, self._limits = files, blobs, limits
         self._can_be_read = can_be_read

@@ -140,7 +140,7 @@ class ChatDecoder(EventDecoder):
             self._unreadable(data)
             return
         if chunk.error is not None:
-            self.failure = _failure_in_stream(chunk.error)
+            self.failure: ProviderError | None = _failure_in_stream(chunk.error)
             return
         if chunk.choices:
             self._take_choice(chunk.choices[0], pieces)

@@ -26,7 +26,7 @@ class ScriptedEmbedder(Embedder):
         self.deadly: frozenset[str] = frozenset()
         #: What it was asked, in order.
         self.asked: list[tuple[str, ...]] = []
-        self.closed = False
+        self.closed: bool = False
 
     def __repr__(self) -> str:
         return f"<ScriptedEmbedder {self.name!r} asked={len(self.asked)}>"

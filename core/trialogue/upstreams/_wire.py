@@ -51,7 +51,7 @@ class Wire:
         self._held = b""
         self._ended = False
         #: The answer's head.
-        self.status = 0
+        self.status: int = 0
         self.headers: list[tuple[bytes, bytes]] = []
 
     def __repr__(self) -> str:
