@@ -84,7 +84,7 @@ class Writer:
             except FileNotFoundError:
                 # No such folder yet; or a share did it and lost the answer, and was asked again by the system.
                 if self._is_whole(target):
-                    return None
+                    return self._remove_own()
                 if tried == TRIES:
                     raise
                 make_folder(self._disk, target.parent)
@@ -92,12 +92,17 @@ class Writer:
                 # Not ours to replace: what is there must be the same.
                 if not self._is_whole(target):
                     raise
-                return self._disk.unlink(self._path)
+                return self._remove_own()
             except OSError as error:
                 if error.errno not in PASSING or tried == TRIES:
                     raise
                 time.sleep(PAUSE)
         return None
+
+    def _remove_own(self) -> None:
+        """Another upload of the same content was faster. What cannot be removed is left to the sweep."""
+        with suppress(OSError):
+            self._disk.unlink(self._path)
 
     def _is_whole(self, target: Path) -> bool:
         try:

@@ -160,6 +160,14 @@ async def test_name_that_is_taken_by_the_same_content_will_do(blobs: Blobs, disk
     assert names(blobs) == [DIGEST]
 
 
+async def test_loser_of_a_race_for_a_new_folder_leaves_nothing(blobs: Blobs, disk: FaultyDisk) -> None:
+    """The folder was not there when it renamed, and holds the same content when it looks again."""
+    await put(blobs)
+    disk.plan("replace", errno.ENOENT)
+    await put(blobs)
+    assert names(blobs) == [DIGEST]
+
+
 async def test_placing_is_tried_again_after_a_failed_sync_of_the_folder(blobs: Blobs, disk: FaultyDisk) -> None:
     await put(blobs, b"other")
     async with blobs.create() as writer:
