@@ -40,6 +40,10 @@ def test_ids_are_version_seven_ordered_and_repeatable() -> None:
     assert [one() for _ in range(5)] == [other() for _ in range(5)]
 
 
-@pytest.mark.parametrize("text", ["", "x", "A" * 36, new_id().upper(), new_id().replace("-", ""), "{" + new_id() + "}"])
+ID = "01a20d64-b220-7ca0-bc30-94330eef9a5e"
+
+
+@pytest.mark.parametrize("text", ["", "x", "A" * 36, ID.upper(), ID.replace("-", ""), f"{{{ID}}}"])
 def test_only_the_stored_spelling_is_an_id(text: str) -> None:
+    assert is_id(ID)
     assert not is_id(text)
