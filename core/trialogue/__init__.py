@@ -97,6 +97,7 @@ from trialogue._events import InboxRemoved as InboxRemoved
 from trialogue._events import MessageAdded as MessageAdded
 from trialogue._events import MessageRemoved as MessageRemoved
 from trialogue._events import MessageRevised as MessageRevised
+from trialogue._events import PartAdded as PartAdded
 from trialogue._events import PartDelta as PartDelta
 from trialogue._events import PartEnded as PartEnded
 from trialogue._events import PartStarted as PartStarted
@@ -175,6 +176,7 @@ from trialogue._plugins import load_plugins as load_plugins
 from trialogue._prices import PriceList as PriceList
 from trialogue._prices import cost_of as cost_of
 from trialogue._prices import load_prices as load_prices
+from trialogue._provider import CitationPiece as CitationPiece
 from trialogue._provider import FinishPiece as FinishPiece
 from trialogue._provider import Piece as Piece
 from trialogue._provider import Provider as Provider
@@ -183,7 +185,10 @@ from trialogue._provider import Request as Request
 from trialogue._provider import RequestImage as RequestImage
 from trialogue._provider import ResponseStream as ResponseStream
 from trialogue._provider import TextPiece as TextPiece
+from trialogue._provider import ToolCallPiece as ToolCallPiece
 from trialogue._provider import UsagePiece as UsagePiece
+from trialogue._rounds import Round as Round
+from trialogue._rounds import rounds_of as rounds_of
 from trialogue._search import Circle as Circle
 from trialogue._search import Embedded as Embedded
 from trialogue._search import Hit as Hit
@@ -222,6 +227,8 @@ from trialogue._state import LiveRun as LiveRun
 from trialogue._state import State as State
 from trialogue._state import begin as begin
 from trialogue._state import evolve as evolve
+from trialogue._store import PAGE_BYTES as PAGE_BYTES
+from trialogue._store import SIBLINGS as SIBLINGS
 from trialogue._store import Claim as Claim
 from trialogue._store import ConversationPage as ConversationPage
 from trialogue._store import Done as Done
@@ -234,6 +241,7 @@ from trialogue._store import Verdict as Verdict
 from trialogue._store import View as View
 from trialogue._tail import Tail as Tail
 from trialogue._upload import Upload as Upload
+from trialogue._values import AnswerSchema as AnswerSchema
 from trialogue._values import CitationPart as CitationPart
 from trialogue._values import Conversation as Conversation
 from trialogue._values import DataPart as DataPart
@@ -255,8 +263,11 @@ from trialogue._values import Status as Status
 from trialogue._values import Terms as Terms
 from trialogue._values import TextPart as TextPart
 from trialogue._values import ToolCallPart as ToolCallPart
+from trialogue._values import ToolChoice as ToolChoice
 from trialogue._values import ToolResultPart as ToolResultPart
+from trialogue._values import ToolSpec as ToolSpec
 from trialogue._values import Usage as Usage
+from trialogue._values import call_id as call_id
 from trialogue._values import text_of as text_of
 from trialogue.hookspecs import hookimpl as hookimpl
 
@@ -266,6 +277,7 @@ __all__ = [
     "AddMessages",
     "Admission",
     "Answer",
+    "AnswerSchema",
     "ApiKey",
     "AuditEntry",
     "AuditPage",
@@ -280,6 +292,7 @@ __all__ = [
     "ChargePage",
     "Circle",
     "CitationPart",
+    "CitationPiece",
     "Claim",
     "ClosedError",
     "Command",
@@ -366,7 +379,9 @@ __all__ = [
     "Model",
     "NotFoundError",
     "Origin",
+    "PAGE_BYTES",
     "Part",
+    "PartAdded",
     "PartDelta",
     "PartEnded",
     "PartStarted",
@@ -401,6 +416,7 @@ __all__ = [
     "Reset",
     "ResponseStream",
     "Role",
+    "Round",
     "RunCancelled",
     "RunCompleted",
     "RunEnded",
@@ -409,6 +425,7 @@ __all__ = [
     "RunInterrupted",
     "RunStarted",
     "RunView",
+    "SIBLINGS",
     "Scope",
     "SearchMode",
     "SearchQuery",
@@ -439,7 +456,10 @@ __all__ = [
     "TextState",
     "ThrottledError",
     "ToolCallPart",
+    "ToolCallPiece",
+    "ToolChoice",
     "ToolResultPart",
+    "ToolSpec",
     "Tree",
     "TreeView",
     "TrialogueError",
@@ -463,6 +483,7 @@ __all__ = [
     "View",
     "begin",
     "box_of",
+    "call_id",
     "check_usage_group",
     "checked_email",
     "checked_name",
@@ -497,6 +518,7 @@ __all__ = [
     "parse_cursor",
     "period_of",
     "query_words",
+    "rounds_of",
     "seeded_ids",
     "separated",
     "settled",

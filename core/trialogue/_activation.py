@@ -25,6 +25,7 @@ from trialogue._events import (
     MessageAdded,
     MessageRemoved,
     MessageRevised,
+    PartAdded,
     PartDelta,
     PartEnded,
     PartStarted,
@@ -148,7 +149,7 @@ class Activation:
 
     def _project(self, event: Event, before: State) -> None:
         match event:
-            case PartDelta() | PartStarted() | PartEnded() | UsageReported():
+            case PartDelta() | PartStarted() | PartEnded() | PartAdded() | UsageReported():
                 if self.answer is not None:
                     self.answer.apply(event)
                 return

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from trialogue._events import (
     Event,
+    PartAdded,
     PartDelta,
     PartEnded,
     PartKind,
@@ -35,7 +36,8 @@ class Answer:
     def __init__(self, message: Message) -> None:
         self._base = message
         self._first = len(message.parts)
-        self._kinds: list[PartKind] = []
+        #: What the run has written, part by part: the kind of one that grows, or one that came whole.
+        self._kinds: list[PartKind | Part] = []
         self._texts: list[list[str]] = []
         self._lengths: list[int] = []
         #: Of reasoning parts that have one, by their number.
@@ -52,10 +54,9 @@ class Answer:
             case PartDelta():
                 self._write(event)
             case PartStarted():
-                if event.part == self._first + len(self._kinds):
-                    self._kinds.append(event.kind)
-                    self._texts.append([])
-                    self._lengths.append(0)
+                self._open(event.part, event.kind)
+            case PartAdded():
+                self._open(event.part, event.content)
             case PartEnded():
                 if event.signature is not None:
                     self._signatures[event.part] = event.signature
@@ -86,6 +87,12 @@ class Answer:
             case _:
                 pass
 
+    def _open(self, part: int, kind: PartKind | Part) -> None:
+        if part == self._first + len(self._kinds):
+            self._kinds.append(kind)
+            self._texts.append([])
+            self._lengths.append(0)
+
     def _write(self, delta: PartDelta) -> None:
         index = delta.part - self._first
         if not 0 <= index < len(self._texts):
@@ -113,8 +120,14 @@ class Answer:
 INTERRUPTED = Failure("interrupted", "The server stopped while this was being written. Continue it or try again.", True)
 
 
-def _part(kind: PartKind, text: str, signature: str | None) -> Part:
-    return TextPart(text) if kind == "text" else ReasoningPart(text, signature)
+def _part(kind: PartKind | Part, text: str, signature: str | None) -> Part:
+    match kind:
+        case "text":
+            return TextPart(text)
+        case "reasoning":
+            return ReasoningPart(text, signature)
+        case _:
+            return kind
 
 
 def fold_answer(message: Message, events: Iterable[Event]) -> Answer:

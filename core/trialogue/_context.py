@@ -9,11 +9,24 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+import msgspec
+from msgspec.structs import replace
+
 from trialogue._errors import NotFoundError
 from trialogue._provider import Request
 from trialogue._state import LiveRun
 from trialogue._store import Store
-from trialogue._values import Conversation, FilePart, Message, text_of
+from trialogue._values import (
+    Conversation,
+    FilePart,
+    Message,
+    Part,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    ToolSpec,
+    text_of,
+)
 
 if TYPE_CHECKING:
     from trialogue._attaching import Attaching
@@ -35,14 +48,31 @@ def estimate_tokens(text: str) -> int:
 
 def estimate_message(message: Message) -> int:
     """How many tokens a message takes, as a model is shown it."""
-    images = sum(isinstance(part, FilePart) for part in message.parts)
-    return estimate_tokens(text_of(message.parts)) + images * IMAGE_TOKENS
+    return OVERHEAD + sum(map(_estimate_part, message.parts)) // CODE_POINTS_PER_TOKEN
+
+
+def _estimate_part(part: Part) -> int:
+    """In code points."""
+    match part:
+        case TextPart() | ToolResultPart():
+            return len(part.text)
+        case ToolCallPart():
+            return len(part.name) + len(part.arguments if part.edited is None else part.edited)
+        case FilePart():
+            return IMAGE_TOKENS * CODE_POINTS_PER_TOKEN
+        case _:
+            return 0
 
 
 def estimate_request(request: Request) -> int:
     """How many tokens a request takes, as ``estimate_tokens`` estimates."""
-    said = sum(map(estimate_message, request.messages))
+    said = sum(map(estimate_message, request.messages)) + estimate_tools(request.tools)
     return said + estimate_tokens(request.system or "") + estimate_tokens(request.prefix)
+
+
+def estimate_tools(tools: Sequence[ToolSpec]) -> int:
+    """How many tokens it takes to tell a model of them."""
+    return len(msgspec.json.encode(tools)) // CODE_POINTS_PER_TOKEN if tools else 0
 
 
 async def build_request(
@@ -68,12 +98,13 @@ async def build_request(
     if not branch:
         raise NotFoundError(f"the answer {run.message!r} is not there any more")
     *history, answer = branch
+    done, prefix = _so_far(answer)
     return Request(
         model=model,
-        messages=tuple(_from_user(history)),
+        messages=(*_from_user(history), *done),
         settings=run.settings,
         system=conversation.system,
-        prefix=text_of(answer.parts),
+        prefix=prefix,
         images=attach.images if attach is not None else {},
     )
 
@@ -109,6 +140,29 @@ async def _branch(
 
 def _from_user(history: Sequence[Message]) -> Sequence[Message]:
     """What can be shown of it: no empty answers, and a user's message first, as most models want it."""
-    said = [message for message in history if message.role != "assistant" or text_of(message.parts)]
+    said = [m for m in _with_results(history) if m.role != "assistant" or any(map(_is_said, m.parts))]
     first = next((place for place, message in enumerate(said) if message.role == "user"), len(said))
     return said[first:]
+
+
+def _is_said(part: Part) -> bool:
+    return isinstance(part, ToolCallPart) or (isinstance(part, TextPart) and bool(part.text))
+
+
+def _with_results(history: Sequence[Message]) -> Sequence[Message]:
+    """Results that came as messages of their own, from elsewhere, stand in the answer that has the calls."""
+    found: list[Message] = []
+    for message in history:
+        if message.role != "tool":
+            found.append(message)
+        elif found and found[-1].role == "assistant":
+            found[-1] = replace(found[-1], parts=found[-1].parts + message.parts)
+    return found
+
+
+def _so_far(answer: Message) -> tuple[tuple[Message, ...], str]:
+    """What earlier generations said of an answer, as a message if there were any, and the text that comes after it."""
+    parts = answer.parts
+    last = max((at for at, part in enumerate(parts, 1) if isinstance(part, ToolCallPart | ToolResultPart)), default=0)
+    prefix = text_of(parts[last:])
+    return ((replace(answer, parts=parts[:last]),) if last else ()), prefix

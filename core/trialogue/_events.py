@@ -12,7 +12,18 @@ from typing import Any, Literal, TypeAlias, get_args
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from trialogue._values import Conversation, Failure, FinishReason, Message, Policy, Settings, Terms, Usage
+from trialogue._values import (
+    CitationPart,
+    Conversation,
+    Failure,
+    FinishReason,
+    Message,
+    Policy,
+    Settings,
+    Terms,
+    ToolCallPart,
+    Usage,
+)
 
 PartKind: TypeAlias = Literal["text", "reasoning"]
 
@@ -151,6 +162,19 @@ class PartEnded(msgspec.Struct, frozen=True, tag="part.ended", omit_defaults=Tru
     signature: str | None = None
 
 
+class PartAdded(msgspec.Struct, frozen=True, tag="part.added", omit_defaults=True):
+    """Part number ``part`` of the answer, whole: a tool call or a citation. None is open.
+
+    ``tokens`` is our estimate of what the model needed to say it.
+    """
+
+    run: str
+    message: str
+    part: int
+    content: ToolCallPart | CitationPart
+    tokens: int = 0
+
+
 class UsageReported(msgspec.Struct, frozen=True, tag="usage"):
     """What the run has cost so far, in tokens and money; the last one counts."""
 
@@ -220,6 +244,7 @@ Event: TypeAlias = (
     | PartStarted
     | PartDelta
     | PartEnded
+    | PartAdded
     | UsageReported
     | RunEnded
 )

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from trialogue._values import FinishReason, Message, Model, Settings, Usage
+from trialogue._values import AnswerSchema, FinishReason, Message, Model, Settings, ToolChoice, ToolSpec, Usage
 
 
 class RequestImage(msgspec.Struct, frozen=True):
@@ -32,6 +32,13 @@ class Request(msgspec.Struct, frozen=True):
     ``messages`` is the branch from its root (or from where the context begins) to the message to answer. When ``prefix``
     is not empty the answer already begins with that text and the provider sends only what follows it.
 
+    An assistant's message may hold calls of tools and their results between its texts: it is what several generations
+    said, and ``rounds_of`` takes it apart as upstreams want it. When the last message is an assistant's, it ends in results,
+    and the answer is to go on from there; ``prefix`` is then what the answer says after them.
+
+    ``tools`` may be called as ``tool_choice`` says, where the model's capabilities hold ``tools``. Calls may stand in the
+    messages though no tool is offered any more. ``answer_schema`` is given only where they hold ``structured_output``.
+
     Files are in the messages as text, under their names. A ``FilePart`` that is left is an image, whose picture stands in
     ``images`` under the file's id; that is so only for a model whose capabilities hold ``vision``.
     """
@@ -42,6 +49,9 @@ class Request(msgspec.Struct, frozen=True):
     system: str | None = None
     prefix: str = ""
     images: dict[str, RequestImage] = {}
+    tools: tuple[ToolSpec, ...] = ()
+    tool_choice: ToolChoice = "auto"
+    answer_schema: AnswerSchema | None = None
 
 
 class TextPiece(msgspec.Struct, frozen=True, tag="text"):
@@ -61,6 +71,27 @@ class ReasoningPiece(msgspec.Struct, frozen=True, tag="reasoning"):
     signature: str | None = None
 
 
+class ToolCallPiece(msgspec.Struct, frozen=True, tag="tool_call"):
+    """The model calls a tool: one whole call, sent when all of its arguments are there. Several may come in a response.
+
+    ``arguments`` is JSON text as the model wrote it, empty for none; it need not be valid, which the model is then told.
+    The upstream's own id of the call is not needed: the call gets one of ours, under which it stands in later requests
+    together with its result. What else the upstream wants back with it is the ``signature``.
+    """
+
+    name: str
+    arguments: str
+    signature: str | None = None
+
+
+class CitationPiece(msgspec.Struct, frozen=True, tag="citation"):
+    """Where the text just before it comes from."""
+
+    source: str
+    title: str | None = None
+    quote: str | None = None
+
+
 class UsagePiece(msgspec.Struct, frozen=True, tag="usage"):
     """The provider's own count; the last one counts."""
 
@@ -68,12 +99,12 @@ class UsagePiece(msgspec.Struct, frozen=True, tag="usage"):
 
 
 class FinishPiece(msgspec.Struct, frozen=True, tag="finish"):
-    """The model ended its answer. A ``UsagePiece`` may still follow; nothing else may."""
+    """The model ended its answer, or waits for its tool calls (``tool_call``). Only a ``UsagePiece`` may still follow."""
 
     reason: FinishReason
 
 
-Piece: TypeAlias = TextPiece | ReasoningPiece | UsagePiece | FinishPiece
+Piece: TypeAlias = TextPiece | ReasoningPiece | ToolCallPiece | CitationPiece | UsagePiece | FinishPiece
 
 
 class ResponseStream(ABC):

@@ -20,7 +20,17 @@ from trialogue._context import CODE_POINTS_PER_TOKEN, build_request, estimate_re
 from trialogue._errors import ProviderError, TrialogueError
 from trialogue._events import Event, RunIncomplete
 from trialogue._node import Node
-from trialogue._provider import FinishPiece, Piece, ReasoningPiece, Request, ResponseStream, TextPiece, UsagePiece
+from trialogue._provider import (
+    CitationPiece,
+    FinishPiece,
+    Piece,
+    ReasoningPiece,
+    Request,
+    ResponseStream,
+    TextPiece,
+    ToolCallPiece,
+    UsagePiece,
+)
 from trialogue._running import close, fail, finish, write
 from trialogue._saying import advance
 from trialogue._state import LiveRun
@@ -179,6 +189,10 @@ class Run:
                     self._characters += len(piece.text)
                 case ReasoningPiece():
                     self._characters += len(piece.text) + len(piece.signature or "")
+                case ToolCallPiece():
+                    self._characters += len(piece.name) + len(piece.arguments) + len(piece.signature or "")
+                case CitationPiece():
+                    self._characters += len(piece.source) + len(piece.title or "") + len(piece.quote or "")
                 case FinishPiece():
                     reason = reason or piece.reason
                 case UsagePiece():

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from trialogue._events import (
     Event,
+    PartAdded,
     PartDelta,
     PartEnded,
     PartKind,
@@ -23,9 +24,20 @@ from trialogue._events import (
     UsageReported,
 )
 from trialogue._prices import priced
-from trialogue._provider import FinishPiece, Piece, ReasoningPiece, TextPiece, UsagePiece
+from trialogue._provider import (
+    CitationPiece,
+    FinishPiece,
+    Piece,
+    ReasoningPiece,
+    TextPiece,
+    ToolCallPiece,
+    UsagePiece,
+)
 from trialogue._state import LiveRun
-from trialogue._values import Failure, FinishReason, Usage
+from trialogue._values import CitationPart, Failure, FinishReason, ToolCallPart, Usage, call_id
+
+#: Code points per token of a call's name and arguments, as it is counted where the provider does not say.
+CODE_POINTS_PER_TOKEN = 4
 
 RunEnd: TypeAlias = RunCompleted | RunIncomplete | RunFailed | RunCancelled | RunInterrupted
 
@@ -52,14 +64,19 @@ def write(run: LiveRun, pieces: Sequence[Piece], buffer_tokens: int) -> list[Eve
             offset += len(text)
             texts.clear()
 
+    def end_part() -> None:
+        nonlocal kind
+        flush()
+        if kind is not None:
+            events.append(PartEnded(run.run, run.message, part, offset))
+        kind = None
+
     for piece in pieces:
         match piece:
             case TextPiece() | ReasoningPiece():
                 wanted: PartKind = "text" if isinstance(piece, TextPiece) else "reasoning"
                 if wanted != kind:
-                    flush()
-                    if kind is not None:
-                        events.append(PartEnded(run.run, run.message, part, offset))
+                    end_part()
                     part, kind, offset = part + 1, wanted, 0
                     events.append(PartStarted(run.run, run.message, part, wanted))
                 if piece.text:
@@ -70,6 +87,10 @@ def write(run: LiveRun, pieces: Sequence[Piece], buffer_tokens: int) -> list[Eve
                     flush()
                     events.append(PartEnded(run.run, run.message, part, offset, piece.signature))
                     kind = None
+            case ToolCallPiece() | CitationPiece():
+                end_part()
+                part += 1
+                events.append(_whole(run, part, piece))
             case UsagePiece():
                 flush()
                 events.append(UsageReported(run.run, run.message, priced(piece.usage, run.terms.prices)))
@@ -77,6 +98,14 @@ def write(run: LiveRun, pieces: Sequence[Piece], buffer_tokens: int) -> list[Eve
                 pass
     flush()
     return events
+
+
+def _whole(run: LiveRun, part: int, piece: ToolCallPiece | CitationPiece) -> PartAdded:
+    if isinstance(piece, CitationPiece):
+        return PartAdded(run.run, run.message, part, CitationPart(piece.source, piece.title, piece.quote))
+    call = ToolCallPart(call_id(run.message, part), piece.name, piece.arguments, signature=piece.signature)
+    tokens = 1 + (len(piece.name) + len(piece.arguments)) // CODE_POINTS_PER_TOKEN
+    return PartAdded(run.run, run.message, part, call, tokens)
 
 
 def finish(run: LiveRun, reason: FinishReason, at: datetime, asked: int | None = None) -> list[Event]:

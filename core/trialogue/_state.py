@@ -22,6 +22,7 @@ from trialogue._events import (
     MessageAdded,
     MessageRemoved,
     MessageRevised,
+    PartAdded,
     PartDelta,
     PartEnded,
     PartKind,
@@ -94,6 +95,8 @@ def evolve(state: State, event: Event) -> State:
             return _running(state, parts=event.part + 1, open_kind=event.kind, length=0)
         case PartEnded():
             return _running(state, open_kind=None)
+        case PartAdded():
+            return _running(state, parts=event.part + 1, open_kind=None, tokens=_run(state).tokens + event.tokens)
         case UsageReported():
             return _running(state, usage=event.usage)
         case RunStarted():

@@ -17,6 +17,8 @@ Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 Status: TypeAlias = Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
 FinishReason: TypeAlias = Literal["stop", "length", "content_filter", "tool_call", "error"]
 Policy: TypeAlias = Literal["queue", "steer", "interrupt", "latest", "reject"]
+#: Whether a model may call tools, must not, or has to.
+ToolChoice: TypeAlias = Literal["auto", "none", "required"]
 
 
 class TextPart(msgspec.Struct, frozen=True, tag="text"):
@@ -32,20 +34,18 @@ class ReasoningPart(msgspec.Struct, frozen=True, tag="reasoning", omit_defaults=
     signature: str | None = None
 
 
-class ToolCallPart(msgspec.Struct, frozen=True, tag="tool_call"):
-    """The model asks for a tool; ``arguments`` is the JSON text exactly as the model wrote it."""
+class ToolCallPart(msgspec.Struct, frozen=True, tag="tool_call", omit_defaults=True):
+    """The model asks for a tool; ``arguments`` is the JSON text exactly as the model wrote it.
+
+    ``call`` is the id of the call everywhere (``call_id``). ``edited`` is what a person put in the arguments' place, and
+    the tool was called with. ``signature`` is the provider's, kept as it came.
+    """
 
     call: str
     name: str
     arguments: str
-
-
-class ToolResultPart(msgspec.Struct, frozen=True, tag="tool_result", omit_defaults=True):
-    """What we answered to the tool call of the same ``call`` id."""
-
-    call: str
-    text: str
-    failed: bool = False
+    edited: str | None = None
+    signature: str | None = None
 
 
 class FilePart(msgspec.Struct, frozen=True, tag="file"):
@@ -62,6 +62,15 @@ class CitationPart(msgspec.Struct, frozen=True, tag="citation", omit_defaults=Tr
     source: str
     title: str | None = None
     quote: str | None = None
+
+
+class ToolResultPart(msgspec.Struct, frozen=True, tag="tool_result", omit_defaults=True):
+    """What we answered to the tool call of the same ``call`` id: for the model, and with where it comes from for people."""
+
+    call: str
+    text: str
+    failed: bool = False
+    citations: tuple[CitationPart, ...] = ()
 
 
 class DataPart(msgspec.Struct, frozen=True, tag="data"):
@@ -136,6 +145,22 @@ class Settings(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     max_tokens: int | None = None
     stop: tuple[str, ...] | None = None
     seed: int | None = None
+
+
+class ToolSpec(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A tool as a model is told of it. ``parameters`` is the JSON Schema of its arguments, which are one object."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]  # A JSON Schema: any JSON.
+
+
+class AnswerSchema(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What an answer is to look like: JSON of this ``schema``, to the letter where ``strict``."""
+
+    name: str
+    schema: dict[str, Any]  # A JSON Schema: any JSON.
+    strict: bool = True
 
 
 class Location(msgspec.Struct, frozen=True):
@@ -215,6 +240,11 @@ class Model(msgspec.Struct, frozen=True):
     prices: Prices | None = None
     #: Longest answer it gives; ``None`` when that is not known.
     output_tokens: int | None = None
+
+
+def call_id(message: str, part: int) -> str:
+    """The id of the tool call that is part number ``part`` of ``message``: unique, and fit for every upstream."""
+    return f"{message}-{part}"
 
 
 def text_of(parts: tuple[Part, ...]) -> str:

@@ -34,6 +34,7 @@ from trialogue._provider import (
     Request,
     ResponseStream,
     TextPiece,
+    ToolCallPiece,
     UsagePiece,
 )
 
@@ -304,6 +305,7 @@ def check_order(pieces: Sequence[Piece]) -> None:
     assert all(isinstance(piece, UsagePiece) for piece in pieces[finishes[0] + 1 :])
     assert all(piece.text for piece in pieces if isinstance(piece, TextPiece))
     assert all(piece.text or piece.signature for piece in pieces if isinstance(piece, ReasoningPiece))
+    assert all(piece.name for piece in pieces if isinstance(piece, ToolCallPiece))
 
 
 def text_of_pieces(pieces: Sequence[Piece]) -> str:
