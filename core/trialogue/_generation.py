@@ -1,0 +1,150 @@
+"""One generation: build the request, have it afforded, ask the model, and write what comes into the log.
+
+It never waits for storage except when too much waits there already. What comes of it is the loop's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import trio
+from msgspec.structs import replace
+
+from trialogue._attaching import Attaching
+from trialogue._context import CODE_POINTS_PER_TOKEN, build_request, estimate_request
+from trialogue._errors import ProviderError
+from trialogue._provider import (
+    CitationPiece,
+    FinishPiece,
+    Piece,
+    Provider,
+    ReasoningPiece,
+    Request,
+    ResponseStream,
+    TextPiece,
+    ToolCallPiece,
+    UsagePiece,
+)
+from trialogue._running import write
+from trialogue._state import LiveRun
+from trialogue._values import Failure, FinishReason
+from trialogue._writer import Outcome, Writer
+
+
+class Generation:
+    """One call of the model. Whether it ends well is what ``make`` returns; it raises what the provider raises."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        #: The upstream has taken the request.
+        self.opened = False
+        #: Tokens of an answer that the payer's budgets afford; ``None`` when no budget is concerned.
+        self.afforded: int | None = None
+
+    def __repr__(self) -> str:
+        return f"<Generation of {self._writer.run} opened={self.opened} afforded={self.afforded}>"
+
+    async def make(self) -> Outcome | None:
+        """Ask, and write the response; ``None`` when the run was ended meanwhile."""
+        writer = self._writer
+        live = writer.live
+        if live is None:
+            return None
+        provider, name = writer.node.catalog.provider(writer.model)
+        request = await self._request(live, name)
+        if writer.live is None:
+            return None
+        writer.activation.request = request
+        return await self._ask(provider, request)
+
+    async def _request(self, live: LiveRun, name: str) -> Request:
+        node, activation = self._writer.node, self._writer.activation
+        described = node.catalog.describe(live.model)
+        budget = int(described.context_tokens * node.limits.context_share)
+        header = activation.state.header
+        attach = Attaching(
+            node.library,
+            header.owner,
+            sees="vision" in described.capabilities,
+            room=budget * CODE_POINTS_PER_TOKEN,
+            patience=node.limits.file_patience,
+        )
+        at_hand, learn = activation.path(live.message), activation.learn
+        request = await build_request(node.store, header, live, name, budget, at_hand, learn, attach)
+        if await node.budgets.concern(header.owner, live.terms):
+            request = await self._affordable(request, live, header.owner)
+        return request
+
+    async def _affordable(self, request: Request, live: LiveRun, owner: str) -> Request:
+        """The request, with no longer an answer than what is set aside for it pays for."""
+        node = self._writer.node
+        await self._writer.activation.wait_settled()
+        model, asked = node.catalog.describe(live.model), estimate_request(request)
+        self.afforded = await node.budgets.reserve(owner, live, model, asked)
+        return replace(request, settings=replace(request.settings, max_tokens=self.afforded))
+
+    async def _ask(self, provider: Provider, request: Request) -> Outcome | None:
+        stall, last = self._writer.node.limits.stall, self._writer.deadline
+        with trio.CancelScope(deadline=min(trio.current_time() + stall, last)) as watch:
+            async with provider.open_response(request) as stream:
+                self.opened = True
+                return await self._pump(stream, watch)
+        if trio.current_time() >= last:
+            return self._writer.cut("max_seconds")
+        return Failure(
+            "provider_stalled", f"{provider.name} sent nothing for {stall:g} s. Try again, or another model.", True
+        )
+
+    async def _pump(self, stream: ResponseStream, watch: trio.CancelScope) -> Outcome | None:
+        writer = self._writer
+        node, limits, activation, last = writer.node, writer.node.limits, writer.activation, writer.deadline
+        reason: FinishReason | None = None
+        while batch := await stream.receive():
+            live = writer.live
+            if live is None:
+                return None
+            activation.append(write(live, batch, limits.buffer_tokens))
+            reason = self._look_through(batch) or reason
+            if writer.characters > limits.run_characters:
+                return writer.cut("max_characters")
+            if self.afforded is not None and self._overspends(self.afforded):
+                return writer.cut("budget")
+            if activation.pending_bytes > limits.pending_bytes:
+                watch.deadline = last  # The store's slowness is not the provider's.
+                await activation.wait_room(limits.pending_bytes)
+                watch.deadline = min(trio.current_time() + limits.stall, last)
+            if reason is None:
+                await node.pacer.wait()
+            # Moving a deadline costs as much as a token: it is moved when a quarter of it is used up.
+            now = trio.current_time()
+            if watch.deadline - now < limits.stall * 0.75:
+                watch.deadline = min(now + limits.stall, last)
+        if reason is None:
+            raise ProviderError("the response ended without saying why", kind="broken")
+        return reason
+
+    def _look_through(self, batch: Sequence[Piece]) -> FinishReason | None:
+        """Why the model ended, if it did; counts the characters on the way."""
+        reason: FinishReason | None = None
+        count = 0
+        for piece in batch:
+            match piece:
+                case TextPiece():
+                    count += len(piece.text)
+                case ReasoningPiece():
+                    count += len(piece.text) + len(piece.signature or "")
+                case ToolCallPiece():
+                    count += len(piece.name) + len(piece.arguments) + len(piece.signature or "")
+                case CitationPiece():
+                    count += len(piece.source) + len(piece.title or "") + len(piece.quote or "")
+                case FinishPiece():
+                    reason = reason or piece.reason
+                case UsagePiece():
+                    pass
+        self._writer.characters += count
+        return reason
+
+    def _overspends(self, afforded: int) -> bool:
+        """Whether the provider goes on beyond the length that it was asked for."""
+        live = self._writer.live
+        return live is not None and live.tokens > afforded

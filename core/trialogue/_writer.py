@@ -1,0 +1,50 @@
+"""What the parts of a run share: where it writes, whether it still may, and what it has written.
+
+Whoever ends a run from outside (a stop, an edit) has already written its terminal event: from then on it is not the live
+one, ``live`` is ``None``, and whatever its parts still hold is dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import trio
+
+from trialogue._activation import Activation
+from trialogue._events import Event, RunIncomplete
+from trialogue._node import Node
+from trialogue._state import LiveRun
+from trialogue._values import Failure, FinishReason
+
+#: How a run came to its end: the model's reason, one of our limits, or what failed.
+Outcome: TypeAlias = FinishReason | RunIncomplete | Failure
+
+
+class Writer:
+    """A run's hand on its conversation."""
+
+    def __init__(self, node: Node, activation: Activation, live: LiveRun) -> None:
+        self.node = node
+        self.activation = activation
+        self.run = live.run
+        self.message = live.message
+        self.model = live.model
+        #: What it has written so far, in code points.
+        self.characters = 0
+        #: When it has to be over, on Trio's clock.
+        self.deadline = trio.current_time() + node.limits.run_seconds
+
+    @property
+    def live(self) -> LiveRun | None:
+        """The run as the log has it; ``None`` once it is over there."""
+        run = self.activation.state.run
+        return run if run is not None and run.run == self.run and not self.activation.gone else None
+
+    def append(self, events: Sequence[Event]) -> None:
+        """Write into the log."""
+        self.activation.append(events)
+
+    def cut(self, reason: str) -> RunIncomplete:
+        """The end that one of our limits makes."""
+        return RunIncomplete(self.run, self.message, reason, self.node.now())
