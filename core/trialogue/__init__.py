@@ -102,6 +102,7 @@ from trialogue._events import PartDelta as PartDelta
 from trialogue._events import PartEnded as PartEnded
 from trialogue._events import PartStarted as PartStarted
 from trialogue._events import Queued as Queued
+from trialogue._events import RunAttached as RunAttached
 from trialogue._events import RunCancelled as RunCancelled
 from trialogue._events import RunCompleted as RunCompleted
 from trialogue._events import RunEnded as RunEnded
@@ -178,6 +179,7 @@ from trialogue._prices import cost_of as cost_of
 from trialogue._prices import load_prices as load_prices
 from trialogue._provider import CitationPiece as CitationPiece
 from trialogue._provider import FinishPiece as FinishPiece
+from trialogue._provider import HandlePiece as HandlePiece
 from trialogue._provider import Piece as Piece
 from trialogue._provider import Provider as Provider
 from trialogue._provider import ReasoningPiece as ReasoningPiece
@@ -345,6 +347,7 @@ __all__ = [
     "Found",
     "HeadMoved",
     "HeaderLogin",
+    "HandlePiece",
     "History",
     "Hit",
     "HitKind",
@@ -418,6 +421,7 @@ __all__ = [
     "Role",
     "Round",
     "RunCancelled",
+    "RunAttached",
     "RunCompleted",
     "RunEnded",
     "RunFailed",

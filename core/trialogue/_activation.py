@@ -29,6 +29,7 @@ from trialogue._events import (
     PartDelta,
     PartEnded,
     PartStarted,
+    RunAttached,
     RunCancelled,
     RunCompleted,
     RunEnded,
@@ -149,7 +150,7 @@ class Activation:
 
     def _project(self, event: Event, before: State) -> None:
         match event:
-            case PartDelta() | PartStarted() | PartEnded() | PartAdded() | UsageReported():
+            case PartDelta() | PartStarted() | PartEnded() | PartAdded() | UsageReported() | RunAttached():
                 if self.answer is not None:
                     self.answer.apply(event)
                 return

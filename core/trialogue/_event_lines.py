@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from typing import Final
+from typing import ClassVar, Final
+
+import msgspec
 
 from trialogue._errors import ProviderError
 from trialogue._provider import Piece
@@ -24,6 +26,9 @@ class EventDecoder(ABC):
 
     What it meets sets ``over`` (nothing follows) or ``failure`` (raise it once the pieces are handed out).
     """
+
+    #: A line that is longer fails the response.
+    longest_line: ClassVar[int] = LONGEST_LINE
 
     def __init__(self) -> None:
         #: The response ended as it should have; further bytes are ignored.
@@ -56,8 +61,8 @@ class EventDecoder(ABC):
             elif line and not _ignorable(line):
                 self._fail("malformed", f"the upstream sent no event stream but {_excerpt(line)}")
                 break
-        if len(self._rest) > LONGEST_LINE:
-            self._fail("malformed", f"the upstream sent a line of more than {LONGEST_LINE} bytes")
+        if len(self._rest) > self.longest_line:
+            self._fail("malformed", f"the upstream sent a line of more than {self.longest_line} bytes")
         return pieces
 
     def end(self) -> None:
@@ -72,6 +77,32 @@ class EventDecoder(ABC):
 
     def _unreadable(self, data: bytes) -> None:
         self._fail("malformed", f"the upstream sent an event that cannot be read: {_excerpt(data)}")
+
+
+class StreamError(msgspec.Struct):
+    """What an upstream of OpenAI's kind says of a failure in the middle of a stream."""
+
+    message: str | None = None
+    type: str | None = None
+    code: str | int | None = None
+
+
+def failure_in_stream(error: StreamError) -> ProviderError:
+    """The same as ours."""
+    words = f"{error.type} {error.code}".lower()
+    kind = "broken"
+    if isinstance(error.code, int) and 400 <= error.code < 600:
+        kind = kind_of_status(error.code)
+    else:
+        kind = next((kind for kind, told in _TOLD.items() if any(word in words for word in told)), kind)
+    return ProviderError(f"the upstream broke off: {shown(error.message or words)}", kind=kind)
+
+
+_TOLD: Final = {
+    "throttled": ("rate_limit", "quota"),
+    "unavailable": ("overloaded", "server_error", "unavailable"),
+    "refused": ("invalid", "auth", "policy", "not_found"),
+}
 
 
 def kind_of_status(status: int) -> str:

@@ -127,6 +127,19 @@ class RunStarted(msgspec.Struct, frozen=True, tag="run.started", omit_defaults=T
     terms: Terms = Terms()
 
 
+class RunAttached(msgspec.Struct, frozen=True, tag="run.attached", omit_defaults=True):
+    """The provider keeps what the run is being answered with under ``handle``; the log has it up to ``cursor``.
+
+    Whoever takes the run over goes on from there. ``reopened`` is how often somebody has, said when it begins.
+    """
+
+    run: str
+    message: str
+    handle: str
+    cursor: int
+    reopened: int = 0
+
+
 class PartStarted(msgspec.Struct, frozen=True, tag="part.started"):
     """Part number ``part`` of the answer opens; at most one is open."""
 
@@ -241,6 +254,7 @@ Event: TypeAlias = (
     | InboxAdded
     | InboxRemoved
     | RunStarted
+    | RunAttached
     | PartStarted
     | PartDelta
     | PartEnded

@@ -12,7 +12,9 @@ from contextlib import AbstractAsyncContextManager
 from typing import TypeAlias
 
 import msgspec
+import trio
 
+from trialogue._errors import ProviderError
 from trialogue._values import AnswerSchema, FinishReason, Message, Model, Settings, ToolChoice, ToolSpec, Usage
 
 
@@ -92,6 +94,17 @@ class CitationPiece(msgspec.Struct, frozen=True, tag="citation"):
     quote: str | None = None
 
 
+class HandlePiece(msgspec.Struct, frozen=True, tag="handle"):
+    """The upstream keeps this response under ``handle``, and goes on with it though nobody reads.
+
+    All pieces before this one are those up to ``cursor``: with both ``Provider.reopen`` goes on from here, in this process
+    or another. The cursor grows, and stays before the end of the response, so that its end can be read again.
+    """
+
+    handle: str
+    cursor: int
+
+
 class UsagePiece(msgspec.Struct, frozen=True, tag="usage"):
     """The provider's own count; the last one counts."""
 
@@ -104,7 +117,9 @@ class FinishPiece(msgspec.Struct, frozen=True, tag="finish"):
     reason: FinishReason
 
 
-Piece: TypeAlias = TextPiece | ReasoningPiece | ToolCallPiece | CitationPiece | UsagePiece | FinishPiece
+Piece: TypeAlias = (
+    TextPiece | ReasoningPiece | ToolCallPiece | CitationPiece | HandlePiece | UsagePiece | FinishPiece
+)
 
 
 class ResponseStream(ABC):
@@ -148,6 +163,21 @@ class Provider(ABC):
         Entering raises ``ProviderError``: refused, throttled, unavailable. A request that turns out to be too long once
         it is read may also be refused by ``receive``.
         """
+
+    def reopen(self, model: str, handle: str, cursor: int) -> AbstractAsyncContextManager[ResponseStream]:
+        """Go on with a response that a ``HandlePiece`` told of, from behind its ``cursor``; else as ``open_response``.
+
+        Nothing is asked for anew, and nothing is paid twice. Entering raises ``ProviderError`` when the upstream does not
+        have it any more, or does not show it from there: then it is as lost as one without a handle.
+        """
+        raise ProviderError(f"{self.name} keeps no responses", kind="refused")
+
+    async def discard(self, model: str, handle: str) -> None:
+        """Nobody wants this response any more: let the upstream stop working on it. Called after its block was left.
+
+        Leaving a block alone does not do that, because another process may go on. Raises ``ProviderError``.
+        """
+        await trio.lowlevel.checkpoint()
 
     async def aclose(self) -> None:  # noqa: B027 - most providers have nothing to close
         """Close clients and child processes. Called once, when nothing uses the provider any more."""

@@ -16,6 +16,7 @@ from trialogue._events import (
     PartEnded,
     PartKind,
     PartStarted,
+    RunAttached,
     RunCancelled,
     RunCompleted,
     RunFailed,
@@ -27,6 +28,7 @@ from trialogue._prices import priced
 from trialogue._provider import (
     CitationPiece,
     FinishPiece,
+    HandlePiece,
     Piece,
     ReasoningPiece,
     TextPiece,
@@ -91,6 +93,9 @@ def write(run: LiveRun, pieces: Sequence[Piece], buffer_tokens: int) -> list[Eve
                 end_part()
                 part += 1
                 events.append(_whole(run, part, piece))
+            case HandlePiece():
+                flush()
+                events.append(RunAttached(run.run, run.message, piece.handle, piece.cursor))
             case UsagePiece():
                 flush()
                 events.append(UsageReported(run.run, run.message, priced(piece.usage, run.terms.prices)))

@@ -28,6 +28,7 @@ from trialogue._events import (
     PartKind,
     PartStarted,
     Queued,
+    RunAttached,
     RunCancelled,
     RunCompleted,
     RunFailed,
@@ -61,6 +62,11 @@ class LiveRun(msgspec.Struct, frozen=True, omit_defaults=True):
     terms: Terms = Terms()
     #: ``None`` only where an older version wrote it.
     started_at: datetime | None = None
+    #: What the provider keeps the response under that is being written, up to where the log has it, and how often it was
+    #: taken up again; ``None`` where it keeps none.
+    handle: str | None = None
+    cursor: int = 0
+    reopened: int = 0
 
 
 class State(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -99,6 +105,9 @@ def evolve(state: State, event: Event) -> State:
             return _running(state, parts=event.part + 1, open_kind=None, tokens=_run(state).tokens + event.tokens)
         case UsageReported():
             return _running(state, usage=event.usage)
+        case RunAttached():
+            reopened = max(event.reopened, _run(state).reopened)
+            return _running(state, handle=event.handle, cursor=event.cursor, reopened=reopened)
         case RunStarted():
             run = LiveRun(
                 run=event.run,

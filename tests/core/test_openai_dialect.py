@@ -178,7 +178,7 @@ def test_an_error_in_the_stream_has_its_kind(error: object, expected: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"), [("tool_calls", "tool_call"), ("content_filter", "content_filter"), ("eos", "stop")]
+    ("name", "expected"), [("tool_calls", "stop"), ("content_filter", "content_filter"), ("eos", "stop")]
 )
 def test_finish_reasons_are_mapped(name: str, expected: str) -> None:
     (finish,), _ = decode(delta(finish=name))
