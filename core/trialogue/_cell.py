@@ -32,6 +32,7 @@ from trialogue._errors import (
     TrialogueError,
 )
 from trialogue._node import Node
+from trialogue._observer import Cause
 from trialogue._reply import Reply
 from trialogue._run import Run
 from trialogue._state import LiveRun, State
@@ -51,6 +52,8 @@ class Letter:
     command: Command | None
     #: Its ids were made just now: it is no repeat, and no message has them.
     fresh: bool = False
+    #: What it comes of, for those who look on.
+    cause: Cause = None
     reply: Reply[Receipt] = field(default_factory=lambda: Reply[Receipt]())
     #: The run this command ended, which its sender may want to see gone.
     ended: Run | None = None
@@ -93,6 +96,11 @@ class Cell:
     def waiting(self) -> int:
         """Commands in the mailbox."""
         return len(self._mailbox)
+
+    @property
+    def queued(self) -> int:
+        """Messages that wait in the conversation for their turn."""
+        return 0 if self.activation is None else len(self.activation.state.inbox)
 
     def may_rest(self) -> bool:
         """Whether nothing would be lost by dropping the activation now."""
@@ -168,8 +176,12 @@ class Cell:
         assert letter.command is not None
         if activation.state.run is not None:
             known = msgspec.structs.replace(known, asked=activation.asked)
+        if self._node.held:
+            known = msgspec.structs.replace(known, held=True)
         decision = decide(activation.state, letter.command, known)
         activation.resume_from(known)
+        if letter.cause is not None and activation.watch is not None:
+            activation.watch.caused(decision.receipt.run, letter.cause)
         activation.append(decision.events, Done(letter.command.id, digest, decision.receipt))
         activation.reply_when_committed(letter.reply, decision.receipt)
         self.follow()

@@ -206,6 +206,8 @@ class Known(msgspec.Struct, frozen=True):
     asked: int | None = None
     #: Those of ``names`` that some message of the store has: one that waits for its turn, or was removed, too.
     taken: frozenset[str] = frozenset()
+    #: No run may begin: another process is about to go on, and what is said waits for that one.
+    held: bool = False
 
 
 def needs(command: Command) -> tuple[str, ...]:

@@ -87,7 +87,8 @@ def decide(state: State, command: Command, known: Known) -> Decision:
             receipt = _recover(draft, command, known)
         case _:
             assert_never(command)
-    draft.add(*advance(draft.state, command.at))
+    if not known.held:
+        draft.add(*advance(draft.state, command.at))
     return Decision(tuple(draft.events), receipt)
 
 

@@ -6,6 +6,7 @@ commands to mailboxes and tails to readers. Reads come from the store; only comm
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -17,7 +18,7 @@ import trio
 from trialogue._budgets import Budgets
 from trialogue._catalog import Catalog
 from trialogue._cell import Cell, Letter
-from trialogue._child import ChildSpec
+from trialogue._child import Child, ChildSpec
 from trialogue._clearing import Clearing
 from trialogue._commands import (
     Command,
@@ -31,7 +32,7 @@ from trialogue._commands import (
 )
 from trialogue._cursor import Cursor, parse_cursor
 from trialogue._decide import create
-from trialogue._errors import ClosedError, ConflictError, LimitError, NotFoundError
+from trialogue._errors import ClosedError, ConflictError, LimitError, NotFoundError, TrialogueError
 from trialogue._events import Entry, encode_event, event_type
 from trialogue._feed import Feeds
 from trialogue._flusher import Flusher
@@ -42,7 +43,9 @@ from trialogue._ids import new_id
 from trialogue._ledger import SpendingBudget
 from trialogue._library import Library
 from trialogue._limits import Limits
+from trialogue._meter import Meter
 from trialogue._node import Node, utc_now
+from trialogue._observer import CommandReport, Observer, Observers
 from trialogue._pacer import Pacer
 from trialogue._prices import PriceList
 from trialogue._provider import Provider
@@ -72,6 +75,8 @@ class Engine:
         # The registry: id -> the conversation's owner in this process.
         self._cells: dict[str, Cell] = {}
         self._supervisor: Supervisor | None = None
+        self._meter = Meter()
+        node.observers.add(self._meter)
 
     def __repr__(self) -> str:
         return f"<Engine {self._node.id} cells={len(self._cells)} draining={self.draining}>"
@@ -139,15 +144,32 @@ class Engine:
         ``ClosedError`` (stopping), ``FaultedError`` (parked), ``FencedError`` (a newer owner), ``StorageError`` and
         ``BrokenError`` (on our side: repeating it with the same id is safe, and tells whether it took effect).
         """
+        began = trio.current_time()
+        try:
+            receipt = await self._submit(conversation, command, fresh)
+        except TrialogueError as error:
+            self._tell(conversation, command, began, error.code)
+            raise
+        self._tell(conversation, command, began)
+        return receipt
+
+    async def _submit(self, conversation: str, command: Command, fresh: bool) -> Receipt:
         self._open_for_work()
+        if self._node.held and isinstance(command, EditMessage | Regenerate | ContinueAnswer):
+            raise ClosedError("the server is being replaced: try again in a moment", retry_after=2)
         if self._node.flusher.failing is not None:
             raise self._node.flusher.failing
-        letter = Letter(self._priced(command), fresh)
+        letter = Letter(self._priced(command), fresh, self._node.observers.cause())
         self._cell(conversation).post(letter)
         receipt = await letter.reply.wait()
         if letter.ended is not None and letter.ended.id == receipt.run:
             await letter.ended.ended.wait()
         return receipt
+
+    def _tell(self, conversation: str, command: Command, began: float, error: str | None = None) -> None:
+        observers, kind = self._node.observers, type(command).__name__
+        seconds, cause = trio.current_time() - began, observers.cause()
+        observers.command_ended(CommandReport(kind, conversation, time.time_ns(), seconds, error, cause))
 
     async def header(self, conversation: str) -> Conversation | None:
         """A conversation as committed, without messages: of an awake one from memory, else from the store.
@@ -302,6 +324,24 @@ class Engine:
         What is still running then stays unfinished in the log and is gone on with after the next start.
         """
         self.draining = True
+        await self._quiet(grace)
+
+    async def calm(self, patience: float) -> bool:
+        """Wait, with everything going on as ever, for a moment at which no run is live; whether one came in time."""
+        with trio.move_on_after(patience):
+            while busy := [cell for cell in self._cells.values() if cell.phase == "running"]:
+                await busy[0].quiet()
+            return True
+        return False
+
+    async def hold(self, grace: float) -> None:
+        """Begin no more runs, and wait as ``drain`` does. What is said meanwhile is accepted, and answered by whichever
+        process has the store next; what else would begin a run is refused.
+        """
+        self._node.held = True
+        await self._quiet(grace)
+
+    async def _quiet(self, grace: float) -> None:
         with trio.move_on_after(grace):
             for cell in tuple(self._cells.values()):
                 await cell.quiet()
@@ -331,6 +371,9 @@ class Engine:
         return {
             "cells": phases,
             "mailboxes": sum(cell.waiting for cell in self._cells.values()),
+            "inboxes": sum(cell.queued for cell in self._cells.values()),
+            "services": {child.spec.name: child.restarts for child in self._children()},
+            **msgspec.to_builtins(self._meter.statistics()),
             "tails": len(node.tails),
             "feeds": self.feeds.statistics(),
             "flusher": msgspec.to_builtins(node.flusher.statistics()),
@@ -338,6 +381,9 @@ class Engine:
             "pacer": node.pacer.statistics()._asdict(),
             "shards": node.shards.statistics()._asdict(),
         }
+
+    def _children(self) -> Sequence[Child]:
+        return () if self._supervisor is None else tuple(self._supervisor.children.values())
 
     def tree(self) -> str:
         """What is alive: services, busy shards, and the cells that are not idle, a line each."""
@@ -369,20 +415,22 @@ async def open_engine(
     now: Callable[[], datetime] = utc_now,
     ids: Callable[[], str] = new_id,
     library: Library | None = None,
+    observers: Sequence[Observer] = (),
 ) -> AsyncGenerator[Engine]:
     """Start the services, take up what an earlier process left unfinished, and stop in order when the block ends.
 
-    ``library`` has the files that messages name. ``node`` must be new for each incarnation. ``now`` and ``ids`` are for
+    ``library`` has the files that messages name. ``observers`` are told of what has ended. ``node`` must be new for each incarnation. ``now`` and ``ids`` are for
     simulations. Leaving the block does not wait for live runs: call ``drain`` first.
     """
     engine: Engine
     feeds = Feeds(store)
-    flusher = Flusher(store, limits.last_flush, feeds.committed)
+    looking_on = Observers(observers)
+    flusher = Flusher(store, limits.last_flush, feeds.committed, looking_on)
     shards = Shards(lambda key, error: engine.crashed(key, error))
     catalog = Catalog(providers, default_model, prices)
     budgets = Budgets(store, now, budget)
     pacer = Pacer(limits.window)
-    parts = Node(node or ids(), store, catalog, budgets, limits, flusher, pacer, shards, now, ids, library)
+    parts = Node(node or ids(), store, catalog, budgets, limits, flusher, pacer, shards, now, ids, library, observers=looking_on)
     engine = Engine(parts, feeds)
     if library is not None:
         engine.clearing.also.append(library.remove_all)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -13,9 +13,10 @@ from trialogue._catalog import Catalog
 from trialogue._flusher import Flusher
 from trialogue._ids import new_id
 from trialogue._limits import Limits
+from trialogue._observer import Observers
 from trialogue._pacer import Pacer
 from trialogue._shards import Shards
-from trialogue._store import Store
+from trialogue._store import Claim, Store
 from trialogue._tail import Tail
 
 if TYPE_CHECKING:
@@ -44,8 +45,20 @@ class Node:
     new_id: Callable[[], str] = new_id
     #: The files that messages may name; ``None`` where none are kept.
     library: Library | None = None
+    #: No run may begin any more: another process is about to go on, and what is said waits for that one.
+    held: bool = False
+    #: Who is told of runs that ended.
+    observers: Observers = field(default_factory=Observers)
+    #: How a conversation is claimed where that takes more than the store: by one node of several.
+    claiming: Callable[[str], Awaitable[Claim | None]] | None = None
     #: Tails that somebody holds: an activation or a subscriber. Nobody else keeps one alive.
     tails: WeakValueDictionary[str, Tail] = field(default_factory=lambda: WeakValueDictionary[str, Tail]())
+
+    async def claim(self, conversation: str) -> Claim | None:
+        """Own a conversation from here on. Raises ``ElsewhereError`` (another node does, and is alive), ``StorageError``."""
+        if self.claiming is not None:
+            return await self.claiming(conversation)
+        return await self.store.claim(conversation, self.id)
 
     def tail(self, conversation: str, next_seq: int) -> Tail:
         """The one tail of a conversation, made at ``next_seq`` when nobody holds it."""

@@ -31,19 +31,21 @@ def post(draft: Draft, command: PostMessage, known: Known) -> Receipt:
     if isinstance(command.parent, str):
         must_find(state, known, command.parent, "/parent")
     queued = _queued(state, command)
-    if state.run is None:
+    if state.run is None and not known.held:
         say(draft, queued, command.at)
         return said(draft, command)
     match command.policy:
-        case "reject":
+        case "reject" if state.run is not None:
             raise ConflictError("an answer is being written: stop it, or post with another policy", pointer="/policy")
         case "interrupt":
             cancel(draft, "interrupt", command.at)
-            say(draft, queued, command.at)
-            return said(draft, command)
+            if not known.held:
+                say(draft, queued, command.at)
+                return said(draft, command)
+            _must_have_room(state.inbox, queued)
         case "latest":
             draft.add(*(InboxRemoved(waiting.message.id, "superseded") for waiting in state.inbox))
-        case "queue" | "steer":
+        case "queue" | "steer" | "reject":
             _must_have_room(state.inbox, queued)
     # A steering message goes first: it is read at the next boundary between generations.
     draft.add(InboxAdded(queued, front=command.policy == "steer"))
