@@ -117,6 +117,8 @@ from trialogue._events import event_type as event_type
 from trialogue._extractor import Extractor as Extractor
 from trialogue._feed import Feed as Feed
 from trialogue._feed import Feeds as Feeds
+from trialogue._figures import Distribution as Distribution
+from trialogue._figures import Histogram as Histogram
 from trialogue._files import File as File
 from trialogue._files import FilePage as FilePage
 from trialogue._files import Files as Files
@@ -171,6 +173,12 @@ from trialogue._listed import Listed as Listed
 from trialogue._listed import ListedRun as ListedRun
 from trialogue._listed import ListSnapshot as ListSnapshot
 from trialogue._merge import merge_patch as merge_patch
+from trialogue._observer import Cause as Cause
+from trialogue._observer import CommandReport as CommandReport
+from trialogue._observer import CommitReport as CommitReport
+from trialogue._observer import Observer as Observer
+from trialogue._observer import RunReport as RunReport
+from trialogue._observer import Step as Step
 from trialogue._plugins import PluginInfo as PluginInfo
 from trialogue._plugins import Plugins as Plugins
 from trialogue._plugins import load_plugins as load_plugins
@@ -290,6 +298,7 @@ __all__ = [
     "BrokenError",
     "BudgetError",
     "Budgets",
+    "Cause",
     "Charge",
     "ChargePage",
     "Circle",
@@ -298,6 +307,8 @@ __all__ = [
     "Claim",
     "ClosedError",
     "Command",
+    "CommandReport",
+    "CommitReport",
     "ConfigurationError",
     "ConflictError",
     "ContinueAnswer",
@@ -314,6 +325,7 @@ __all__ = [
     "Decision",
     "Deletion",
     "Departure",
+    "Distribution",
     "Done",
     "EditMessage",
     "Embedded",
@@ -352,6 +364,7 @@ __all__ = [
     "Hit",
     "HitKind",
     "HitPage",
+    "Histogram",
     "Hold",
     "Identity",
     "ImportJob",
@@ -381,6 +394,7 @@ __all__ = [
     "MessageRevised",
     "Model",
     "NotFoundError",
+    "Observer",
     "Origin",
     "PAGE_BYTES",
     "Part",
@@ -427,6 +441,7 @@ __all__ = [
     "RunFailed",
     "RunIncomplete",
     "RunInterrupted",
+    "RunReport",
     "RunStarted",
     "RunView",
     "SIBLINGS",
@@ -448,6 +463,7 @@ __all__ = [
     "Standing",
     "State",
     "Status",
+    "Step",
     "Stop",
     "StorageError",
     "Store",

@@ -13,6 +13,7 @@ from trialogue._node import Node
 from trialogue._provider import Request
 from trialogue._state import State, begin, decode_state, evolve
 from trialogue._store import Claim, Store
+from trialogue._watch import Watch
 
 #: Entries read at once.
 PAGE = 500
@@ -28,6 +29,7 @@ async def activate(node: Node, conversation: str) -> Activation:
     if tail.next_seq != claim.next_seq:
         tail.restart(claim.next_seq)
     activation = Activation(node.id, claim.epoch, claim.flush, state, tail, node.store.generation, node.flusher.mark)
+    activation.watch = Watch(node.observers, conversation)
     activation.answer = await _live_answer(node.store, state, claim)
     activation.request = await _live_request(node, state)
     return activation

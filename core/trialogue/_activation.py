@@ -49,6 +49,7 @@ from trialogue._state import State, encode_state, evolve
 from trialogue._store import Done, Flush
 from trialogue._tail import Tail
 from trialogue._values import Message
+from trialogue._watch import Watch
 
 
 class Activation:
@@ -74,6 +75,8 @@ class Activation:
         self._recent = Recent()
         #: What the live run has asked its provider; ``None`` while that is nothing.
         self.request: Request | None = None
+        #: Who follows its runs, to tell others of them.
+        self.watch: Watch | None = None
         #: Why it can no longer be used, once it cannot.
         self.gone: TrialogueError | None = None
         #: Told when it is gone.
@@ -150,9 +153,15 @@ class Activation:
 
     def _project(self, event: Event, before: State) -> None:
         match event:
-            case PartDelta() | PartStarted() | PartEnded() | PartAdded() | UsageReported() | RunAttached():
+            case PartDelta() | PartEnded() | UsageReported() | RunAttached():
                 if self.answer is not None:
                     self.answer.apply(event)
+                return
+            case PartStarted() | PartAdded():
+                if self.answer is not None:
+                    self.answer.apply(event)
+                if self.watch is not None:
+                    self.watch.wrote()
                 return
             case MessageAdded(message) | MessageRevised(message):
                 self._put(message)
@@ -168,6 +177,7 @@ class Activation:
                     self.answer.apply(event)
                     self._put(self.answer.message())
                 self._charge(event, before)
+                self._show(event, before)
             case _:
                 pass
         self._changed = True
@@ -187,6 +197,14 @@ class Activation:
             self._charges[event.run] = opened(self.state.header, self.state.run)
         elif before.run is not None:
             self._charges[event.run] = settled(before.header, before.run, event, self.asked)
+
+    def _show(self, event: RunStarted | RunEnded, before: State) -> None:
+        if self.watch is None:
+            return
+        if isinstance(event, RunStarted):
+            self.watch.started(event.run)
+        elif before.run is not None:
+            self.watch.ended(before.run, event)
 
     def resume_from(self, known: Known) -> None:
         """Have the message a command named at hand, should the command go on with it as an answer."""

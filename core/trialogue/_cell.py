@@ -33,6 +33,7 @@ from trialogue._errors import (
 )
 from trialogue._node import Node
 from trialogue._observer import Cause
+from trialogue._observer import Cause
 from trialogue._reply import Reply
 from trialogue._run import Run
 from trialogue._state import LiveRun, State
@@ -52,6 +53,8 @@ class Letter:
     command: Command | None
     #: Its ids were made just now: it is no repeat, and no message has them.
     fresh: bool = False
+    #: What it comes of, for those who look on.
+    cause: Cause = None
     #: What it comes of, for those who look on.
     cause: Cause = None
     reply: Reply[Receipt] = field(default_factory=lambda: Reply[Receipt]())
@@ -96,6 +99,11 @@ class Cell:
     def waiting(self) -> int:
         """Commands in the mailbox."""
         return len(self._mailbox)
+
+    @property
+    def queued(self) -> int:
+        """Messages that wait in the conversation for their turn."""
+        return 0 if self.activation is None else len(self.activation.state.inbox)
 
     @property
     def queued(self) -> int:
@@ -180,6 +188,8 @@ class Cell:
             known = msgspec.structs.replace(known, held=True)
         decision = decide(activation.state, letter.command, known)
         activation.resume_from(known)
+        if letter.cause is not None and activation.watch is not None:
+            activation.watch.caused(decision.receipt.run, letter.cause)
         if letter.cause is not None and activation.watch is not None:
             activation.watch.caused(decision.receipt.run, letter.cause)
         activation.append(decision.events, Done(letter.command.id, digest, decision.receipt))

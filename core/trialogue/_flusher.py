@@ -7,6 +7,7 @@ store's own speed sets the size of a batch. It outlives every writer and ends on
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
@@ -17,6 +18,8 @@ import trio
 from trialogue._activation import Activation
 from trialogue._child import Child
 from trialogue._errors import ClosedError, FencedError, StorageError
+from trialogue._figures import MANY, QUICK, Distribution, Histogram
+from trialogue._observer import CommitReport, Observers
 from trialogue._store import Flush, Store, Verdict
 
 #: Waits between attempts at a flush that the store refuses, in seconds: first and longest.
@@ -40,6 +43,10 @@ class FlusherStatistics(msgspec.Struct, frozen=True):
     fenced: int
     gate_p50: float
     gate_p99: float
+    #: The same since the start; then how long commits took, and how many conversations were in one.
+    gate: Distribution
+    commit: Distribution
+    batch: Distribution
     #: What the store said last, while it refuses.
     failing: str | None
 
@@ -47,10 +54,17 @@ class FlusherStatistics(msgspec.Struct, frozen=True):
 class Flusher:
     """Commits what activations append. ``mark`` may be called from anywhere in the loop and never waits."""
 
-    def __init__(self, store: Store, last_flush: float = 5.0, changed: Changed | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        last_flush: float = 5.0,
+        changed: Changed | None = None,
+        observers: Observers | None = None,
+    ) -> None:
         self._store = store
         self._last_flush = last_flush
         self._changed = changed
+        self._observers = observers or Observers()
         # A dict for its order: who was marked first is flushed first.
         self._dirty: dict[Activation, None] = {}
         # What is being appended. Kept when that is cancelled: it is then finished with the last flush, or told.
@@ -59,6 +73,7 @@ class Flusher:
         self._commits = self._flushes = self._entries = self._fenced = 0
         # Enough for a p99 over some thousand flushes.
         self._gate: deque[float] = deque(maxlen=4096)
+        self._gates, self._seconds, self._batches = Histogram(QUICK), Histogram(QUICK), Histogram(MANY)
         #: Why the store refuses, while it does.
         self.failing: StorageError | None = None
 
@@ -113,7 +128,9 @@ class Flusher:
     async def _append(self, flushes: Sequence[Flush], activations: Sequence[Activation]) -> Sequence[Verdict]:
         """Append until the store takes it. The same flushes under the same numbers, so that a repeat is harmless (I6)."""
         wait, longest = RETRY
+        began, tries = time.perf_counter(), 0
         while True:
+            tries += 1
             try:
                 verdicts = await self._store.append(flushes)
             except Exception as error:
@@ -124,7 +141,15 @@ class Flusher:
                 if self.failing is not None:
                     _log.warning("the store writes again")
                 self.failing = None
+                self._took(flushes, tries, time.perf_counter() - began)
                 return verdicts
+
+    def _took(self, flushes: Sequence[Flush], tries: int, seconds: float) -> None:
+        self._seconds.observe(seconds)
+        self._batches.observe(len(flushes))
+        if self._observers.of_commits:
+            entries = sum(len(flush.entries) for flush in flushes)
+            self._observers.committed(CommitReport(len(flushes), entries, tries, time.time_ns(), seconds))
 
     def _refused(self, error: Exception, activations: Sequence[Activation]) -> None:
         # A store that raises anything else is broken in a way it does not know; its callers are told the same.
@@ -148,7 +173,9 @@ class Flusher:
                 continue
             self._flushes += 1
             self._entries += len(flush.entries)
-            self._gate.append(activation.committed())
+            waited = activation.committed()
+            self._gate.append(waited)
+            self._gates.observe(waited)
 
     def statistics(self) -> FlusherStatistics:
         """Counts, and how long the gate held things back."""
@@ -161,5 +188,8 @@ class Flusher:
             fenced=self._fenced,
             gate_p50=gate[len(gate) // 2] if gate else 0.0,
             gate_p99=gate[len(gate) * 99 // 100] if gate else 0.0,
+            gate=self._gates.distribution(),
+            commit=self._seconds.distribution(),
+            batch=self._batches.distribution(),
             failing=str(self.failing) if self.failing else None,
         )
