@@ -7,7 +7,6 @@ commands to mailboxes and tails to readers. Reads come from the store; only comm
 from __future__ import annotations
 
 import time
-import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -45,9 +44,7 @@ from trialogue._ledger import SpendingBudget
 from trialogue._library import Library
 from trialogue._limits import Limits
 from trialogue._meter import Meter
-from trialogue._meter import Meter
 from trialogue._node import Node, utc_now
-from trialogue._observer import CommandReport, Observer, Observers
 from trialogue._observer import CommandReport, Observer, Observers
 from trialogue._pacer import Pacer
 from trialogue._prices import PriceList
@@ -78,8 +75,6 @@ class Engine:
         # The registry: id -> the conversation's owner in this process.
         self._cells: dict[str, Cell] = {}
         self._supervisor: Supervisor | None = None
-        self._meter = Meter()
-        node.observers.add(self._meter)
         self._meter = Meter()
         node.observers.add(self._meter)
 
@@ -159,16 +154,6 @@ class Engine:
         return receipt
 
     async def _submit(self, conversation: str, command: Command, fresh: bool) -> Receipt:
-        began = trio.current_time()
-        try:
-            receipt = await self._submit(conversation, command, fresh)
-        except TrialogueError as error:
-            self._tell(conversation, command, began, error.code)
-            raise
-        self._tell(conversation, command, began)
-        return receipt
-
-    async def _submit(self, conversation: str, command: Command, fresh: bool) -> Receipt:
         self._open_for_work()
         if self._node.held and isinstance(command, EditMessage | Regenerate | ContinueAnswer):
             raise ClosedError("the server is being replaced: try again in a moment", retry_after=2)
@@ -180,11 +165,6 @@ class Engine:
         if letter.ended is not None and letter.ended.id == receipt.run:
             await letter.ended.ended.wait()
         return receipt
-
-    def _tell(self, conversation: str, command: Command, began: float, error: str | None = None) -> None:
-        observers, kind = self._node.observers, type(command).__name__
-        seconds, cause = trio.current_time() - began, observers.cause()
-        observers.command_ended(CommandReport(kind, conversation, time.time_ns(), seconds, error, cause))
 
     def _tell(self, conversation: str, command: Command, began: float, error: str | None = None) -> None:
         observers, kind = self._node.observers, type(command).__name__
@@ -394,9 +374,6 @@ class Engine:
             "inboxes": sum(cell.queued for cell in self._cells.values()),
             "services": {child.spec.name: child.restarts for child in self._children()},
             **msgspec.to_builtins(self._meter.statistics()),
-            "inboxes": sum(cell.queued for cell in self._cells.values()),
-            "services": {child.spec.name: child.restarts for child in self._children()},
-            **msgspec.to_builtins(self._meter.statistics()),
             "tails": len(node.tails),
             "feeds": self.feeds.statistics(),
             "flusher": msgspec.to_builtins(node.flusher.statistics()),
@@ -404,9 +381,6 @@ class Engine:
             "pacer": node.pacer.statistics()._asdict(),
             "shards": node.shards.statistics()._asdict(),
         }
-
-    def _children(self) -> Sequence[Child]:
-        return () if self._supervisor is None else tuple(self._supervisor.children.values())
 
     def _children(self) -> Sequence[Child]:
         return () if self._supervisor is None else tuple(self._supervisor.children.values())
@@ -445,7 +419,8 @@ async def open_engine(
 ) -> AsyncGenerator[Engine]:
     """Start the services, take up what an earlier process left unfinished, and stop in order when the block ends.
 
-    ``library`` has the files that messages name. ``observers`` are told of what has ended. ``observers`` are told of what has ended. ``node`` must be new for each incarnation. ``now`` and ``ids`` are for
+    ``library`` has the files that messages name.
+    ``observers`` are told of what has ended. ``node`` must be new for each incarnation. ``now`` and ``ids`` are for
     simulations. Leaving the block does not wait for live runs: call ``drain`` first.
     """
     engine: Engine
