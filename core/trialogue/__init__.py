@@ -44,7 +44,11 @@ from trialogue._auth import UserRole as UserRole
 from trialogue._blob_streams import Reader as Reader
 from trialogue._blobs import Blobs as Blobs
 from trialogue._budgets import Budgets as Budgets
+from trialogue._bus import Bus as Bus
+from trialogue._bus import Ear as Ear
 from trialogue._circle import box_of as box_of
+from trialogue._cluster import Cluster as Cluster
+from trialogue._cluster import Joining as Joining
 from trialogue._commands import AddMessages as AddMessages
 from trialogue._commands import Command as Command
 from trialogue._commands import ContinueAnswer as ContinueAnswer
@@ -74,6 +78,7 @@ from trialogue._errors import BudgetError as BudgetError
 from trialogue._errors import ClosedError as ClosedError
 from trialogue._errors import ConfigurationError as ConfigurationError
 from trialogue._errors import ConflictError as ConflictError
+from trialogue._errors import ElsewhereError as ElsewhereError
 from trialogue._errors import EmbedderError as EmbedderError
 from trialogue._errors import FaultedError as FaultedError
 from trialogue._errors import FencedError as FencedError
@@ -173,12 +178,35 @@ from trialogue._listed import Listed as Listed
 from trialogue._listed import ListedRun as ListedRun
 from trialogue._listed import ListSnapshot as ListSnapshot
 from trialogue._merge import merge_patch as merge_patch
+from trialogue._news import Advance as Advance
+from trialogue._news import Advanced as Advanced
+from trialogue._news import Asked as Asked
+from trialogue._news import Beat as Beat
+from trialogue._news import Ended as Ended
+from trialogue._news import FileChanged as FileChanged
+from trialogue._news import Item as Item
+from trialogue._news import ListUnsure as ListUnsure
+from trialogue._news import News as News
+from trialogue._news import Purged as Purged
+from trialogue._news import UserChanged as UserChanged
+from trialogue._nodes import Kept as Kept
+from trialogue._nodes import Load as Load
+from trialogue._nodes import Member as Member
+from trialogue._nodes import Members as Members
+from trialogue._nodes import NodeInfo as NodeInfo
+from trialogue._nodes import Nodes as Nodes
+from trialogue._nodes import Owner as Owner
+from trialogue._nodes import Position as Position
+from trialogue._nodes import Renewal as Renewal
+from trialogue._nodes import Renewer as Renewer
 from trialogue._observer import Cause as Cause
 from trialogue._observer import CommandReport as CommandReport
 from trialogue._observer import CommitReport as CommitReport
 from trialogue._observer import Observer as Observer
 from trialogue._observer import RunReport as RunReport
 from trialogue._observer import Step as Step
+from trialogue._outcomes import decode_outcome as decode_outcome
+from trialogue._outcomes import encode_outcome as encode_outcome
 from trialogue._plugins import PluginInfo as PluginInfo
 from trialogue._plugins import Plugins as Plugins
 from trialogue._plugins import load_plugins as load_plugins
@@ -250,6 +278,9 @@ from trialogue._store import TreeView as TreeView
 from trialogue._store import Verdict as Verdict
 from trialogue._store import View as View
 from trialogue._tail import Tail as Tail
+from trialogue._transport import Parcel as Parcel
+from trialogue._transport import Transport as Transport
+from trialogue._transport import UnreachableError as UnreachableError
 from trialogue._upload import Upload as Upload
 from trialogue._values import AnswerSchema as AnswerSchema
 from trialogue._values import CitationPart as CitationPart
@@ -282,22 +313,29 @@ from trialogue._values import text_of as text_of
 from trialogue.hookspecs import hookimpl as hookimpl
 
 __all__ = [
+    "PAGE_BYTES",
+    "SIBLINGS",
     "Accounts",
     "Action",
     "AddMessages",
     "Admission",
+    "Advance",
+    "Advanced",
     "Answer",
     "AnswerSchema",
     "ApiKey",
+    "Asked",
     "AuditEntry",
     "AuditPage",
     "Authenticator",
+    "Beat",
     "Beginning",
     "Blobs",
     "Bounds",
     "BrokenError",
     "BudgetError",
     "Budgets",
+    "Bus",
     "Cause",
     "Charge",
     "ChargePage",
@@ -306,6 +344,7 @@ __all__ = [
     "CitationPiece",
     "Claim",
     "ClosedError",
+    "Cluster",
     "Command",
     "CommandReport",
     "CommitReport",
@@ -327,10 +366,13 @@ __all__ = [
     "Departure",
     "Distribution",
     "Done",
+    "Ear",
     "EditMessage",
+    "ElsewhereError",
     "Embedded",
     "Embedder",
     "EmbedderError",
+    "Ended",
     "Engine",
     "Entry",
     "Event",
@@ -341,6 +383,7 @@ __all__ = [
     "Feeds",
     "FencedError",
     "File",
+    "FileChanged",
     "FileLimits",
     "FileObserver",
     "FilePage",
@@ -357,14 +400,14 @@ __all__ = [
     "ForkConversation",
     "ForkedFrom",
     "Found",
+    "HandlePiece",
     "HeadMoved",
     "HeaderLogin",
-    "HandlePiece",
+    "Histogram",
     "History",
     "Hit",
     "HitKind",
     "HitPage",
-    "Histogram",
     "Hold",
     "Identity",
     "ImportJob",
@@ -376,7 +419,10 @@ __all__ = [
     "InvalidError",
     "Invitation",
     "InvitationPage",
+    "Item",
+    "Joining",
     "Judge",
+    "Kept",
     "Known",
     "Ledger",
     "Library",
@@ -384,19 +430,27 @@ __all__ = [
     "Limiter",
     "Limits",
     "ListSnapshot",
+    "ListUnsure",
     "Listed",
     "ListedRun",
     "LiveRun",
+    "Load",
     "Location",
+    "Member",
+    "Members",
     "Message",
     "MessageAdded",
     "MessageRemoved",
     "MessageRevised",
     "Model",
+    "News",
+    "NodeInfo",
+    "Nodes",
     "NotFoundError",
     "Observer",
     "Origin",
-    "PAGE_BYTES",
+    "Owner",
+    "Parcel",
     "Part",
     "PartAdded",
     "PartDelta",
@@ -410,12 +464,14 @@ __all__ = [
     "PluginInfo",
     "Plugins",
     "Policy",
+    "Position",
     "PostMessage",
     "PriceList",
     "Prices",
     "Principal",
     "Provider",
     "ProviderError",
+    "Purged",
     "Queued",
     "Quota",
     "QuotaError",
@@ -428,14 +484,16 @@ __all__ = [
     "RedirectLogin",
     "Regenerate",
     "RemoveMessage",
+    "Renewal",
+    "Renewer",
     "Request",
     "RequestImage",
     "Reset",
     "ResponseStream",
     "Role",
     "Round",
-    "RunCancelled",
     "RunAttached",
+    "RunCancelled",
     "RunCompleted",
     "RunEnded",
     "RunFailed",
@@ -444,7 +502,6 @@ __all__ = [
     "RunReport",
     "RunStarted",
     "RunView",
-    "SIBLINGS",
     "Scope",
     "SearchMode",
     "SearchQuery",
@@ -480,11 +537,13 @@ __all__ = [
     "ToolChoice",
     "ToolResultPart",
     "ToolSpec",
+    "Transport",
     "Tree",
     "TreeView",
     "TrialogueError",
     "UnauthenticatedError",
     "Unembedded",
+    "UnreachableError",
     "UpdateConversation",
     "Upload",
     "Usage",
@@ -495,6 +554,7 @@ __all__ = [
     "UsageSum",
     "User",
     "UserChange",
+    "UserChanged",
     "UserPage",
     "UserRole",
     "Variant",
@@ -510,8 +570,10 @@ __all__ = [
     "cost_of",
     "decide",
     "decode_event",
+    "decode_outcome",
     "distance",
     "encode_event",
+    "encode_outcome",
     "encode_snapshot",
     "event_type",
     "evolve",

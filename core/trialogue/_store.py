@@ -22,9 +22,15 @@ from trialogue._events import Entry
 from trialogue._files import Files
 from trialogue._imports import Imports
 from trialogue._ledger import Charge, Ledger
+from trialogue._nodes import Nodes
 from trialogue._search import Index
 from trialogue._sharing import Shares
 from trialogue._values import Conversation, Message
+
+#: Bytes of a page's rows, as they are stored, unless the store is told otherwise.
+PAGE_BYTES = 4 * 1024 * 1024
+#: Siblings that are listed before a message, and behind it.
+SIBLINGS = 100
 
 #: What became of a flush: ``committed`` (now, or by an earlier attempt with its number) or ``fenced``.
 Verdict: TypeAlias = Literal["committed", "fenced"]
@@ -92,13 +98,12 @@ class Claim(msgspec.Struct, frozen=True):
 class View(msgspec.Struct, frozen=True):
     """A conversation as committed at ``next_seq``, read in one transaction.
 
-    ``messages`` is the end of the active branch, oldest first, as rows (the text of a live answer stands in the log from
-    ``live_from`` on). ``siblings`` lists, for each of them, the ids that share its parent, oldest first, itself included.
+    ``messages`` is the end of the active branch, oldest first, as rows (the text of a live answer stands in the log).
+    ``siblings`` lists, for each of them, the ids that share its parent, as ``Store.siblings`` does.
     """
 
     header: Conversation
     next_seq: int
-    epoch: int
     snapshot: bytes | None
     messages: tuple[Message, ...]
     siblings: dict[str, tuple[str, ...]]
@@ -118,7 +123,6 @@ class TreeView(msgspec.Struct, frozen=True):
 
     header: Conversation
     next_seq: int
-    epoch: int
     snapshot: bytes | None
     messages: tuple[Message, ...]
     siblings: dict[str, tuple[str, ...]]
@@ -142,10 +146,16 @@ class StoreStatistics(msgspec.Struct, frozen=True):
 
 
 class Store(ABC):
-    """One database, open."""
+    """One database, open.
+
+    What says "a page" below gives at most ``limit`` rows, and of them no more than ``page_bytes`` hold; but the first one
+    whatever its size, so that who reads on comes to an end. A page that is shorter than ``limit`` may have others behind it.
+    """
 
     #: Changes when the storage may have gone backwards; part of every resume token. 1 to 9999.
     generation: int
+    #: Bound of a page besides its rows. Whoever opens the store may set it.
+    page_bytes: int = PAGE_BYTES
 
     @property
     @abstractmethod
@@ -177,6 +187,11 @@ class Store(ABC):
     def imports(self) -> Imports:
         """The facet for uploads that are being taken in."""
 
+    @property
+    def nodes(self) -> Nodes | None:
+        """The facet for several nodes over this store; ``None`` for one that belongs to a single process."""
+        return None
+
     # --- the log -------------------------------------------------------------------------------------------------
 
     @abstractmethod
@@ -199,7 +214,7 @@ class Store(ABC):
 
     @abstractmethod
     async def events(self, conversation: str, start: int, limit: int) -> Sequence[Entry]:
-        """Entries numbered ``start`` and up, in order, at most ``limit``."""
+        """A page of entries, from the one numbered ``start`` on, in order. Empty at the end alone."""
 
     @abstractmethod
     async def position(self, conversation: str) -> tuple[int, int] | None:
@@ -217,7 +232,7 @@ class Store(ABC):
     async def unfinished_of(self, owner: str, limit: int) -> Sequence[bytes]:
         """The stored states (``Flush.snapshot``) of ``owner``'s conversations with a live run or a waiting message.
 
-        In no order that means anything, at most ``limit``.
+        A page of them, in no order that means anything.
         """
 
     @abstractmethod
@@ -246,7 +261,7 @@ class Store(ABC):
 
     @abstractmethod
     async def view(self, conversation: str, limit: int) -> View | None:
-        """The conversation and the last ``limit`` messages of its active branch, as of one moment."""
+        """The conversation and a page of its active branch, the end of it, as of one moment."""
 
     @abstractmethod
     async def tree(self, conversation: str, limit: int, cursor: str | None = None) -> TreeView | None:
@@ -283,13 +298,16 @@ class Store(ABC):
 
     @abstractmethod
     async def path(self, conversation: str, leaf: str, limit: int) -> Sequence[Message]:
-        """``leaf`` and what is above it, at most ``limit`` messages, oldest first; empty when there is no such leaf."""
+        """A page of ``leaf`` and what is above it, oldest first; empty when there is no such leaf.
+
+        What stands above a message is there as long as it is: there is more when the first one has a parent.
+        """
 
     @abstractmethod
     async def onward(self, conversation: str, leaf: str, after: str | None, limit: int) -> Sequence[Message]:
-        """The branch that ends at ``leaf``, downwards: what follows ``after``, or its root for ``None``, oldest first.
+        """A page of the branch that ends at ``leaf``, downwards: what follows ``after``, or its root for ``None``, oldest first.
 
-        Empty when there is no such leaf, or ``after`` is not above it.
+        Empty when there is no such leaf, or ``after`` is not above it. There is more unless the last one is ``leaf``.
         """
 
     @abstractmethod
@@ -302,7 +320,10 @@ class Store(ABC):
 
     @abstractmethod
     async def siblings(self, conversation: str, messages: Sequence[str]) -> dict[str, tuple[str, ...]]:
-        """For each of ``messages`` that is there, the ids that share its parent, oldest first, itself included."""
+        """For each of ``messages`` that is there, the ids that share its parent, oldest first, itself included.
+
+        Of many those nearest to it: at most ``SIBLINGS`` before it, and as many behind.
+        """
 
     # --- itself --------------------------------------------------------------------------------------------------
 

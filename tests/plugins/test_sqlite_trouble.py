@@ -147,7 +147,7 @@ async def test_view_is_of_one_moment(store: SQLiteStore, tmp_path: Path) -> None
                 writer.execute("UPDATE message SET removed = 1")
             return rows
 
-    view = read_view(cast("Connection", Interrupted()), talk.id, 10)
+    view = read_view(cast("Connection", Interrupted()), talk.id, 10, 100_000)
     assert view is not None
     assert view.messages == (first,)
     assert await store.message(first.id) is None

@@ -6,13 +6,30 @@ import base64
 import binascii
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from typing import TypeVar
+
+import msgspec
 
 from trialogue._errors import InvalidError
 from trialogue._events import Entry
-from trialogue._store import Claim, ConversationPage, Done, Flush, History, TreeView, View
+from trialogue._store import (
+    PAGE_BYTES,
+    SIBLINGS,
+    Claim,
+    ConversationPage,
+    Done,
+    Flush,
+    History,
+    TreeView,
+    View,
+)
 from trialogue._values import Conversation, Message, text_of
+
+T = TypeVar("T")
+
+_encode = msgspec.json.Encoder().encode
 
 
 class Row:
@@ -92,9 +109,9 @@ class Row:
 
     # --- the log -------------------------------------------------------------------------------------------------
 
-    def events(self, start: int, limit: int) -> Sequence[Entry]:
+    def events(self, start: int, limit: int, size: int = PAGE_BYTES) -> Sequence[Entry]:
         numbers = (number for number in range(max(start, 0), self.next_seq) if number in self.entries)
-        return [self.entries[number] for number, _ in zip(numbers, range(limit), strict=False)]
+        return within((self.entries[number] for number in numbers), limit, size)
 
     def prunable(self, before: datetime) -> bool:
         return not self.unfinished and self.floor < self.next_seq and self.header.updated_at < before
@@ -119,6 +136,11 @@ class Row:
     def children(self, parent: str | None) -> tuple[str, ...]:
         return tuple(m.id for m in self.messages.values() if m.parent == parent and m.id not in self.removed)
 
+    def siblings(self, message: Message) -> tuple[str, ...]:
+        beside = self.children(message.parent)
+        place = beside.index(message.id)
+        return beside[max(place - SIBLINGS, 0) : place + SIBLINGS + 1]
+
     def leaf(self, message: str) -> str:
         while children := self.children(message):
             message = children[-1]
@@ -131,22 +153,22 @@ class Row:
         places = [place for place, message in enumerate(path) if message.id == after]
         return path[places[0] + 1 :] if places else []
 
-    def tree(self, limit: int, cursor: str | None) -> TreeView:
+    def tree(self, limit: int, cursor: str | None, size: int) -> TreeView:
         start = 0 if cursor is None else place_of(cursor)
         places = [(place, name) for place, name in enumerate(self.messages) if name not in self.removed]
         left = [(place, self.messages[name]) for place, name in places if place >= start]
-        shown = [message for _, message in left[: max(limit, 0)]]
+        shown = within((message for _, message in left), limit, size)
         more = str(left[len(shown)][0]) if len(shown) < len(left) else None
-        siblings = {message.id: self.children(message.parent) for message in shown}
-        return TreeView(self.header, self.next_seq, self.epoch, self.snapshot, tuple(shown), siblings, more)
+        siblings = {message.id: self.siblings(message) for message in shown}
+        return TreeView(self.header, self.next_seq, self.snapshot, tuple(shown), siblings, more)
 
-    def view(self, limit: int) -> View:
+    def view(self, limit: int, size: int) -> View:
         path = [] if self.header.head is None else self.path(self.header.head)
-        shown = path[-limit:] if limit > 0 else []
-        siblings = {message.id: self.children(message.parent) for message in shown}
+        shown = within(path[::-1], limit, size)[::-1]
+        siblings = {message.id: self.siblings(message) for message in shown}
         more = len(shown) < len(path)
         last, entries = self.entries[self.next_seq - 1].epoch, tuple(self.events(self.snapshot_seq, 100))
-        return View(self.header, self.next_seq, self.epoch, self.snapshot, tuple(shown), siblings, more, last, entries)
+        return View(self.header, self.next_seq, self.snapshot, tuple(shown), siblings, more, last, entries)
 
     # --- texts ---------------------------------------------------------------------------------------------------
 
@@ -177,13 +199,24 @@ def matches(words: Sequence[str], text: str) -> int:
     return sum(counts) if all(counts) else 0
 
 
-def page(headers: list[Conversation], limit: int, cursor: str | None) -> ConversationPage:
+def within(values: Iterable[T], limit: int, size: int) -> list[T]:
+    """The first of ``values``: at most ``limit``, and of them no more than ``size`` bytes hold; but one in any case."""
+    page: list[T] = []
+    for value in values:
+        size -= len(value.data if isinstance(value, Entry) else value if isinstance(value, bytes) else _encode(value))
+        if len(page) >= limit or (page and size < 0):
+            break
+        page.append(value)
+    return page
+
+
+def page(headers: list[Conversation], limit: int, cursor: str | None, size: int) -> ConversationPage:
     """The headers after ``cursor``, newest activity first."""
     keyed = sorted(((_micros(header.updated_at), header.id, header) for header in headers), reverse=True)
     if cursor is not None:
         after = _parse(cursor)
         keyed = [key for key in keyed if key[:2] < after]
-    shown = keyed[: max(limit, 0)]
+    shown = keyed[: len(within((header for _, _, header in keyed), limit, size))]
     more = f"{shown[-1][0]} {shown[-1][1]}" if shown and len(shown) < len(keyed) else None
     coded = None if more is None else base64.urlsafe_b64encode(more.encode()).decode()
     return ConversationPage(tuple(header for _, _, header in shown), coded)

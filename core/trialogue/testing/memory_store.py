@@ -36,7 +36,8 @@ from trialogue._values import Conversation, Message
 from trialogue.testing._memory_accounts import MemoryAccounts
 from trialogue.testing._memory_files import MemoryFiles
 from trialogue.testing._memory_ledger import MemoryLedger
-from trialogue.testing._memory_rows import Row, page, words_of
+from trialogue.testing._memory_nodes import MemoryNodes
+from trialogue.testing._memory_rows import Row, page, within, words_of
 from trialogue.testing._memory_search import MemoryIndex
 from trialogue.testing._memory_sharing import MemoryImports, MemoryShares
 from trialogue.testing.memory_faults import Fault, Faults
@@ -69,6 +70,7 @@ class MemoryStore(Store):
         )
         self._imports = MemoryImports(self._call)
         self._ledger = MemoryLedger(self._call, self._accounts.record)
+        self._nodes = MemoryNodes(self._call, lambda: self._rows, lambda: self.generation, now)
         self._now = now
         #: Requests on their way whose callers have given up: due time and effect.
         self._late: list[tuple[float, Callable[[], object]]] = []
@@ -89,6 +91,11 @@ class MemoryStore(Store):
     @property
     def index(self) -> Index:
         return self._index
+
+    @property
+    def nodes(self) -> MemoryNodes:
+        """The facet for several nodes."""
+        return self._nodes
 
     # --- how a call runs -----------------------------------------------------------------------------------------
 
@@ -203,7 +210,7 @@ class MemoryStore(Store):
     async def events(self, conversation: str, start: int, limit: int) -> Sequence[Entry]:
         def effect() -> Sequence[Entry]:
             row = self._rows.get(conversation)
-            return [] if row is None else row.events(start, limit)
+            return [] if row is None else row.events(start, limit, self.page_bytes)
 
         return await self._call("events", effect)
 
@@ -229,7 +236,7 @@ class MemoryStore(Store):
     async def unfinished_of(self, owner: str, limit: int) -> Sequence[bytes]:
         def effect() -> Sequence[bytes]:
             rows = (row for row in self._rows.values() if row.unfinished and row.header.owner == owner)
-            return [row.snapshot for row in rows if row.snapshot is not None][:limit]
+            return within((row.snapshot for row in rows if row.snapshot is not None), limit, self.page_bytes)
 
         return await self._call("unfinished_of", effect)
 
@@ -276,14 +283,14 @@ class MemoryStore(Store):
     async def view(self, conversation: str, limit: int) -> View | None:
         def effect() -> View | None:
             row = self._rows.get(conversation)
-            return None if row is None else row.view(limit)
+            return None if row is None else row.view(limit, self.page_bytes)
 
         return await self._call("view", effect)
 
     async def tree(self, conversation: str, limit: int, cursor: str | None = None) -> TreeView | None:
         def effect() -> TreeView | None:
             row = self._rows.get(conversation)
-            return None if row is None else row.tree(limit, cursor)
+            return None if row is None else row.tree(limit, cursor, self.page_bytes)
 
         return await self._call("tree", effect)
 
@@ -311,7 +318,8 @@ class MemoryStore(Store):
             )
 
         return await self._call(
-            "conversations", lambda: page([row.header for row in self._rows.values() if wanted(row)], limit, cursor)
+            "conversations",
+            lambda: page([row.header for row in self._rows.values() if wanted(row)], limit, cursor, self.page_bytes),
         )
 
     async def message(self, message: str) -> Message | None:
@@ -326,14 +334,14 @@ class MemoryStore(Store):
     async def path(self, conversation: str, leaf: str, limit: int) -> Sequence[Message]:
         def effect() -> Sequence[Message]:
             row = self._rows.get(conversation)
-            return [] if row is None else row.path(leaf)[-limit:] if limit > 0 else []
+            return [] if row is None else within(row.path(leaf)[::-1], limit, self.page_bytes)[::-1]
 
         return await self._call("path", effect)
 
     async def onward(self, conversation: str, leaf: str, after: str | None, limit: int) -> Sequence[Message]:
         def effect() -> Sequence[Message]:
             row = self._rows.get(conversation)
-            return [] if row is None else row.onward(leaf, after)[: max(limit, 0)]
+            return [] if row is None else within(row.onward(leaf, after), limit, self.page_bytes)
 
         return await self._call("onward", effect)
 
@@ -355,7 +363,7 @@ class MemoryStore(Store):
         def effect() -> dict[str, tuple[str, ...]]:
             row = self._rows.get(conversation)
             found = [] if row is None else [row.message(name) for name in messages]
-            return {} if row is None else {m.id: row.children(m.parent) for m in found if m is not None}
+            return {} if row is None else {m.id: row.siblings(m) for m in found if m is not None}
 
         return await self._call("siblings", effect)
 

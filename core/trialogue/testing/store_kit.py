@@ -28,6 +28,7 @@ from trialogue.testing._kit_lists import LIST_CHECKS
 from trialogue.testing._kit_log import LOG_CHECKS
 from trialogue.testing._kit_making import OpenStore as OpenStore
 from trialogue.testing._kit_making import StoreCheck as StoreCheck
+from trialogue.testing._kit_pages import PAGE_CHECKS
 from trialogue.testing._kit_search import SEARCH_CHECKS
 from trialogue.testing._kit_sharing import SHARING_CHECKS
 from trialogue.testing._kit_tree import TREE_CHECKS
@@ -38,6 +39,7 @@ STORE_CHECKS: tuple[StoreCheck, ...] = (
     *LOG_CHECKS,
     *FENCE_CHECKS,
     *TREE_CHECKS,
+    *PAGE_CHECKS,
     *LIST_CHECKS,
     *ACCOUNT_CHECKS,
     *ACCESS_CHECKS,

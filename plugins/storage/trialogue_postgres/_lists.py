@@ -24,7 +24,8 @@ def list_statement(wanted: Sequence[str]) -> str:
     begin = sql.LIST_TRASHED if "trashed" in wanted else sql.LIST
     if "match" in wanted:
         begin = sql.LIST_MATCHES + begin
-    return begin + "".join(sql.LIST_FILTERS[name] for name in wanted if name != "trashed") + sql.LIST_END
+    filters = "".join(sql.LIST_FILTERS[name] for name in wanted if name != "trashed")
+    return sql.LIST_PAGE.format(begin + filters + sql.LIST_END)
 
 
 async def read_list(
@@ -38,11 +39,11 @@ async def read_list(
     folder: str | None,
     text: str | None,
     trashed: bool,
+    size: int,
 ) -> ConversationPage:
     """A page of a list, as ``Store.conversations`` says."""
-    limit = max(limit, 0)
     wanted = ["trashed"] if trashed else []
-    values: dict[str, object] = {"owner": owner, "limit": limit + 1}
+    values: dict[str, object] = {"owner": owner, "limit": max(limit, 0), "size": size}
     if archived is not None:
         wanted.append("archived")
         values["archived"] = archived
@@ -62,8 +63,8 @@ async def read_list(
         wanted.append("match")
         values["match"] = f"({match}) & {owner_lexeme(owner)}"
     found = await database.read(list_statement(wanted), values)
-    page = found[:limit]
-    more = list_cursor(page[-1][0], page[-1][1]) if page and len(found) > limit else None
+    page = [row for row in found if row[2] is not None]
+    more = list_cursor(page[-1][0], page[-1][1]) if page and len(found) > len(page) else None
     return ConversationPage(tuple(await decoded(decode_header, [body for _, _, body in page])), more)
 
 

@@ -10,6 +10,7 @@ row anew, but the rest of the database as it was before the wait: what is read a
 
 from __future__ import annotations
 
+from trialogue import SIBLINGS
 from trialogue_postgres._files_sql import PURGE_FILES
 
 # --- the hot path ----------------------------------------------------------------------------------------------------
@@ -125,9 +126,14 @@ CLAIMED = """
 SELECT l.epoch, l.next_seq, l.flush, c.body, s.state, coalesce(s.seq, 0)
 FROM log AS l JOIN conversation AS c ON c.n = l.n LEFT JOIN snapshot AS s ON s.conversation = l.n WHERE l.id = %(id)s
 """
+#: A page: ``total`` counts bytes up to each row, which are known without reading what is long. So in all that gives pages.
 EVENTS = """
-SELECT seq, epoch, type, data FROM entry
-WHERE conversation = (SELECT n FROM log WHERE id = %(id)s) AND seq >= %(start)s ORDER BY seq LIMIT %(limit)s
+SELECT seq, epoch, type, data FROM (
+    SELECT *, sum(octet_length(data)) OVER (ORDER BY seq) AS total FROM (
+        SELECT seq, epoch, type, data FROM entry
+        WHERE conversation = (SELECT n FROM log WHERE id = %(id)s) AND seq >= %(start)s ORDER BY seq LIMIT %(limit)s
+    ) AS e
+) AS e WHERE total <= %(size)s OR total = octet_length(data) ORDER BY seq
 """
 POSITION = "SELECT floor, next_seq FROM log WHERE id = %(id)s"
 RECEIPT = """
@@ -136,10 +142,14 @@ WHERE conversation = (SELECT n FROM log WHERE id = %(id)s) AND command = %(comma
 """
 UNFINISHED = "SELECT id FROM log WHERE unfinished AND node <> %(node)s ORDER BY n"
 UNFINISHED_OF = """
-SELECT s.state FROM log AS l
-CROSS JOIN LATERAL (SELECT owner FROM conversation WHERE n = l.n OFFSET 0) AS c
-CROSS JOIN LATERAL (SELECT state FROM snapshot WHERE conversation = l.n OFFSET 0) AS s
-WHERE l.unfinished AND c.owner = %(owner)s LIMIT %(limit)s
+SELECT state FROM (
+    SELECT n, state, sum(octet_length(state)) OVER (ORDER BY n) AS total FROM (
+        SELECT l.n, s.state FROM log AS l
+        CROSS JOIN LATERAL (SELECT owner FROM conversation WHERE n = l.n OFFSET 0) AS c
+        CROSS JOIN LATERAL (SELECT state FROM snapshot WHERE conversation = l.n OFFSET 0) AS s
+        WHERE l.unfinished AND c.owner = %(owner)s LIMIT %(limit)s
+    ) AS s
+) AS s WHERE total <= %(size)s OR total = octet_length(state)
 """
 
 RIPE = """
@@ -180,16 +190,21 @@ PURGE = (
 
 HEADER = "SELECT body FROM conversation WHERE id = %(id)s"
 
-#: The ids that share a parent with message ``m`` of conversation ``l``, oldest first, as JSON.
-_SIBLINGS = """
+#: The ids that share a parent with message ``m`` of conversation ``l``, the nearest ones, oldest first, as JSON.
+_SIBLINGS = f"""
 to_json(ARRAY(
-    SELECT s.id FROM message AS s WHERE s.conversation = l.n AND s.parent = m.parent AND NOT s.removed ORDER BY s.n
+    SELECT s.id FROM (
+        (SELECT s.n, s.id FROM message AS s WHERE s.conversation = l.n AND s.parent = m.parent AND NOT s.removed
+            AND s.n <= m.n ORDER BY s.n DESC LIMIT {SIBLINGS + 1})
+        UNION ALL (SELECT s.n, s.id FROM message AS s WHERE s.conversation = l.n AND s.parent = m.parent AND NOT s.removed
+            AND s.n > m.n ORDER BY s.n LIMIT {SIBLINGS})
+    ) AS s ORDER BY s.n
 ))::text
 """
 #: A conversation as of one moment, which one statement sees: its row, the last entry's epoch, the first entries after the
 #: snapshot, and the end of the active branch.
 VIEW = f"""
-SELECT c.body, l.next_seq, l.epoch, s.state,
+SELECT c.body, l.next_seq, s.state,
     (SELECT last.epoch FROM entry AS last WHERE last.conversation = l.n AND last.seq = l.next_seq - 1),
     e.seqs, e.epochs, e.types, e.datas, b.bodies, b.siblings
 FROM log AS l JOIN conversation AS c ON c.n = l.n LEFT JOIN snapshot AS s ON s.conversation = l.n
@@ -201,27 +216,33 @@ CROSS JOIN LATERAL (
     ) AS early
 ) AS e (seqs, epochs, types, datas)
 CROSS JOIN LATERAL (
-    WITH RECURSIVE up (id, parent, body, depth) AS (
-        SELECT id, parent, body, 1::bigint FROM message WHERE id = c.head AND conversation + 0 = l.n AND NOT removed
-        UNION ALL SELECT m.*, up.depth + 1 FROM up CROSS JOIN LATERAL (
-            SELECT id, parent, body FROM message
+    WITH RECURSIVE up (n, parent, body, depth, total) AS (
+        SELECT n, parent, body, 1::bigint, octet_length(body)::bigint FROM message
+        WHERE id = c.head AND conversation + 0 = l.n AND NOT removed AND %(limit)s > 0
+        UNION ALL SELECT m.*, up.depth + 1, up.total + octet_length(m.body) FROM up CROSS JOIN LATERAL (
+            SELECT n, parent, body FROM message
             WHERE id = up.parent AND conversation + 0 = l.n AND NOT removed OFFSET 0
-        ) AS m WHERE up.depth < %(limit)s
+        ) AS m WHERE up.depth < %(limit)s AND up.total + octet_length(m.body) <= %(size)s
     )
     SELECT array_agg(m.body ORDER BY m.depth DESC), array_agg({_SIBLINGS} ORDER BY m.depth DESC) FROM up AS m
 ) AS b (bodies, siblings)
 WHERE l.id = %(id)s
 """
 TREE = f"""
-SELECT c.body, l.next_seq, l.epoch, s.state, b.ns, b.bodies, b.siblings
+SELECT c.body, l.next_seq, s.state, b.next, b.bodies, b.siblings
 FROM log AS l JOIN conversation AS c ON c.n = l.n LEFT JOIN snapshot AS s ON s.conversation = l.n
 CROSS JOIN LATERAL (
-    SELECT array_agg(m.n ORDER BY m.n), array_agg(m.body ORDER BY m.n), array_agg({_SIBLINGS} ORDER BY m.n)
+    SELECT min(m.n) FILTER (WHERE NOT fits), array_agg(m.body ORDER BY m.n) FILTER (WHERE fits),
+        array_agg({_SIBLINGS} ORDER BY m.n) FILTER (WHERE fits)
     FROM (
-        SELECT n, parent, body FROM message WHERE conversation = l.n AND NOT removed AND n >= %(start)s
-        ORDER BY n LIMIT %(limit)s
+        SELECT *, place <= %(limit)s AND (total <= %(size)s OR place = 1) AS fits FROM (
+            SELECT *, sum(octet_length(body)) OVER (ORDER BY n) AS total, row_number() OVER (ORDER BY n) AS place FROM (
+                SELECT n, parent, body FROM message WHERE conversation = l.n AND NOT removed AND n >= %(start)s
+                ORDER BY n LIMIT %(limit)s + 1
+            ) AS m
+        ) AS m
     ) AS m
-) AS b (ns, bodies, siblings)
+) AS b (next, bodies, siblings)
 WHERE l.id = %(id)s
 """
 
@@ -243,7 +264,14 @@ LIST_FILTERS = {
     "match": " AND (n IN (SELECT n FROM found)) IS TRUE",
     "cursor": " AND (updated, id) < (%(updated)s, %(id)s)",
 }
-LIST_END = " ORDER BY updated DESC, id DESC LIMIT %(limit)s"
+LIST_END = " ORDER BY updated DESC, id DESC LIMIT %(limit)s + 1"
+#: Around it: of the rows that do not fit into the page only that there are some.
+LIST_PAGE = """
+SELECT updated, id, CASE WHEN place <= %(limit)s AND (total <= %(size)s OR place = 1) THEN body END FROM (
+    SELECT *, sum(octet_length(body)) OVER listed AS total, row_number() OVER listed AS place
+    FROM ({}) AS l WINDOW listed AS (ORDER BY updated DESC, id DESC)
+) AS l ORDER BY updated DESC, id DESC
+"""
 
 # --- messages --------------------------------------------------------------------------------------------------------
 
@@ -252,24 +280,30 @@ TAKEN = "SELECT 1 FROM message WHERE id = %(id)s"
 
 #: From ``leaf`` upwards, as far as ``stop`` lets it.
 _UP = """
-WITH RECURSIVE up (n, id, parent, depth) AS (
-    SELECT m.n, m.id, m.parent, 1::bigint FROM message AS m
+WITH RECURSIVE up (n, id, parent, size, depth, total) AS (
+    SELECT m.n, m.id, m.parent, octet_length(m.body), 1::bigint, octet_length(m.body)::bigint FROM message AS m
     WHERE m.id = %(leaf)s AND m.conversation + 0 = (SELECT n FROM log WHERE id = %(id)s) AND NOT m.removed
-    UNION ALL SELECT m.*, up.depth + 1 FROM up CROSS JOIN LATERAL (
-        SELECT n, id, parent FROM message
+    UNION ALL SELECT m.*, up.depth + 1, up.total + m.size FROM up CROSS JOIN LATERAL (
+        SELECT n, id, parent, octet_length(body) AS size FROM message
         WHERE id = up.parent AND conversation + 0 = (SELECT n FROM log WHERE id = %(id)s) AND NOT removed OFFSET 0
     ) AS m WHERE {stop}
 )
 """
 PATH = (
-    _UP.format(stop="up.depth < %(limit)s")
+    _UP.format(stop="up.depth < %(limit)s AND up.total + m.size <= %(size)s")
     + "SELECT m.body FROM up JOIN message AS m ON m.n = up.n ORDER BY up.depth DESC"
 )
 #: Downwards from ``after``, or from the root when that is ''; the first row is ``after`` itself, if it is above.
 ONWARD = (
     _UP.format(stop="up.id <> %(after)s")
-    + "SELECT m.id, m.body FROM (SELECT n, depth FROM up ORDER BY depth DESC LIMIT %(limit)s) AS u"
-    " JOIN message AS m ON m.n = u.n ORDER BY u.depth DESC"
+    + """
+SELECT u.id, CASE WHEN u.id <> %(after)s THEN m.body END FROM (
+    SELECT *, sum(size) OVER (ORDER BY depth DESC) AS given FROM (
+        SELECT n, id, depth, CASE WHEN id = %(after)s THEN 0 ELSE size END AS size
+        FROM up ORDER BY depth DESC LIMIT %(limit)s
+    ) AS u
+) AS u JOIN message AS m ON m.n = u.n WHERE given <= %(size)s OR given = size ORDER BY u.depth DESC
+"""
 )
 ABOVE = _UP.format(stop="up.id <> %(message)s") + "SELECT 1 FROM up WHERE id = %(message)s LIMIT 1"
 DOWN = """

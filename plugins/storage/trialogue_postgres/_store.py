@@ -120,7 +120,7 @@ class PostgresStore(Store):
         return verdicts
 
     async def events(self, conversation: str, start: int, limit: int) -> Sequence[Entry]:
-        return await reads.read_events(self.database, conversation, start, limit)
+        return await reads.read_events(self.database, conversation, start, limit, self.page_bytes)
 
     async def position(self, conversation: str) -> tuple[int, int] | None:
         row = await self.database.first(sql.POSITION, {"id": conversation})
@@ -133,7 +133,7 @@ class PostgresStore(Store):
         return [name for (name,) in await self.database.read(sql.UNFINISHED, {"node": node})]
 
     async def unfinished_of(self, owner: str, limit: int) -> Sequence[bytes]:
-        values = {"owner": owner, "limit": max(limit, 0)}
+        values = {"owner": owner, "limit": max(limit, 0), "size": self.page_bytes}
         return [state for (state,) in await self.database.read(sql.UNFINISHED_OF, values)]
 
     async def prune(self, before: datetime, limit: int) -> int:
@@ -153,10 +153,10 @@ class PostgresStore(Store):
         return None if row is None else decode_header(row[0])
 
     async def view(self, conversation: str, limit: int) -> View | None:
-        return await reads.read_view(self.database, conversation, limit)
+        return await reads.read_view(self.database, conversation, limit, self.page_bytes)
 
     async def tree(self, conversation: str, limit: int, cursor: str | None = None) -> TreeView | None:
-        return await reads.read_tree(self.database, conversation, limit, cursor)
+        return await reads.read_tree(self.database, conversation, limit, cursor, self.page_bytes)
 
     async def conversations(
         self,
@@ -180,6 +180,7 @@ class PostgresStore(Store):
             folder=folder,
             text=text,
             trashed=trashed,
+            size=self.page_bytes,
         )
 
     async def message(self, message: str) -> Message | None:
@@ -190,10 +191,10 @@ class PostgresStore(Store):
         return bool(await self.database.read(sql.TAKEN, {"id": message}))
 
     async def path(self, conversation: str, leaf: str, limit: int) -> Sequence[Message]:
-        return await reads.read_path(self.database, conversation, leaf, limit)
+        return await reads.read_path(self.database, conversation, leaf, limit, self.page_bytes)
 
     async def onward(self, conversation: str, leaf: str, after: str | None, limit: int) -> Sequence[Message]:
-        return await reads.read_onward(self.database, conversation, leaf, after, limit)
+        return await reads.read_onward(self.database, conversation, leaf, after, limit, self.page_bytes)
 
     async def is_above(self, conversation: str, message: str, leaf: str) -> bool:
         values = {"id": conversation, "message": message, "leaf": leaf}

@@ -1,13 +1,15 @@
-"""The reads: each a function of a connection that cannot write. ``_store`` says which run in a thread."""
+"""The reads: each a function of a connection that cannot write. ``_store`` says which run in a thread, and how many bytes
+of rows a page may take: ``size``.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
-import itertools
 from collections.abc import Sequence
 
 from trialogue import (
+    SIBLINGS,
     Conversation,
     ConversationPage,
     Done,
@@ -21,6 +23,7 @@ from trialogue import (
 from trialogue_sqlite import _sql as sql
 from trialogue_sqlite._driver import Connection
 from trialogue_sqlite._mentioning import Mentions
+from trialogue_sqlite._pages import page_of
 from trialogue_sqlite._rows import decode_header, decode_message, decode_receipt
 
 #: Entries that a view brings along: what a quiet conversation has after its snapshot.
@@ -29,10 +32,10 @@ FEW = 100
 # --- the log ---------------------------------------------------------------------------------------------------------
 
 
-def read_events(connection: Connection, conversation: str, start: int, limit: int) -> list[Entry]:
+def read_events(connection: Connection, conversation: str, start: int, limit: int, size: int) -> list[Entry]:
     """Entries from ``start`` on."""
-    rows = connection.execute(sql.EVENTS, (conversation, start, max(limit, 0)))
-    return [Entry(seq, epoch, kind, data) for seq, epoch, kind, data in rows]
+    rows, _ = page_of(connection.execute(sql.EVENTS, (conversation, start, max(limit, 0))), limit, size)
+    return [Entry(*row) for row in rows]
 
 
 def read_position(connection: Connection, conversation: str) -> tuple[int, int] | None:
@@ -52,9 +55,10 @@ def read_unfinished(connection: Connection, node: str) -> list[str]:
     return [name for (name,) in connection.execute(sql.UNFINISHED, (node,))]
 
 
-def read_unfinished_of(connection: Connection, owner: str, limit: int) -> list[bytes]:
+def read_unfinished_of(connection: Connection, owner: str, limit: int, size: int) -> list[bytes]:
     """States of one owner's conversations with something left to do."""
-    return [state for (state,) in connection.execute(sql.UNFINISHED_OF, (owner, max(limit, 0)))]
+    rows, _ = page_of(connection.execute(sql.UNFINISHED_OF, (owner, max(limit, 0))), limit, size)
+    return [state for (state,) in rows]
 
 
 def read_ripe(connection: Connection, before: int, limit: int) -> list[str]:
@@ -82,38 +86,37 @@ def read_taken(connection: Connection, message: str) -> bool:
     return connection.execute(sql.TAKEN, (message,)).get is not None
 
 
-def read_view(connection: Connection, conversation: str, limit: int) -> View | None:
+def read_view(connection: Connection, conversation: str, limit: int, size: int) -> View | None:
     """A conversation as of one moment: all statements see the same state."""
     with _one_moment(connection):
         row = connection.execute(sql.VIEW, (conversation,)).fetchone()
         if row is None:
             return None
-        n, body, next_seq, epoch, state, after = row
-        header, limit = decode_header(body), max(limit, 0)
+        n, body, next_seq, state, after = row
+        header = decode_header(body)
         entries = tuple(Entry(*entry) for entry in connection.execute(sql.ENTRIES, (n, after, FEW)))
         last = entries[-1].epoch if entries and entries[-1].seq == next_seq - 1 else None
         if last is None:
             last = connection.execute(sql.LAST_EPOCH, (n, next_seq - 1)).get
-        path = _path(connection, n, header.head, limit + 1)
-        messages = path[max(len(path) - limit, 0) :]
+        messages = _path(connection, n, header.head, max(limit, 0), size)
         siblings = _siblings(connection, n, [(message.id, message.parent) for message in messages])
-    more = len(messages) < len(path)
-    return View(header, next_seq, epoch, state, tuple(messages), siblings, more, last, entries)
+    more = (messages[0].parent if messages else header.head) is not None
+    return View(header, next_seq, state, tuple(messages), siblings, more, last, entries)
 
 
-def read_tree(connection: Connection, conversation: str, limit: int, cursor: str | None) -> TreeView | None:
+def read_tree(connection: Connection, conversation: str, limit: int, cursor: str | None, size: int) -> TreeView | None:
     """A page of all branches, as of one moment."""
     start, limit = 0 if cursor is None else parse_tree_cursor(cursor), max(limit, 0)
     with _one_moment(connection):
         row = connection.execute(sql.VIEW, (conversation,)).fetchone()
         if row is None:
             return None
-        n, body, next_seq, epoch, state, _ = row
-        rows = connection.execute(sql.TREE, (n, start, limit + 1)).fetchall()
-        messages = tuple(decode_message(found) for _, found in rows[:limit])
+        n, body, next_seq, state, _ = row
+        places = [place for (place,) in connection.execute(sql.TREE, (n, start, limit + 1))]
+        messages = tuple(_messages(connection, places[:limit], size))
         siblings = _siblings(connection, n, [(message.id, message.parent) for message in messages])
-    more = str(rows[limit][0]) if len(rows) > limit else None
-    return TreeView(decode_header(body), next_seq, epoch, state, messages, siblings, more)
+    more = str(places[len(messages)]) if len(places) > len(messages) else None
+    return TreeView(decode_header(body), next_seq, state, messages, siblings, more)
 
 
 def parse_tree_cursor(cursor: str) -> int:
@@ -123,14 +126,17 @@ def parse_tree_cursor(cursor: str) -> int:
     return int(cursor)
 
 
-def read_onward(connection: Connection, conversation: str, leaf: str, after: str | None, limit: int) -> list[Message]:
+def read_onward(
+    connection: Connection, conversation: str, leaf: str, after: str | None, limit: int, size: int
+) -> list[Message]:
     """The branch of a leaf, downwards."""
-    n = connection.execute(sql.NUMBER, (conversation,)).get
     skipped = 0 if after is None else 1
-    rows = connection.execute(sql.ONWARD, (n, leaf, after, max(limit, 0) + skipped)).fetchall()
-    if skipped and (not rows or rows[0][0] != after):
-        return []
-    return [decode_message(body) for _, body in rows[skipped:]]
+    with _one_moment(connection):
+        n = connection.execute(sql.NUMBER, (conversation,)).get
+        rows = connection.execute(sql.ONWARD, (n, leaf, after, max(limit, 0) + skipped)).fetchall()
+        if skipped and (not rows or rows[0][1] != after):
+            return []
+        return _messages(connection, [place for place, _ in rows[skipped:]], size)
 
 
 def read_trash(connection: Connection, before: int, limit: int) -> list[str]:
@@ -138,10 +144,10 @@ def read_trash(connection: Connection, before: int, limit: int) -> list[str]:
     return [name for (name,) in connection.execute(sql.TRASH, (before, max(limit, 0)))]
 
 
-def read_path(connection: Connection, conversation: str, leaf: str, limit: int) -> list[Message]:
+def read_path(connection: Connection, conversation: str, leaf: str, limit: int, size: int) -> list[Message]:
     """A leaf and what is above it, oldest first."""
     n = connection.execute(sql.NUMBER, (conversation,)).get
-    return _path(connection, n, leaf, max(limit, 0))
+    return _path(connection, n, leaf, max(limit, 0), size)
 
 
 def read_is_above(connection: Connection, conversation: str, message: str, leaf: str) -> bool:
@@ -163,9 +169,15 @@ def read_siblings(connection: Connection, conversation: str, messages: Sequence[
     return _siblings(connection, n, [(name, parent[0]) for name, parent in found if parent is not None])
 
 
-def _path(connection: Connection, n: int | None, leaf: str | None, limit: int) -> list[Message]:
-    rows = connection.execute(sql.PATH, (n, leaf, limit)).fetchall()
+def _path(connection: Connection, n: int | None, leaf: str | None, limit: int, size: int) -> list[Message]:
+    rows, _ = page_of(connection.execute(sql.PATH, (n, leaf, limit)), limit, size)
     return [decode_message(body) for (body,) in reversed(rows)]
+
+
+def _messages(connection: Connection, places: Sequence[int], size: int) -> list[Message]:
+    """The messages at these places: a statement for each, so that none is read that is not given."""
+    rows, _ = page_of(connection.executemany(sql.BODY, ((place,) for place in places)), len(places), size)
+    return [decode_message(body) for (body,) in rows]
 
 
 def _siblings(
@@ -173,8 +185,19 @@ def _siblings(
 ) -> dict[str, tuple[str, ...]]:
     children: dict[str | None, tuple[str, ...]] = {}
     for parent in {parent for _, parent in messages}:
-        children[parent] = tuple(name for (name,) in connection.execute(sql.CHILDREN, (n, parent)))
-    return {name: children[parent] for name, parent in messages}
+        children[parent] = tuple(name for (name,) in connection.execute(sql.CHILDREN, (n, parent, -1, SIBLINGS + 2)))
+    return {
+        name: children[parent] if len(children[parent]) <= SIBLINGS + 1 else _nearest(connection, n, name, parent)
+        for name, parent in messages
+    }
+
+
+def _nearest(connection: Connection, n: int | None, message: str, parent: str | None) -> tuple[str, ...]:
+    """Those beside one that has too many."""
+    place = connection.execute(sql.PLACE, (message,)).get
+    before = connection.execute(sql.CHILDREN_BEFORE, (n, parent, place, SIBLINGS)).fetchall()
+    behind = connection.execute(sql.CHILDREN, (n, parent, place, SIBLINGS)).fetchall()
+    return (*(name for (name,) in reversed(before)), message, *(name for (name,) in behind))
 
 
 class _one_moment:
@@ -201,7 +224,7 @@ def list_statement(wanted: Sequence[str]) -> str:
 
 
 def read_list(
-    connection: Connection, owner: str, limit: int, cursor: str | None, filters: dict[str, str | bool | None]
+    connection: Connection, owner: str, limit: int, cursor: str | None, filters: dict[str, str | bool | None], size: int
 ) -> ConversationPage:
     """A page of a list. ``filters`` are those of ``Store.conversations``, ``None`` for those that are not wanted."""
     values: dict[str, str | int | bool | None] = {"owner": owner, "limit": max(limit, 0) + 1, **filters}
@@ -228,9 +251,8 @@ def read_list(
         values["limit"] = -1  # Read as far as needed.
     found = connection.execute(list_statement(wanted), values)
     fitting = (row for row in found if _fits(mentions, row[1]))
-    rows = list(itertools.islice(fitting, max(limit, 0) + 1))
-    page = rows[: max(limit, 0)]
-    more = list_cursor(page[-1][0], page[-1][1]) if page and len(rows) > len(page) else None
+    page, cut = page_of(fitting, max(limit, 0), size)
+    more = list_cursor(page[-1][0], page[-1][1]) if page and cut else None
     return ConversationPage(tuple(decode_header(body) for _, _, body in page), more)
 
 

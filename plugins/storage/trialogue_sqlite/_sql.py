@@ -106,7 +106,7 @@ HEADER = "SELECT body FROM conversation WHERE id = ?"
 HEADER_BY_NUMBER = "SELECT body FROM conversation WHERE n = ?"
 OWNER = "SELECT owner FROM conversation WHERE n = ?"
 VIEW = """
-SELECT l.n, c.body, l.next_seq, l.epoch, s.state, coalesce(s.seq, 0) FROM log l JOIN conversation c ON c.n = l.n
+SELECT l.n, c.body, l.next_seq, s.state, coalesce(s.seq, 0) FROM log l JOIN conversation c ON c.n = l.n
 LEFT JOIN snapshot s ON s.conversation = l.n WHERE l.id = ?
 """
 #: The parts of which a list's statement is made; see ``_reads.list_statement``.
@@ -162,15 +162,12 @@ WITH RECURSIVE up (n, id, parent, depth) AS (
     SELECT n, id, parent, 0 FROM message WHERE id = ?2 AND conversation = ?1 AND removed = 0
     UNION ALL SELECT m.n, m.id, m.parent, up.depth + 1 FROM up JOIN message m ON m.id = up.parent
     WHERE up.id IS NOT ?3 AND m.conversation = ?1 AND m.removed = 0
-) SELECT m.id, m.body FROM (SELECT n, depth FROM up ORDER BY depth DESC LIMIT ?4) AS u
-CROSS JOIN message m ON m.n = u.n ORDER BY u.depth DESC
+) SELECT n, id FROM up ORDER BY depth DESC LIMIT ?4
 """
-#: By the index of children, which has all that is asked but the body: a conversation's numbers are sorted, not its texts.
-TREE = """
-SELECT m.n, m.body FROM (
-    SELECT n FROM message WHERE conversation = ?1 AND removed = 0 AND n >= ?2 ORDER BY n LIMIT ?3
-) AS u CROSS JOIN message m ON m.n = u.n ORDER BY m.n
-"""
+#: By the index of children, which has all that is asked.
+TREE = "SELECT n FROM message WHERE conversation = ?1 AND removed = 0 AND n >= ?2 ORDER BY n LIMIT ?3"
+BODY = "SELECT body FROM message WHERE n = ?"
+PLACE = "SELECT n FROM message WHERE id = ?"
 ABOVE = """
 WITH RECURSIVE up (id, parent) AS (
     SELECT id, parent FROM message WHERE id = ?3 AND conversation = ?1 AND removed = 0
@@ -187,7 +184,10 @@ WITH RECURSIVE down (id) AS (
 ) SELECT id FROM down WHERE id IS NOT NULL
 """
 PARENT = "SELECT parent FROM message WHERE id = ? AND conversation = ? AND removed = 0"
-CHILDREN = "SELECT id FROM message WHERE conversation = ? AND parent IS ? AND removed = 0 ORDER BY n"
+CHILDREN = "SELECT id FROM message WHERE conversation = ? AND parent IS ? AND removed = 0 AND n > ? ORDER BY n LIMIT ?"
+CHILDREN_BEFORE = """
+SELECT id FROM message WHERE conversation = ? AND parent IS ? AND removed = 0 AND n < ? ORDER BY n DESC LIMIT ?
+"""
 
 # --- full text -------------------------------------------------------------------------------------------------------
 

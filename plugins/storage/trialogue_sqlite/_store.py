@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import trio
 
@@ -48,8 +49,12 @@ from trialogue_sqlite._search import SQLiteIndex
 from trialogue_sqlite._sharing import SQLiteImports, SQLiteShares
 from trialogue_sqlite._writer import Writer
 
+T = TypeVar("T")
+
 #: Up to so many rows are read in the loop; more in a thread.
 FEW = 100
+#: Bytes of rows up to which a page is read in the loop; one that has more is read again in a thread, as long as it may be.
+NEAR_BYTES = 256 * 1024
 #: Up to so many messages are made ready to be written in the loop.
 SOME = 10
 
@@ -151,8 +156,11 @@ class SQLiteStore(Store):
         return verdicts
 
     async def events(self, conversation: str, start: int, limit: int) -> Sequence[Entry]:
-        read = partial(reads.read_events, conversation=conversation, start=start, limit=limit)
-        return await (self._readers.near(read) if limit <= 5 * FEW else self._readers.far(read))
+        near = limit <= 5 * FEW
+        # Whoever wants more comes again: a shorter page in the loop is as good as a long one from a thread.
+        size = min(self.page_bytes, NEAR_BYTES) if near else self.page_bytes
+        read = partial(reads.read_events, conversation=conversation, start=start, limit=limit, size=size)
+        return await (self._readers.near(read) if near else self._readers.far(read))
 
     async def position(self, conversation: str) -> tuple[int, int] | None:
         return await self._readers.near(partial(reads.read_position, conversation=conversation))
@@ -164,7 +172,8 @@ class SQLiteStore(Store):
         return await self._readers.far(partial(reads.read_unfinished, node=node))
 
     async def unfinished_of(self, owner: str, limit: int) -> Sequence[bytes]:
-        return await self._readers.near(partial(reads.read_unfinished_of, owner=owner, limit=limit))
+        read = partial(reads.read_unfinished_of, owner=owner, limit=limit, size=self.page_bytes)
+        return await self._readers.near(read)
 
     async def prune(self, before: datetime, limit: int) -> int:
         pruned = 0
@@ -186,11 +195,14 @@ class SQLiteStore(Store):
         return await self._readers.near(partial(reads.read_header, conversation=conversation))
 
     async def view(self, conversation: str, limit: int) -> View | None:
-        read = partial(reads.read_view, conversation=conversation, limit=limit)
-        return await (self._readers.near(read) if limit <= FEW else self._readers.far(read))
+        def is_whole(view: View | None) -> bool:
+            return view is None or not view.has_more or len(view.messages) >= limit
+
+        return await self._page(partial(reads.read_view, conversation=conversation, limit=limit), limit, is_whole)
 
     async def tree(self, conversation: str, limit: int, cursor: str | None = None) -> TreeView | None:
-        return await self._readers.far(partial(reads.read_tree, conversation=conversation, limit=limit, cursor=cursor))
+        read = partial(reads.read_tree, conversation=conversation, limit=limit, cursor=cursor, size=self.page_bytes)
+        return await self._readers.far(read)
 
     async def conversations(
         self,
@@ -206,9 +218,10 @@ class SQLiteStore(Store):
     ) -> ConversationPage:
         filters = {"archived": archived, "pinned": pinned, "folder": folder, "text": text, "trashed": trashed or None}
         read = partial(reads.read_list, owner=owner, limit=limit, cursor=cursor, filters=filters)
-        # Other filters may skip any number of rows before a page is full.
-        small = limit <= FEW and pinned is not False and folder is None and text is None
-        return await (self._readers.near(read) if small else self._readers.far(read))
+        if pinned is False or folder is not None or text is not None:
+            # These filters may skip any number of rows before a page is full.
+            return await self._readers.far(partial(read, size=self.page_bytes))
+        return await self._page(read, limit, lambda page: page.cursor is None or len(page.conversations) >= limit)
 
     async def message(self, message: str) -> Message | None:
         return await self._readers.near(partial(reads.read_message, message=message))
@@ -217,13 +230,16 @@ class SQLiteStore(Store):
         return await self._readers.near(partial(reads.read_taken, message=message))
 
     async def path(self, conversation: str, leaf: str, limit: int) -> Sequence[Message]:
-        read = partial(reads.read_path, conversation=conversation, leaf=leaf, limit=limit)
-        return await (self._readers.near(read) if limit <= FEW else self._readers.far(read))
+        def is_whole(page: Sequence[Message]) -> bool:
+            return not page or page[0].parent is None or len(page) >= limit
+
+        return await self._page(
+            partial(reads.read_path, conversation=conversation, leaf=leaf, limit=limit), limit, is_whole
+        )
 
     async def onward(self, conversation: str, leaf: str, after: str | None, limit: int) -> Sequence[Message]:
-        return await self._readers.far(
-            partial(reads.read_onward, conversation=conversation, leaf=leaf, after=after, limit=limit)
-        )
+        read = partial(reads.read_onward, conversation=conversation, leaf=leaf, after=after, limit=limit)
+        return await self._readers.far(partial(read, size=self.page_bytes))
 
     async def is_above(self, conversation: str, message: str, leaf: str) -> bool:
         return await self._readers.far(
@@ -236,6 +252,15 @@ class SQLiteStore(Store):
     async def siblings(self, conversation: str, messages: Sequence[str]) -> dict[str, tuple[str, ...]]:
         read = partial(reads.read_siblings, conversation=conversation, messages=messages)
         return await (self._readers.near(read) if len(messages) <= FEW else self._readers.far(read))
+
+    async def _page(self, read: Callable[..., T], limit: int, is_whole: Callable[[T], bool]) -> T:
+        """A page as ``read`` gives it, told how many bytes it may take: in the loop, if that has no more than a few."""
+        if limit <= FEW:
+            size = min(self.page_bytes, NEAR_BYTES)
+            page = await self._readers.near(partial(read, size=size))
+            if size == self.page_bytes or is_whole(page):
+                return page
+        return await self._readers.far(partial(read, size=self.page_bytes))
 
     # --- itself --------------------------------------------------------------------------------------------------
 
