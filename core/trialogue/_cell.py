@@ -31,8 +31,8 @@ from trialogue._errors import (
     ThrottledError,
     TrialogueError,
 )
+from trialogue._events import RunAttached
 from trialogue._node import Node
-from trialogue._observer import Cause
 from trialogue._observer import Cause
 from trialogue._reply import Reply
 from trialogue._run import Run
@@ -53,8 +53,6 @@ class Letter:
     command: Command | None
     #: Its ids were made just now: it is no repeat, and no message has them.
     fresh: bool = False
-    #: What it comes of, for those who look on.
-    cause: Cause = None
     #: What it comes of, for those who look on.
     cause: Cause = None
     reply: Reply[Receipt] = field(default_factory=lambda: Reply[Receipt]())
@@ -99,11 +97,6 @@ class Cell:
     def waiting(self) -> int:
         """Commands in the mailbox."""
         return len(self._mailbox)
-
-    @property
-    def queued(self) -> int:
-        """Messages that wait in the conversation for their turn."""
-        return 0 if self.activation is None else len(self.activation.state.inbox)
 
     @property
     def queued(self) -> int:
@@ -190,8 +183,6 @@ class Cell:
         activation.resume_from(known)
         if letter.cause is not None and activation.watch is not None:
             activation.watch.caused(decision.receipt.run, letter.cause)
-        if letter.cause is not None and activation.watch is not None:
-            activation.watch.caused(decision.receipt.run, letter.cause)
         activation.append(decision.events, Done(letter.command.id, digest, decision.receipt))
         activation.reply_when_committed(letter.reply, decision.receipt)
         self.follow()
@@ -238,16 +229,29 @@ class Cell:
         run = activation.state.run
         if run is None and not activation.state.inbox:
             return
+        if run is not None and self._may_take_over(run):
+            activation.append([RunAttached(run.run, run.message, run.handle, run.cursor, run.reopened + 1)])
+            self.follow()
+        else:
+            self._begin_anew(activation)
+
+    def _begin_anew(self, activation: Activation) -> None:
+        run = activation.state.run
         resume = run is not None and self._may_go_on(run)
         command = Recover(self._node.new_id(), self._node.now(), self._node.new_id(), resume)
         activation.append(decide(activation.state, command, Known(asked=activation.asked)).events)
         self.follow()
 
+    def _may_take_over(self, run: LiveRun) -> bool:
+        """Whether the provider keeps what it is being answered with, so that it goes on as if nothing had happened."""
+        return run.handle is not None and not self._must_end(run)
+
     def _may_go_on(self, run: LiveRun) -> bool:
+        return not self._must_end(run) and "continues" in self._node.catalog.describe(run.model).capabilities
+
+    def _must_end(self, run: LiveRun) -> bool:
         # An answer that takes the process with it each time must not do so for ever.
-        if self._node.limits.recovery == "end" or run.attempt >= ATTEMPTS:
-            return False
-        return "continues" in self._node.catalog.describe(run.model).capabilities
+        return self._node.limits.recovery == "end" or run.attempt + run.reopened >= ATTEMPTS
 
     def follow(self) -> None:
         """Let the running task be the one the state calls for: end one that is over, start one that is due."""
@@ -267,6 +271,8 @@ class Cell:
     async def _execute(self, run: Run) -> None:
         await run.execute()
         self.used_at = trio.current_time()
+        if run.lost and run.live is not None and self.activation is not None and self.run is run:
+            self._begin_anew(self.activation)
         self.follow()
 
     async def quiet(self) -> None:
