@@ -14,7 +14,6 @@ from trialogue._flusher import Flusher
 from trialogue._ids import new_id
 from trialogue._limits import Limits
 from trialogue._observer import Observers
-from trialogue._observer import Observers
 from trialogue._pacer import Pacer
 from trialogue._shards import Shards
 from trialogue._store import Claim, Store
@@ -52,8 +51,6 @@ class Node:
     observers: Observers = field(default_factory=Observers)
     #: How a conversation is claimed where that takes more than the store: by one node of several.
     claiming: Callable[[str], Awaitable[Claim | None]] | None = None
-    #: Who is told of runs that ended.
-    observers: Observers = field(default_factory=Observers)
     #: Tails that somebody holds: an activation or a subscriber. Nobody else keeps one alive.
     tails: WeakValueDictionary[str, Tail] = field(default_factory=lambda: WeakValueDictionary[str, Tail]())
 
