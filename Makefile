@@ -19,8 +19,11 @@ help:  ## this list
 run: .venv/run.stamp  ## serve on http://127.0.0.1:4512; ARGS="--port 8080" goes to `trialogue serve`
 	$(BIN)/trialogue serve $(ARGS)
 
+# One worker more than there are cores: many tests wait for disks and processes. WORKERS=0 runs them in this process.
+WORKERS ?= $(shell expr $$(nproc) + 1)
+
 test: .venv/dev.stamp .venv/node.stamp  ## run the tests; ARGS goes to pytest
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 test-postgres17: .venv/dev.stamp  ## run PostgreSQL's tests on Debian's 17 with pgvector and PostGIS; TREE is where it is kept
 	PYTHON=$(BIN)/python tests/postgres17 $(ARGS)

@@ -33,6 +33,10 @@ ARGUMENTS = (
 )
 
 
+# A page shares two cores with other tests' servers and browsers; a wait that is met ends at once, however long it may be.
+expect.set_options(timeout=20_000)
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server for all tests that only use it."""
