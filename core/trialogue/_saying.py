@@ -49,7 +49,7 @@ def post(draft: Draft, command: PostMessage, known: Known) -> Receipt:
             _must_have_room(state.inbox, queued)
     # A steering message goes first: it is read at the next boundary between generations.
     draft.add(InboxAdded(queued, front=command.policy == "steer"))
-    return draft.receipt(message=command.message, run=command.run, answer=command.answer, queued=True)
+    return said(draft, command, queued=True)
 
 
 def _must_have_room(inbox: Sequence[Queued], queued: Queued) -> None:
@@ -61,10 +61,11 @@ def _must_have_room(inbox: Sequence[Queued], queued: Queued) -> None:
         )
 
 
-def said(draft: Draft, command: PostMessage | EditMessage) -> Receipt:
+def said(draft: Draft, command: PostMessage | EditMessage, *, queued: bool = False) -> Receipt:
+    # What nobody answers promises no answer.
     if not command.respond:
-        return draft.receipt(message=command.message)
-    return draft.receipt(message=command.message, run=command.run, answer=command.answer)
+        return draft.receipt(message=command.message, queued=queued)
+    return draft.receipt(message=command.message, run=command.run, answer=command.answer, queued=queued)
 
 
 def _queued(state: State, command: PostMessage) -> Queued:

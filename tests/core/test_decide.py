@@ -102,6 +102,11 @@ def test_post_without_an_answer_only_adds_the_message() -> None:
     assert types(fresh(), post(respond=False)) == ["message.added", "conversation.updated"]
 
 
+def test_message_that_waits_and_is_not_answered_promises_no_answer() -> None:
+    receipt = decide(answering(), post(2, respond=False), Known()).receipt
+    assert (receipt.message, receipt.queued, receipt.run, receipt.answer) == ("u2", True, None, None)
+
+
 def test_inbox_is_bounded() -> None:
     state = answering()
     for number in range(2, MAX_WAITING + 2):
