@@ -19,8 +19,9 @@ from trialogue_server.config import SETTINGS, Config, Setting
 
 DEFAULT_FILE = "trialogue.toml"
 FILE_VARIABLE = "TRIALOGUE_CONFIG"
-#: Variables that are nobody's setting: where the file is, and the tests' switch (``trialogue.model_calls``).
-NO_SETTINGS = frozenset({FILE_VARIABLE, "TRIALOGUE_FORBID_MODEL_CALLS"})
+#: Variables that are nobody's setting: where the file is, the process that one takes over from (``_succession``), and the
+#: tests' switch (``trialogue.model_calls``).
+NO_SETTINGS = frozenset({FILE_VARIABLE, "TRIALOGUE_PREDECESSOR", "TRIALOGUE_FORBID_MODEL_CALLS"})
 
 
 class Loaded(NamedTuple):

@@ -129,11 +129,15 @@ def _loaded(arguments: argparse.Namespace) -> Loaded:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
+    from trialogue_server import _credentials
+
+    _credentials.read_credentials(os.environ)
     config = _loaded(arguments).config
-    from trialogue_server import _logging, serve
+    from trialogue_server import _logging, _process
 
     _logging.configure(config)
-    return serve.main(config)
+    _process.run(config)
+    return 0
 
 
 def _config(arguments: argparse.Namespace) -> int:

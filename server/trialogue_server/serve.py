@@ -1,9 +1,9 @@
-"""One serving process: what is opened in which order, how it learns that it should stop, and how it stops.
+"""What serves: what is opened in which order, from which settings, and how it is drained.
 
     port -> plugins -> store -> library -> providers -> engine -> hub -> searcher -> app -> connections
 
-Each thing is open before what stands on it, and closes after it. Told to stop, the process takes no new work, lets running
-answers finish within the grace, tells readers to come back, and closes; told again, it stops waiting for answers.
+Each thing is open before what stands on it, and closes after it. To drain is to take no new work, to let running answers
+finish within the grace, and to tell readers to come back. The process around it, with its signals, is ``_process``.
 """
 
 from __future__ import annotations
@@ -11,10 +11,8 @@ from __future__ import annotations
 import gc
 import logging
 import os
-import signal
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,8 +38,6 @@ from trialogue import (
 )
 from trialogue_server._call import Application
 from trialogue_server._exchange._jobs import ImportLimits, open_importer
-from trialogue_server._guard import Limits as ConnectionLimits
-from trialogue_server._guard import make_config, open_sockets, serve_guarded
 from trialogue_server._hub import Hub, open_hub
 from trialogue_server._logins import Logins
 from trialogue_server._parts import Parts
@@ -57,12 +53,6 @@ class Opened(NamedTuple):
     app: Application
     engine: Engine
     hub: Hub
-
-
-def main(config: Config) -> int:
-    """Serve until told to stop; returns the exit code. Raises ``ConfigurationError`` before anything is served."""
-    trio.run(_serve, config)
-    return 0
 
 
 @asynccontextmanager
@@ -82,6 +72,7 @@ async def open_all(config: Config) -> AsyncGenerator[Opened]:
     plugins = load_plugins(disabled=config.disabled_plugins)
     prices = price_list(config)
     async with plugins.open_store(config.storage_url, config.data_dir) as store:
+        store.page_bytes = config.page_bytes
         providers = _providers(plugins)
         folder = config.data_dir / config.files_dir
         async with (
@@ -144,6 +135,7 @@ def limits(config: Config) -> Limits:
         trash=config.trash_days * 86_400,
         audit=config.audit_days * 86_400,
         history=config.history_messages,
+        history_bytes=config.history_bytes,
     )
 
 
@@ -205,52 +197,3 @@ async def drain(opened: Opened, grace: float) -> None:
     """No new work; running answers finish within ``grace`` seconds; then readers are sent away, to come back later."""
     await opened.engine.drain(grace)
     opened.hub.drain()
-
-
-# --- the process -------------------------------------------------------------------------------------------------
-
-
-async def _serve(config: Config) -> None:
-    connections = ConnectionLimits(send_deadline=config.send_deadline_seconds)
-    settings = make_config(config.host, config.port, limits=connections, websocket_limit=config.socket_message_bytes)
-    # Its lines go where ours go, and ours say where we are.
-    settings.errorlog = logging.getLogger("hypercorn.error")
-    settings.errorlog.setLevel(logging.WARNING)
-    sockets = open_sockets(settings)
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGUSR1) as signals:
-        async with open_all(config) as opened, trio.open_nursery() as listening:
-            stopped = trio.Event()
-            listening.start_soon(_obey, signals, opened, config.shutdown_grace_seconds, stopped)
-            async with trio.open_nursery() as serving:
-                addresses: list[str] = await serving.start(
-                    partial(serve_guarded, opened.app, settings, shutdown_trigger=stopped.wait, sockets=sockets)
-                )
-                _welcome(addresses, opened.engine)
-            listening.cancel_scope.cancel()
-
-
-async def _obey(signals: AsyncIterator[int], opened: Opened, grace: float, stopped: trio.Event) -> None:
-    """Print what is alive on SIGUSR1; on the first order to stop, drain; on the second, stop at once."""
-    async with trio.open_nursery() as nursery:
-        async for number in signals:
-            if number == signal.SIGUSR1:
-                log.info("what is alive:\n%s", opened.engine.tree())
-            elif opened.engine.draining:
-                opened.hub.drain()
-                stopped.set()
-            else:
-                log.info("stopping: running answers have %g s", grace)
-                nursery.start_soon(_drain_then_stop, opened, grace, stopped)
-
-
-async def _drain_then_stop(opened: Opened, grace: float, stopped: trio.Event) -> None:
-    await drain(opened, grace)
-    stopped.set()
-
-
-def _welcome(addresses: Sequence[str], engine: Engine) -> None:
-    model = engine.default_model or "no model: see `trialogue plugins`"
-    log.info("answering with %s", model)
-    # The last line is the one to click.
-    for address in addresses:
-        print(f"Trialogue is at {address}", flush=True)

@@ -40,7 +40,8 @@ class Reaper:
     def __init__(self, config: Config) -> None:
         self.limits: Limits = limits_of(config)
         self.keep_alive: float = config.keep_alive_timeout
-        self._grace: float = config.graceful_timeout
+        # Of which the grace is read when shutdown begins: only then is it known how much of it is left.
+        self._config = config
         # Held by each connection from its first byte to its last.
         self._connections: set[Reapable] = set()
         self._changed = trio.Event()
@@ -70,7 +71,7 @@ class Reaper:
 
     def stop(self) -> None:
         """Shutdown begins: close what is idle, and in ``graceful_timeout`` seconds break off the rest."""
-        self._end = min(self._end, trio.current_time() + self._grace)
+        self._end = min(self._end, trio.current_time() + self._config.graceful_timeout)
         for connection in tuple(self._connections):
             if connection.idle:
                 connection.expire()

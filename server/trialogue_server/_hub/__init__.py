@@ -14,7 +14,6 @@ A task per stream costs ten times as much per event as the bytes themselves; her
 from trialogue_server._hub._hub import Hub as Hub
 from trialogue_server._hub._hub import StreamBroken as StreamBroken
 from trialogue_server._hub._hub import open_hub as open_hub
-from trialogue_server._hub._hub import retry_hint as retry_hint
 from trialogue_server._hub._rounds import Statistics as Statistics
 from trialogue_server._hub._sink import Chunk as Chunk
 from trialogue_server._hub._socket_sink import Outlet as Outlet
@@ -42,5 +41,4 @@ __all__ = [
     "message_prefix",
     "open_hub",
     "outlet_for",
-    "retry_hint",
 ]

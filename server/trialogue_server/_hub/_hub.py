@@ -29,6 +29,8 @@ _HEADERS = (
 _END: Message = {"type": "http.response.body", "body": b"", "more_body": False}
 #: Clients of a server that goes away come back spread over so many milliseconds.
 _RETRY = (500, 5_000)
+#: The same where another process answers at once: enough that not all of them knock in the same instant.
+_SOON = (0, 250)
 
 
 class StreamBroken(Exception):
@@ -57,10 +59,13 @@ class Hub:
 
     def __init__(self, heartbeat: float, send_deadline: float) -> None:
         self.rounds = Rounds(heartbeat)
+        #: Requests that are being answered with a stream.
+        self.answering = 0
         self._send_deadline = send_deadline
         self._streams: set[Stream] = set()
         self._per_user: Counter[str] = Counter()
         self._draining = False
+        self._retry = _RETRY
         self._closings = Closings()
 
     def __repr__(self) -> str:
@@ -93,10 +98,14 @@ class Hub:
             return
         await send({"type": "http.response.body", "body": preface or b": ok\n\n", "more_body": True})
         stream = Stream(source, seq, sink_for(scope, send, self._send_deadline), tag, self.rounds.queue)
-        with self._registered(stream, began), stream.over:
-            await _left(receive)
-            stream.end(Ending.LEFT)
-        await self._conclude(stream, send)
+        self.answering += 1
+        try:
+            with self._registered(stream, began), stream.over:
+                await _left(receive)
+                stream.end(Ending.LEFT)
+            await self._conclude(stream, send)
+        finally:
+            self.answering -= 1
 
     async def carry(self, source: Source, seq: int, sink: Sink, tag: Tag, began: float | None = None) -> Ending:
         """Write the frames of ``source`` from number ``seq`` on to ``sink`` until the stream ends; returns why it did.
@@ -147,7 +156,7 @@ class Hub:
             with contextlib.suppress(trio.BrokenResourceError):
                 if stream.ending is Ending.DRAINED:
                     await _catch_up(stream)
-                    await stream.sink.write_last(_goodbye())
+                    await stream.sink.write_last(_goodbye(self.retry_hint()))
                 await send(_END)
                 return
         self.rounds.counters.broken += 1
@@ -178,8 +187,16 @@ class Hub:
             stream.end(Ending.REVOKED)
         return len(ended)
 
-    def drain(self) -> None:
-        """Say goodbye to every client, each with its own hint when to come back, and take no more streams."""
+    def retry_hint(self) -> int:
+        """When one client is to come back, in milliseconds."""
+        return random.randint(*self._retry)
+
+    def drain(self, *, soon: bool = False) -> None:
+        """Say goodbye to every client, each with its own hint when to come back, and take no more streams.
+
+        ``soon`` says that another process answers already, or in a moment.
+        """
+        self._retry = _SOON if soon else self._retry
         self._draining = True
         for stream in self._streams:
             stream.end(Ending.DRAINED)
@@ -210,11 +227,5 @@ async def _catch_up(stream: Stream) -> None:
         found = stream.source.read(stream.seq)
 
 
-def retry_hint() -> int:
-    """When one client is to come back, in milliseconds."""
-    return random.randint(*_RETRY)
-
-
-def _goodbye() -> Chunk:
-    wait = retry_hint()
+def _goodbye(wait: int) -> Chunk:
     return Chunk(b'event: reconnect\nretry: %d\ndata: {"after_ms":%d}\n\n' % (wait, wait), 0)

@@ -25,7 +25,6 @@ from trialogue_server._hub import (
     Silence,
     SocketSink,
     message_prefix,
-    retry_hint,
 )
 from trialogue_server._problems import problem_reply
 from trialogue_server._reading import Opening, open_conversation, open_list, tag_of
@@ -258,7 +257,7 @@ class Socket:
             for subscription in list(self._subscriptions.values()):
                 await subscription.over.wait()
         if not self._outlet.stuck:
-            await self._outlet.send(encode_message(GoingAway(retry_hint())))
+            await self._outlet.send(encode_message(GoingAway(self._services.hub.retry_hint())))
         raise Closing(GOING_AWAY, "the server is going away: come back, from the last tokens")
 
     async def _command(self, command: SocketCommand) -> None:
