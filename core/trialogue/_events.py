@@ -130,13 +130,14 @@ class RunStarted(msgspec.Struct, frozen=True, tag="run.started", omit_defaults=T
 class RunAttached(msgspec.Struct, frozen=True, tag="run.attached", omit_defaults=True):
     """The provider keeps what the run is being answered with under ``handle``; the log has it up to ``cursor``.
 
-    Whoever takes the run over goes on from there. ``reopened`` is how often somebody has, said when it begins.
+    Whoever takes the run over goes on from there. ``reopened`` is how often somebody has, said when it begins. Without a
+    handle the run is on its own again: that response has ended, or is lost.
     """
 
     run: str
     message: str
-    handle: str
-    cursor: int
+    handle: str | None = None
+    cursor: int = 0
     reopened: int = 0
 
 

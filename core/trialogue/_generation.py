@@ -13,9 +13,11 @@ from msgspec.structs import replace
 from trialogue._attaching import Attaching
 from trialogue._context import CODE_POINTS_PER_TOKEN, build_request, estimate_request
 from trialogue._errors import ProviderError
+from trialogue._kept import Kept, LostError
 from trialogue._provider import (
     CitationPiece,
     FinishPiece,
+    HandlePiece,
     Piece,
     Provider,
     ReasoningPiece,
@@ -38,6 +40,8 @@ class Generation:
         self._writer = writer
         #: The upstream has taken the request.
         self.opened = False
+        #: What the provider keeps the response under, while it is being written there.
+        self.handle: str | None = writer.kept
         #: Tokens of an answer that the payer's budgets afford; ``None`` when no budget is concerned.
         self.afforded: int | None = None
 
@@ -51,11 +55,28 @@ class Generation:
         if live is None:
             return None
         provider, name = writer.node.catalog.provider(writer.model)
+        if self.handle is not None:
+            return await self._take_over(provider, name, self.handle, live.cursor)
+        writer.detach()
         request = await self._request(live, name)
         if writer.live is None:
             return None
         writer.activation.request = request
         return await self._ask(provider, request)
+
+    async def _take_over(self, provider: Provider, name: str, handle: str, cursor: int) -> Outcome | None:
+        """Go on with what a process that is gone was being answered with. Raises ``LostError``, if that is lost too."""
+        writer = self._writer
+        request = writer.activation.request
+        writer.kept = None
+        if request is None:
+            raise LostError
+        try:
+            return await self._ask(Kept(provider, handle, cursor), replace(request, model=name))
+        except ProviderError as error:
+            if self.opened:
+                raise
+            raise LostError from error
 
     async def _request(self, live: LiveRun, name: str) -> Request:
         node, activation = self._writer.node, self._writer.activation
@@ -139,6 +160,9 @@ class Generation:
                     count += len(piece.source) + len(piece.title or "") + len(piece.quote or "")
                 case FinishPiece():
                     reason = reason or piece.reason
+                    self.handle = None
+                case HandlePiece():
+                    self.handle = piece.handle
                 case UsagePiece():
                     pass
         self._writer.characters += count

@@ -10,11 +10,30 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
 #: What strict mode knows. Anything else in a schema is refused, or taken for what it does not mean.
-_KNOWN: Final = frozenset(
-    "$defs $ref additionalProperties anyOf const description enum exclusiveMaximum exclusiveMinimum format items maximum"
-    " maxItems minimum minItems multipleOf pattern properties required title type".split()
-)
-_FORMATS: Final = frozenset("date-time time date duration email hostname ipv4 ipv6 uuid".split())
+_KNOWN: Final = {
+    "$defs",
+    "$ref",
+    "additionalProperties",
+    "anyOf",
+    "const",
+    "description",
+    "enum",
+    "exclusiveMaximum",
+    "exclusiveMinimum",
+    "format",
+    "items",
+    "maximum",
+    "maxItems",
+    "minimum",
+    "minItems",
+    "multipleOf",
+    "pattern",
+    "properties",
+    "required",
+    "title",
+    "type",
+}
+_FORMATS: Final = {"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"}
 #: Levels of nesting, and properties in all, that are taken.
 _DEEPEST, _MOST = 5, 100
 

@@ -15,6 +15,7 @@ import trio
 from trialogue._activation import Activation
 from trialogue._errors import ProviderError, TrialogueError
 from trialogue._events import Event, RunIncomplete
+from trialogue._kept import LostError
 from trialogue._loop import Loop
 from trialogue._node import Node
 from trialogue._running import close, fail, finish
@@ -22,6 +23,9 @@ from trialogue._saying import advance
 from trialogue._state import LiveRun
 from trialogue._values import Failure
 from trialogue._writer import Outcome, Writer
+
+#: Seconds for a provider to be told that a response is not wanted any more. Nobody waits for it.
+DISCARDING = 10.0
 
 _RETRYABLE = ("throttled", "unavailable", "stalled", "broken")
 _log = logging.getLogger("trialogue.run")
@@ -34,6 +38,8 @@ class Run:
         self.id = live.run
         self.scope = trio.CancelScope()
         self.ended = trio.Event()
+        #: It was taken over, and what the provider kept of it is gone: whoever took it over begins anew.
+        self.lost = False
         self._node = node
         self._activation = activation
         self._writer = Writer(node, activation, live)
@@ -61,12 +67,29 @@ class Run:
                 self._end(await self._attempt())
         finally:
             self.ended.set()
+        await self._discard()
+
+    async def _discard(self) -> None:
+        """Let a response that its provider keeps be given up, when it was not read to its end and nobody will."""
+        generation, activation = self._loop.generation, self._activation
+        handle = self._writer.kept if generation is None else generation.handle
+        if handle is None or self.lost or activation.gone is not None:
+            return  # Whoever owns the conversation now may be reading it.
+        provider, name = self._node.catalog.provider(self._writer.model)
+        with trio.move_on_after(DISCARDING):
+            try:
+                await provider.discard(name, handle)
+            except Exception as error:
+                _log.warning("%s goes on with a response that nobody wants: %s", provider.name, error)
 
     async def _attempt(self) -> Outcome | None:
         try:
             return await self._loop.go()
         except trio.Cancelled:
             raise
+        except LostError:
+            self.lost = True
+            return None
         except BaseExceptionGroup as group:
             # A provider's nursery wraps what it raises; the one error in it is what we want to name.
             rest = group.split(Exception)[1]

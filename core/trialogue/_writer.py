@@ -12,7 +12,7 @@ from typing import TypeAlias
 import trio
 
 from trialogue._activation import Activation
-from trialogue._events import Event, RunIncomplete
+from trialogue._events import Event, RunAttached, RunIncomplete
 from trialogue._node import Node
 from trialogue._state import LiveRun
 from trialogue._values import Failure, FinishReason
@@ -30,6 +30,8 @@ class Writer:
         self.run = live.run
         self.message = live.message
         self.model = live.model
+        #: What its provider keeps of it, if it was begun by a process that is gone; taken up by the first generation.
+        self.kept: str | None = live.handle
         #: What it has written so far, in code points.
         self.characters = 0
         #: When it has to be over, on Trio's clock.
@@ -40,6 +42,12 @@ class Writer:
         """The run as the log has it; ``None`` once it is over there."""
         run = self.activation.state.run
         return run if run is not None and run.run == self.run and not self.activation.gone else None
+
+    def detach(self) -> None:
+        """The response that the provider keeps is over: whoever takes the run over now does not go on with that."""
+        live = self.live
+        if live is not None and live.handle is not None:
+            self.append([RunAttached(self.run, self.message)])
 
     def append(self, events: Sequence[Event]) -> None:
         """Write into the log."""

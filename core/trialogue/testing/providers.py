@@ -19,7 +19,16 @@ import trio
 
 from trialogue import model_calls
 from trialogue._errors import ProviderError
-from trialogue._provider import FinishPiece, Piece, Provider, ReasoningPiece, Request, ResponseStream, TextPiece
+from trialogue._provider import (
+    FinishPiece,
+    HandlePiece,
+    Piece,
+    Provider,
+    ReasoningPiece,
+    Request,
+    ResponseStream,
+    TextPiece,
+)
 from trialogue._values import Model
 
 
@@ -55,6 +64,9 @@ class ScriptedProvider(Provider):
     A script that says neither how it finishes nor that it fails ends with ``FinishPiece("stop")``; with ``forever`` it
     begins again instead, and never ends. With ``continues`` a request with a prefix is played from where the prefix
     ends: waits and failures on the way there, and right behind it, are passed over. Without it a prefix is refused.
+
+    With ``keeps`` each batch is followed by a handle, under which ``reopen`` plays what comes behind it; ``forget`` makes
+    it forget all of them.
     """
 
     def __init__(
@@ -65,10 +77,18 @@ class ScriptedProvider(Provider):
         context_tokens: int = 8192,
         forever: bool = False,
         continues: bool = False,
+        keeps: bool = False,
     ) -> None:
         self.name: str = name
         self.forever: bool = forever
         self.continues: bool = continues
+        self.keeps: bool = keeps
+        #: Every response that was taken up again: its handle, and from where.
+        self.reopened: list[tuple[str, int]] = []
+        #: The handles of responses that nobody wanted any more.
+        self.discarded: list[str] = []
+        # The requests by the handles of their responses.
+        self._kept: dict[str, int] = {}
         #: Every request that was made, refused ones included, in order.
         self.requests: list[Request] = []
         #: Responses that are being opened or are open now; 0 means that nothing leaks.
@@ -100,9 +120,35 @@ class ScriptedProvider(Provider):
     async def open_response(self, request: Request) -> AsyncGenerator[ResponseStream]:
         steps = self._steps(request)
         self.requests.append(request)
+        handle = f"{self.name}-{len(self.requests)}" if self.keeps else None
+        if handle is not None:
+            self._kept[handle] = len(self.requests) - 1
+        async with self._stream(_ScriptedStream(self, steps, handle)) as stream:
+            yield stream
+
+    @asynccontextmanager
+    async def reopen(self, model: str, handle: str, cursor: int) -> AsyncGenerator[ResponseStream]:
+        await trio.lowlevel.checkpoint()
+        self.reopened.append((handle, cursor))
+        if handle not in self._kept:
+            raise ProviderError(f"there is no response {handle!r}", kind="refused")
+        number = self._kept[handle]
+        stream = _ScriptedStream(self, _behind(cursor, self._played(number, self.requests[number])), handle, cursor)
+        async with self._stream(stream):
+            yield stream
+
+    async def discard(self, model: str, handle: str) -> None:
+        await trio.lowlevel.checkpoint()
+        self.discarded.append(handle)
+
+    def forget(self) -> None:
+        """Keep none of the responses so far any longer."""
+        self._kept.clear()
+
+    @asynccontextmanager
+    async def _stream(self, stream: _ScriptedStream) -> AsyncGenerator[_ScriptedStream]:
         self.open_streams += 1
         self.most_open_streams = max(self.most_open_streams, self.open_streams)
-        stream = _ScriptedStream(self, steps)
         try:
             await stream.open()
             yield stream
@@ -115,25 +161,33 @@ class ScriptedProvider(Provider):
         self.closed = True
 
     def _steps(self, request: Request) -> Iterator[Step]:
-        script = self._scripts[min(len(self.requests), len(self._scripts) - 1)]
+        played = self._played(len(self.requests), request)
+        if not request.prefix:
+            return played
+        return _after(request.prefix, played) if self.continues else iter([Fail("refused", "no prefixes here")])
+
+    def _played(self, number: int, request: Request) -> Iterator[Step]:
+        script = self._scripts[min(number, len(self._scripts) - 1)]
         steps = list(script(request) if callable(script) else script)
         if OPENED not in steps:
             steps.insert(0, OPENED)
         if not self.forever and not any(_finishes(step) for step in steps):
             steps.append(FinishPiece("stop"))
-        played = _endless(steps) if self.forever else iter(steps)
-        if not request.prefix:
-            return played
-        return _after(request.prefix, played) if self.continues else iter([Fail("refused", "no prefixes here")])
+        return _endless(steps) if self.forever else iter(steps)
 
     def __repr__(self) -> str:
         return f"<ScriptedProvider {self.name!r} requests={len(self.requests)} open={self.open_streams}>"
 
 
 class _ScriptedStream(ResponseStream):
-    def __init__(self, provider: ScriptedProvider, steps: Iterator[Step]) -> None:
+    def __init__(
+        self, provider: ScriptedProvider, steps: Iterator[Step], handle: str | None = None, cursor: int = 0
+    ) -> None:
         self._provider = provider
         self._steps = steps
+        self._handle = handle
+        #: Batches up to here.
+        self._cursor = cursor
         self._receiving = False
         #: It ended or failed, and there is nothing left to abandon.
         self.over = False
@@ -162,9 +216,15 @@ class _ScriptedStream(ResponseStream):
             batch = await self._play(step)
             if batch:
                 self._provider.batches += 1
-                return batch
+                return self._told(batch)
         self.over = True
         return ()
+
+    def _told(self, batch: Sequence[Piece]) -> Sequence[Piece]:
+        if self._handle is None or any(isinstance(piece, FinishPiece) for piece in batch):
+            return batch
+        self._cursor += 1
+        return (*batch, HandlePiece(self._handle, self._cursor))
 
     async def _play(self, step: Step) -> Sequence[Piece] | None:
         match step:
@@ -199,6 +259,15 @@ def _endless(steps: Iterable[Step]) -> Iterator[Step]:
     yield from steps
     while True:
         yield from steps[steps.index(OPENED) + 1 :]
+
+
+def _behind(cursor: int, steps: Iterator[Step]) -> Iterator[Step]:
+    """``steps`` from behind a number of batches, without the waits before."""
+    yield OPENED
+    while cursor:
+        step = next(steps)
+        cursor -= not isinstance(step, (Pause, Fail, Opened, trio.Event))
+    yield from (step for step in steps if not isinstance(step, Opened))
 
 
 def _after(prefix: str, steps: Iterator[Step]) -> Iterator[Step]:
