@@ -15,11 +15,13 @@ from hashlib import sha256
 import msgspec
 import trio
 
+from trialogue._activation import Activation
 from trialogue._budgets import Budgets
 from trialogue._catalog import Catalog
 from trialogue._cell import Cell, Letter
 from trialogue._child import Child, ChildSpec
 from trialogue._clearing import Clearing
+from trialogue._cluster import Cluster, Joining
 from trialogue._commands import (
     Command,
     ContinueAnswer,
@@ -32,7 +34,16 @@ from trialogue._commands import (
 )
 from trialogue._cursor import Cursor, parse_cursor
 from trialogue._decide import create
-from trialogue._errors import ClosedError, ConflictError, LimitError, NotFoundError, TrialogueError
+from trialogue._errors import (
+    ClosedError,
+    ConfigurationError,
+    ConflictError,
+    ElsewhereError,
+    FencedError,
+    LimitError,
+    NotFoundError,
+    TrialogueError,
+)
 from trialogue._events import Entry, encode_event, event_type
 from trialogue._feed import Feeds
 from trialogue._flusher import Flusher
@@ -45,6 +56,7 @@ from trialogue._library import Library
 from trialogue._limits import Limits
 from trialogue._meter import Meter
 from trialogue._node import Node, utc_now
+from trialogue._nodes import Load
 from trialogue._observer import CommandReport, Observer, Observers
 from trialogue._pacer import Pacer
 from trialogue._prices import PriceList
@@ -54,6 +66,7 @@ from trialogue._snapshot import Snapshot, Tree, frame_snapshot, take_snapshot, t
 from trialogue._store import Done, History, Store
 from trialogue._supervisor import Supervisor, open_supervisor
 from trialogue._tail import Tail
+from trialogue._transport import Parcel
 from trialogue._values import Conversation, Model
 
 _encoder = msgspec.json.Encoder()
@@ -69,6 +82,8 @@ class Engine:
         #: Removes what deleted accounts leave; other parts of the server add what they keep of an account.
         self.clearing: Clearing = Clearing(node, self.purge)
         self.clearing.also.append(node.store.ledger.forget)
+        #: The other nodes over the same store, where there may be some.
+        self.cluster: Cluster | None = None
         #: Set while stopping: nothing new is begun.
         self.draining: bool = False
         self._node = node
@@ -106,7 +121,7 @@ class Engine:
         if done is not None:
             # The branch may have grown, or be gone, since the first time.
             return _same(command.id, done, _digest(asked))
-        beginning = await fork(self.store, command, self._node.new_id, self._node.limits.history)
+        beginning = await fork(self.store, command, self._node.new_id, self._node.limits)
         return await self.begin(beginning, asked)
 
     async def begin(self, beginning: Beginning, asked: object) -> Receipt:
@@ -128,8 +143,12 @@ class Engine:
         digest = _digest(asked)
         done = Done(header.id, digest, Receipt(header.version))
         with self.feeds.unsure(header.owner):
-            first = await self.store.create(header, self._node.id, entry, done, history)
+            # Where there are several nodes, nobody's: the one that is asked first claims it.
+            node = self._node.id if self.cluster is None else ""
+            first = await self.store.create(header, node, entry, done, history)
         await self.feeds.advanced(header.owner, header.id, (entry.type,))
+        if self.cluster is not None:
+            self.cluster.advanced(header.owner, header.id, (entry.type,))
         return _same(header.id, first, digest)
 
     async def submit(self, conversation: str, command: Command, *, fresh: bool = False) -> Receipt:
@@ -146,15 +165,31 @@ class Engine:
         """
         began = trio.current_time()
         try:
-            receipt = await self._submit(conversation, command, fresh)
+            receipt = await self._routed(Parcel(conversation, command, fresh))
         except TrialogueError as error:
             self._tell(conversation, command, began, error.code)
             raise
         self._tell(conversation, command, began)
         return receipt
 
+    async def _routed(self, parcel: Parcel) -> Receipt:
+        if self.cluster is None:
+            return await self._submit(parcel.conversation, parcel.command, parcel.fresh)
+        return await self.cluster.router.submit(msgspec.structs.replace(parcel, command=self._priced(parcel.command)))
+
+    async def submit_here(self, parcel: Parcel) -> Receipt:
+        """Carry out a command if this node owns its conversation, or may. Raises as ``submit``, and ``ElsewhereError``."""
+        if self.draining and not self._runs(parcel.conversation):
+            raise ElsewhereError("this node is stopping and takes nothing new", "")
+        return await self._submit(parcel.conversation, parcel.command, parcel.fresh)
+
+    def _runs(self, conversation: str) -> bool:
+        cell = self._cells.get(conversation)
+        return cell is not None and cell.phase == "running"
+
     async def _submit(self, conversation: str, command: Command, fresh: bool) -> Receipt:
-        self._open_for_work()
+        if self.cluster is None:
+            self._open_for_work()
         if self._node.held and isinstance(command, EditMessage | Regenerate | ContinueAnswer):
             raise ClosedError("the server is being replaced: try again in a moment", retry_after=2)
         if self._node.flusher.failing is not None:
@@ -201,19 +236,28 @@ class Engine:
             gone = await self.store.purge(conversation, before)
         if gone:
             await self.purge(conversation)
-            self.feeds.purged(header.owner, conversation)
+            self._tell_purged(header.owner, conversation)
 
     async def purge(self, conversation: str) -> None:
         """Remove a conversation for good, whatever goes on in it. Raises ``StorageError``; one that is gone is no error."""
-        cell = self._cells.pop(conversation, None)
-        if cell is not None:
-            await cell.close(NotFoundError("the conversation was removed for good"))
+        await self.removed(conversation)
         header = await self.store.header(conversation)
         if header is None:
             return
         with self.feeds.unsure(header.owner):
             await self.store.purge(conversation)
-        self.feeds.purged(header.owner, conversation)
+        self._tell_purged(header.owner, conversation)
+
+    async def removed(self, conversation: str) -> None:
+        """A conversation is to go for good, or is gone: whatever goes on in it ends."""
+        cell = self._cells.pop(conversation, None)
+        if cell is not None:
+            await cell.close(NotFoundError("the conversation was removed for good"))
+
+    def _tell_purged(self, owner: str, conversation: str) -> None:
+        self.feeds.purged(owner, conversation)
+        if self.cluster is not None:
+            self.cluster.purged(owner, conversation)
 
     def _open_for_work(self) -> None:
         if self.draining:
@@ -248,6 +292,8 @@ class Engine:
             if position is None:
                 raise NotFoundError(f"there is no conversation {conversation!r}")
             tail = self._node.tail(conversation, position[1])
+        if self.cluster is not None:
+            self.cluster.follower.look(conversation)
         return tail
 
     async def resume(self, conversation: str, cursor: str | None, limit: int = 50) -> tuple[bytes, int]:
@@ -324,7 +370,34 @@ class Engine:
         What is still running then stays unfinished in the log and is gone on with after the next start.
         """
         self.draining = True
-        await self._quiet(grace)
+        if self.cluster is None:
+            await self._quiet(grace)
+        else:
+            await self._hand_over(self.cluster, grace)
+
+    async def _hand_over(self, cluster: Cluster, grace: float) -> None:
+        """Let other nodes have each conversation as soon as nothing goes on in it here, and in the end the rest."""
+        cluster.lease.hurry()
+        cells = tuple(self._cells.values())
+        await self._let_go(cluster, [cell for cell in cells if cell.phase != "running"], grace)
+        async with trio.open_nursery() as nursery:
+            for cell in cells:
+                if cell.phase == "running":
+                    nursery.start_soon(self._let_go, cluster, [cell], grace)
+        await self._let_go(cluster, list(self._cells.values()), 0)
+
+    async def _let_go(self, cluster: Cluster, cells: Sequence[Cell], grace: float) -> None:
+        with trio.move_on_after(grace):
+            for cell in cells:
+                await cell.quiet()
+        held: dict[str, int] = {}
+        for cell in cells:
+            self._cells.pop(cell.id, None)
+            activation = cell.activation
+            await cell.close(FencedError(f"conversation {cell.id} goes to another node: send it again"))
+            if activation is not None:
+                held[cell.id] = activation.epoch
+        await cluster.let_go(held)
 
     async def calm(self, patience: float) -> bool:
         """Wait, with everything going on as ever, for a moment at which no run is live; whether one came in time."""
@@ -354,7 +427,31 @@ class Engine:
         for cell in quiet:
             if not cell.faulted:
                 del self._cells[cell.id]
+                if self.cluster is not None and cell.activation is not None and cell.activation.gone is None:
+                    self.cluster.rested(cell.id, cell.activation.epoch)
         return len(quiet)
+
+    # --- for the cluster -----------------------------------------------------------------------------------------
+
+    def activation(self, conversation: str) -> Activation | None:
+        """The conversation's activation, if it is awake here."""
+        cell = self._cells.get(conversation)
+        return None if cell is None else cell.activation
+
+    def load(self) -> Load:
+        """What there is to do here."""
+        running = sum(1 for cell in self._cells.values() if cell.phase == "running")
+        return Load(self.draining, len(self._cells), running)
+
+    async def start_over(self) -> None:
+        """The store has gone backwards: what is awake ends, and whoever reads has to begin again."""
+        for cell in tuple(self._cells.values()):
+            self._cells.pop(cell.id, None)
+            await cell.close(FencedError("the storage was replaced: look again at what there is, and send it again"))
+        for name, tail in tuple(self._node.tails.items()):
+            position = await self.store.position(name)
+            tail.restart(tail.next_seq if position is None else position[1])
+        self.feeds.lose_all()
 
     def crashed(self, key: str, error: Exception) -> None:
         """A task of conversation ``key`` raised."""
@@ -380,6 +477,7 @@ class Engine:
             "store": msgspec.to_builtins(node.store.statistics()),
             "pacer": node.pacer.statistics()._asdict(),
             "shards": node.shards.statistics()._asdict(),
+            **({} if self.cluster is None else {"cluster": self.cluster.statistics()}),
         }
 
     def _children(self) -> Sequence[Child]:
@@ -416,10 +514,11 @@ async def open_engine(
     ids: Callable[[], str] = new_id,
     library: Library | None = None,
     observers: Sequence[Observer] = (),
+    joining: Joining | None = None,
 ) -> AsyncGenerator[Engine]:
     """Start the services, take up what an earlier process left unfinished, and stop in order when the block ends.
 
-    ``library`` has the files that messages name.
+    ``joining`` makes the node one of several over the store. ``library`` has the files that messages name.
     ``observers`` are told of what has ended. ``node`` must be new for each incarnation. ``now`` and ``ids`` are for
     simulations. Leaving the block does not wait for live runs: call ``drain`` first.
     """
@@ -437,6 +536,8 @@ async def open_engine(
     if library is not None:
         engine.clearing.also.append(library.remove_all)
         library.observe(feeds.file_changed)
+    if joining is not None:
+        engine.cluster = _join(engine, parts, joining)
     housekeeping = Housekeeping(parts, engine.wake, engine.rest, engine.purge_trash)
     specs = [
         ChildSpec("flusher", flusher.run),
@@ -444,10 +545,26 @@ async def open_engine(
         ChildSpec("shards", shards.run),
         ChildSpec("housekeeping", housekeeping.run),
         ChildSpec("clearing", engine.clearing.run),
+        *(() if engine.cluster is None else engine.cluster.specs()),
     ]
     try:
         async with open_supervisor("engine", "rest_for_one", specs=specs) as engine._supervisor:
             yield engine
     finally:
         engine.draining = True
+        if engine.cluster is not None:
+            await engine.cluster.leave()
         await catalog.aclose()
+
+
+def _join(engine: Engine, node: Node, joining: Joining) -> Cluster:
+    nodes = node.store.nodes
+    if nodes is None:
+        raise ConfigurationError("this store belongs to one process and has no place for other nodes")
+    cluster = Cluster(node, nodes, joining, engine, engine.feeds)
+    node.claiming = cluster.claim
+    node.flusher.on_committed = cluster.committed
+    engine.feeds.on_unsure = cluster.unsure
+    if node.library is not None:
+        node.library.observe(cluster.file_changed)
+    return cluster

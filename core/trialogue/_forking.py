@@ -5,22 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+import msgspec
 import trio
 from msgspec.structs import replace
 
 from trialogue._commands import ForkConversation
 from trialogue._errors import ConflictError, InvalidError, LimitError, NotFoundError
 from trialogue._history import FEW, Beginning, branch_copy
+from trialogue._limits import Limits
 from trialogue._snapshot import written
 from trialogue._store import Store
 from trialogue._values import Conversation, ForkedFrom, Message
 
+#: Messages read at once.
+PAGE = 500
 
-async def fork(store: Store, command: ForkConversation, new_id: Callable[[], str], most: int) -> Beginning:
+_encode = msgspec.json.Encoder().encode
+
+
+async def fork(store: Store, command: ForkConversation, new_id: Callable[[], str], limits: Limits) -> Beginning:
     """The conversation that ``command`` asks for. Files are named by it as by the original, not copied.
 
     Raises ``NotFoundError``, ``ConflictError`` (in the trash), ``InvalidError`` (``cut``), ``LimitError`` (longer than
-    ``most`` messages), ``StorageError``.
+    ``limits`` allow), ``StorageError``.
     """
     source = await store.header(command.source)
     if source is None:
@@ -28,7 +35,7 @@ async def fork(store: Store, command: ForkConversation, new_id: Callable[[], str
     if source.deleted_at is not None:
         raise ConflictError("the conversation is in the trash: restore it first")
     leaf = command.message or source.head
-    path = [] if leaf is None else await _branch(store, source.id, leaf, most)
+    path = [] if leaf is None else await _branch(store, source.id, leaf, limits)
     if command.cut is not None and not path:
         raise InvalidError("there is no message to cut: the conversation is empty", pointer="/at")
     ids = [new_id() for _ in path]
@@ -37,13 +44,30 @@ async def fork(store: Store, command: ForkConversation, new_id: Callable[[], str
     return Beginning(_header(source, command, leaf, copies), copies)
 
 
-async def _branch(store: Store, conversation: str, leaf: str, most: int) -> list[Message]:
-    path = await store.path(conversation, leaf, most + 1)
-    if not path:
-        raise NotFoundError(f"there is no message {leaf!r} in this conversation", pointer="/message")
-    if len(path) > most:
-        raise LimitError(f"the branch has more than {most} messages (history_messages): fork from an earlier one")
-    return [await written(store, message) if message.status == "in_progress" else message for message in path]
+async def _branch(store: Store, conversation: str, leaf: str, limits: Limits) -> list[Message]:
+    """The whole branch, page by page from its end: one that is too long is not read to its beginning."""
+    path: list[Message] = []  # newest first
+    wanted: str | None = leaf
+    size = 0
+    while wanted is not None:
+        page = await store.path(conversation, wanted, PAGE)
+        if not page:  # Never was, or was removed meanwhile: then with all that hangs below it.
+            raise NotFoundError(f"there is no message {leaf!r} in this conversation", pointer="/message")
+        size += sum(len(_encode(message)) for message in page)
+        path += [await written(store, m) if m.status == "in_progress" else m for m in reversed(page)]
+        _check_length(len(path), size, limits)
+        wanted = page[0].parent
+    return path[::-1]
+
+
+def _check_length(count: int, size: int, limits: Limits) -> None:
+    if count > limits.history:
+        detail = f"the branch has more than {limits.history} messages (history_messages)"
+    elif size > limits.history_bytes:
+        detail = f"the branch is longer than {limits.history_bytes} bytes (history_bytes)"
+    else:
+        return
+    raise LimitError(f"{detail}: fork from an earlier message")
 
 
 def _header(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
+
+from trialogue._asking import AskingLimits
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -14,8 +17,14 @@ class Limits(msgspec.Struct, frozen=True):
     buffer_tokens: int = 5
     #: A stream is read at most once per window: what has arrived meanwhile is taken together. 0 reads at once.
     window: float = 0.05
-    #: Silence of a provider after which a run fails; reasoning models may think for this long.
+    #: Silence of a provider within an answer after which a run fails; before the first piece it is ``asking.first_token``.
     stall: float = 60.0
+    #: How providers are asked.
+    asking: AskingLimits = AskingLimits()
+    #: By model, those that are asked in its place when it fails, in this order.
+    fallbacks: Mapping[str, Sequence[str]] = {}
+    #: How often an answer that failed is gone on with, by the same model or another one; each time may cost what the first did.
+    failovers: int = 3
     #: Length of a run in time and in code points of its answer: a model that never ends is ended here.
     run_seconds: float = 600.0
     run_characters: int = 1_000_000
@@ -31,6 +40,8 @@ class Limits(msgspec.Struct, frozen=True):
     recovery: Literal["continue", "end"] = "continue"
     #: Messages a conversation may begin with, forked or imported: they are written in one transaction.
     history: int = 10_000
+    #: Bytes of messages, as they are stored, that a fork may begin with: all of them are in memory while it is made.
+    history_bytes: int = 16 * 1024 * 1024
     #: How long a conversation stays in the trash after it was last changed.
     trash: float = 30 * 86_400.0
     #: How long an entry of the audit log is kept.

@@ -85,6 +85,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     history_messages: Annotated[
         int, Meta(ge=1, le=100_000, description="Messages that a fork or an imported conversation may begin with.")
     ] = 10_000
+    history_bytes: Annotated[
+        int, Meta(ge=1024, description="Bytes of messages that a fork may begin with; it is written in one transaction.")
+    ] = 16 * 1024**2
     shares_per_conversation: Annotated[
         int, Meta(ge=1, le=10_000, description="Public links that one conversation may have at a time.")
     ] = 100
@@ -271,6 +274,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     # --- limits of the wire --------------------------------------------------------------------------------------
 
+    page_bytes: Annotated[
+        int,
+        Meta(ge=1024, description="Bytes after which a page of what is stored ends; one row is given whatever its size."),
+    ] = 4 * 1024**2
     max_body_bytes: Annotated[int, Meta(ge=1024, description="Largest JSON body of a request.")] = 1_048_576
     send_deadline_seconds: Annotated[
         float, Meta(gt=0, le=3600, description="How long a client may leave what is sent unread before it is cut off.")

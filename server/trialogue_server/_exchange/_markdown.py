@@ -68,12 +68,9 @@ async def markdown(store: Store, header: Conversation) -> AsyncGenerator[str]:
 
 async def _active(store: Store, header: Conversation) -> AsyncGenerator[Message]:
     after: str | None = None
-    while header.head is not None:
-        page = await store.onward(header.id, header.head, after, PAGE)
+    while header.head is not None and (page := await store.onward(header.id, header.head, after, PAGE)):
         for message in page:
             yield await written(store, message)
-        if len(page) < PAGE:
-            return
         after = page[-1].id
 
 

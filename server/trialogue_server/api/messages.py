@@ -71,7 +71,10 @@ class ListQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class MessagePage(msgspec.Struct, frozen=True):
-    """Messages of one branch, oldest first; ``has_more`` says whether others stand above them (below, with ``after``)."""
+    """Messages of one branch, oldest first; ``has_more`` says whether others stand above them (below, with ``after``).
+
+    A page ends after ``page_bytes`` as well as after ``limit`` messages: that it is short does not mean that it is the last.
+    """
 
     messages: tuple[ShownMessage, ...]
     has_more: bool
@@ -110,13 +113,10 @@ async def list_messages(services: Services, call: Call) -> Reply:
     """
     _, header = await services.conversation(call)
     query = read_query(call, ListQuery)
-    limit = min(query.limit, 200)
-    # One more than asked for tells whether there is more.
-    path = await _page(services, header, query, limit + 1)
-    shown = path[:limit] if query.after is not None else path[-limit:]
+    shown, more = await _page(services, header, query, min(query.limit, 200))
     siblings = await services.store.siblings(header.id, [message.id for message in shown])
     messages = [with_siblings(message, siblings.get(message.id, (message.id,))) for message in shown]
-    return json_reply({"messages": messages, "has_more": len(path) > limit})
+    return json_reply({"messages": messages, "has_more": more})
 
 
 async def post(services: Services, call: Call) -> Reply:
@@ -237,7 +237,10 @@ async def stop(services: Services, call: Call) -> Reply:
     return json_reply(Stopped(receipt.run, receipt.seq, ms, receipt.output_tokens, receipt.estimated))
 
 
-async def _page(services: Services, header: Conversation, query: ListQuery, limit: int) -> Sequence[Message]:
+async def _page(
+    services: Services, header: Conversation, query: ListQuery, limit: int
+) -> tuple[Sequence[Message], bool]:
+    """A page, and whether there is more in its direction."""
     if query.before is not None and query.after is not None:
         raise InvalidError("before and after exclude each other: send one of them")
     leaf = header.head
@@ -245,10 +248,12 @@ async def _page(services: Services, header: Conversation, query: ListQuery, limi
         leaf = await services.store.leaf(header.id, (await _named(services, header, "branch", query.branch)).id)
     if query.after is not None and leaf is not None:
         after = (await _named(services, header, "after", query.after)).id if query.after else None
-        return await services.store.onward(header.id, leaf, after, limit)
+        page = await services.store.onward(header.id, leaf, after, limit)
+        return page, bool(page) and page[-1].id != leaf
     if query.before is not None:
         leaf = (await _named(services, header, "before", query.before)).parent
-    return await services.store.path(header.id, leaf, limit) if leaf is not None else ()
+    page = await services.store.path(header.id, leaf, limit) if leaf is not None else ()
+    return page, bool(page) and page[0].parent is not None
 
 
 async def _named(services: Services, header: Conversation, parameter: str, name: str) -> Message:

@@ -188,14 +188,14 @@ async def shared(services: Services, call: Call) -> Reply:
     """``GET /api/shared/{token}``: read what a public link shows; anyone who has it may."""
     query = read_query(call, SharedQuery)
     found = await find_share(services, call)
-    limit = min(query.limit, 200)
-    path, start = await _page(services, found, query.cursor, limit + 1)
-    whole = [await written(services.store, message) for message in path[:limit]]
+    path, start = await _page(services, found, query.cursor, min(query.limit, 200))
+    whole = [await written(services.store, message) for message in path]
     shown = [_shown(found, start + place, message) for place, message in enumerate(whole, 1)]
-    cursor = f"{start + limit}.{path[limit - 1].id}" if len(path) > limit else None
+    more = bool(path) and path[-1].id != found.message
+    cursor = f"{start + len(path)}.{path[-1].id}" if more else None
     # A system message, if the branch has one, is not for others; it is counted all the same.
     page = tuple(message for message in shown if message.role != "system")
-    body = Shared(found.title, found.created_at, page, cursor, cursor is not None)
+    body = Shared(found.title, found.created_at, page, cursor, more)
     return json_reply(body, headers=HIDDEN)
 
 
