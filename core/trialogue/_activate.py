@@ -20,8 +20,8 @@ PAGE = 500
 
 
 async def activate(node: Node, conversation: str) -> Activation:
-    """Own the conversation from here on. Raises ``NotFoundError``, ``StorageError``."""
-    claim = await node.store.claim(conversation, node.id)
+    """Own the conversation from here on. Raises ``NotFoundError``, ``ElsewhereError``, ``StorageError``."""
+    claim = await node.claim(conversation)
     if claim is None:
         raise NotFoundError(f"there is no conversation {conversation!r}")
     state = await fold_state(node.store, conversation, claim.snapshot, claim.next_seq)

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from hashlib import sha256
+from random import Random
 
 import msgspec
 import trio
@@ -48,6 +49,7 @@ from trialogue._events import Entry, encode_event, event_type
 from trialogue._feed import Feeds
 from trialogue._flusher import Flusher
 from trialogue._forking import fork
+from trialogue._health import Health
 from trialogue._history import Beginning, prepare_far
 from trialogue._housekeeping import Housekeeping
 from trialogue._ids import new_id
@@ -343,6 +345,10 @@ class Engine:
         """The models of all providers; one that fails to list them is left out."""
         return await self._node.catalog.models()
 
+    def health(self, model: str) -> Health:
+        """How a model does, by its full id, as far as this node has asked it."""
+        return self._node.asking.health(model)
+
     def resolve(self, model: str | None) -> str:
         """The full ``provider:model`` id, the default for ``None``. Raises ``InvalidError`` when nobody serves it."""
         return self._node.catalog.resolve(model)
@@ -475,6 +481,7 @@ class Engine:
             "feeds": self.feeds.statistics(),
             "flusher": msgspec.to_builtins(node.flusher.statistics()),
             "store": msgspec.to_builtins(node.store.statistics()),
+            "providers": msgspec.to_builtins(node.asking.statistics()),
             "pacer": node.pacer.statistics()._asdict(),
             "shards": node.shards.statistics()._asdict(),
             **({} if self.cluster is None else {"cluster": self.cluster.statistics()}),
@@ -515,12 +522,13 @@ async def open_engine(
     library: Library | None = None,
     observers: Sequence[Observer] = (),
     joining: Joining | None = None,
+    random: Random | None = None,
 ) -> AsyncGenerator[Engine]:
     """Start the services, take up what an earlier process left unfinished, and stop in order when the block ends.
 
     ``joining`` makes the node one of several over the store. ``library`` has the files that messages name.
-    ``observers`` are told of what has ended. ``node`` must be new for each incarnation. ``now`` and ``ids`` are for
-    simulations. Leaving the block does not wait for live runs: call ``drain`` first.
+    ``observers`` are told of what has ended. ``node`` must be new for each incarnation. ``now``, ``ids`` and
+    ``random`` are for simulations. Leaving the block does not wait for live runs: call ``drain`` first.
     """
     engine: Engine
     feeds = Feeds(store)
@@ -530,7 +538,7 @@ async def open_engine(
     catalog = Catalog(providers, default_model, prices)
     budgets = Budgets(store, now, budget)
     pacer = Pacer(limits.window)
-    parts = Node(node or ids(), store, catalog, budgets, limits, flusher, pacer, shards, now, ids, library)
+    parts = Node(node or ids(), store, catalog, budgets, limits, flusher, pacer, shards, now, ids, library, random=random or Random())
     parts.observers = looking_on
     engine = Engine(parts, feeds)
     if library is not None:

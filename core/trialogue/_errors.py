@@ -16,6 +16,7 @@
     │   ├── EmbedderError   ... an embedder
     │   └── StorageError    ... the store; nothing unacknowledged was shown
     ├── FencedError         someone newer owns the conversation
+    │   └── ElsewhereError  ... another node, which is alive: it has to be asked
     ├── FaultedError        this conversation failed too often and is parked
     ├── SupervisionError    a service failed more often than its budget allows (``_supervisor``)
     └── ConfigurationError  the operator mends it; raised before anything serves
@@ -159,6 +160,14 @@ class FencedError(TrialogueError):
 
     code = "fenced"
     status = 503
+
+
+class ElsewhereError(FencedError):
+    """A living node owns the conversation, and it is not this one. ``node`` is its id, '' when any other one will do."""
+
+    def __init__(self, detail: str, node: str, *, retry_after: float | None = 1.0) -> None:
+        super().__init__(detail, retry_after=retry_after)
+        self.node = node
 
 
 class FaultedError(TrialogueError):

@@ -122,6 +122,8 @@ class Feeds:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        #: Told of a user to whose list something may have happened that nobody knows.
+        self.on_unsure: Callable[[str], None] = lambda owner: None
         #: Feeds that somebody holds: a reader, or ``_kept``.
         self._feeds: WeakValueDictionary[str, Feed] = WeakValueDictionary()
         #: Those that were asked for or left lately, the longest ago first, with the time until which they are kept.
@@ -227,10 +229,24 @@ class Feeds:
         try:
             yield
         except BaseException:
-            feed = self._feeds.get(owner)
-            if feed is not None:
-                feed.lose()
+            self.lose(owner)
+            self.on_unsure(owner)
             raise
+
+    def watches(self, owner: str) -> bool:
+        """Whether anyone wants to know."""
+        return owner in self._feeds
+
+    def lose(self, owner: str) -> None:
+        """Something happened to ``owner``'s list that is not known here: its readers start over."""
+        feed = self._feeds.get(owner)
+        if feed is not None:
+            feed.lose()
+
+    def lose_all(self) -> None:
+        """As ``lose``, for everybody."""
+        for feed in list(self._feeds.values()):
+            feed.lose()
 
     def statistics(self) -> dict[str, int]:
         """Feeds in memory, those among them that are watched, and their frames' bytes."""

@@ -64,6 +64,8 @@ class Flusher:
         self._store = store
         self._last_flush = last_flush
         self._changed = changed
+        #: Told of each flush that was committed and shown, where other nodes are to hear of it.
+        self.on_committed: Callable[[Activation, Flush], None] | None = None
         self._observers = observers or Observers()
         # A dict for its order: who was marked first is flushed first.
         self._dirty: dict[Activation, None] = {}
@@ -176,6 +178,8 @@ class Flusher:
             waited = activation.committed()
             self._gate.append(waited)
             self._gates.observe(waited)
+            if self.on_committed is not None:
+                self.on_committed(activation, flush)
 
     def statistics(self) -> FlusherStatistics:
         """Counts, and how long the gate held things back."""

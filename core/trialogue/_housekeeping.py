@@ -50,7 +50,8 @@ class Housekeeping:
         """List the models, so that recovery knows them; then take up what is unfinished, and sweep from time to time."""
         await self._node.catalog.models()
         child.started()
-        while not await self._done(self._take_up):  # noqa: ASYNC110 - nobody can tell when the store is well again
+        # Where there are several nodes, what nobody has is found, and shared out, by the cluster's sweeper.
+        while self._node.claiming is None and not await self._done(self._take_up):  # noqa: ASYNC110 - nobody can tell when the store is well again
             await trio.sleep(AGAIN)
         while True:
             await trio.sleep(max(self._node.limits.idle / 4, 1.0))

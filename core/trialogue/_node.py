@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from random import Random
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
+from trialogue._asking import Asking
 from trialogue._budgets import Budgets
 from trialogue._catalog import Catalog
 from trialogue._flusher import Flusher
@@ -47,12 +49,19 @@ class Node:
     library: Library | None = None
     #: No run may begin any more: another process is about to go on, and what is said waits for that one.
     held: bool = False
+    #: For waits that are not to be the same everywhere.
+    random: Random = field(default_factory=Random)
+    #: Asks the providers.
+    asking: Asking = field(init=False)
     #: Who is told of runs that ended.
     observers: Observers = field(default_factory=Observers)
     #: How a conversation is claimed where that takes more than the store: by one node of several.
     claiming: Callable[[str], Awaitable[Claim | None]] | None = None
     #: Tails that somebody holds: an activation or a subscriber. Nobody else keeps one alive.
     tails: WeakValueDictionary[str, Tail] = field(default_factory=lambda: WeakValueDictionary[str, Tail]())
+
+    def __post_init__(self) -> None:
+        self.asking = Asking(self.limits.asking, self.limits.stall, self.now, self.random)
 
     async def claim(self, conversation: str) -> Claim | None:
         """Own a conversation from here on. Raises ``ElsewhereError`` (another node does, and is alive), ``StorageError``."""

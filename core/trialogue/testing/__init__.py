@@ -1,5 +1,6 @@
 """Fakes and conformance kits for those who write plugins, and for our own tests; nothing of it serves in production."""
 
+from trialogue.testing._memory_nodes import MemoryBus as MemoryBus
 from trialogue.testing.embedders import ScriptedEmbedder as ScriptedEmbedder
 from trialogue.testing.memory_faults import Fault as Fault
 from trialogue.testing.memory_faults import Faults as Faults

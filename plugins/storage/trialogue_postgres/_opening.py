@@ -19,7 +19,7 @@ from trialogue_postgres._connection import TrioConnection
 from trialogue_postgres._database import Database, first_row, rows, send
 from trialogue_postgres._errors import words_of
 from trialogue_postgres._extensions import use_extension
-from trialogue_postgres._schema import Migration, migrate, migrations
+from trialogue_postgres._schema import Migration, migrate, migrations, take_lock
 
 #: The oldest version that is supported; tests run on this one and on later ones.
 OLDEST = 16
@@ -44,6 +44,8 @@ _log = logging.getLogger("trialogue.postgres")
 class Opened(msgspec.Struct, frozen=True):
     """What a store is told of its database."""
 
+    #: The store's id, which stays with the database wherever it goes.
+    id: str
     generation: int
     #: Whether it has vectors, without which there is no search by meaning.
     has_vectors: bool
@@ -59,7 +61,7 @@ async def open_database(database: Database, place: str, steps: list[Migration] |
         await migrate(connection, place, migrations() if steps is None else steps)
         has_vectors = await _has_vectors(connection) and await use_extension(connection, "vector")
         has_geography = await use_extension(connection, "postgis")
-        return Opened(await _generation(connection), has_vectors, has_geography)
+        return Opened(*await _count(connection), has_vectors, has_geography)
 
     try:
         opened = await database.write(prepare)
@@ -103,8 +105,18 @@ async def _has_vectors(connection: TrioConnection) -> bool:
     return bool((await rows(connection, _SEES_VECTORS))[0][0])
 
 
-async def _generation(connection: TrioConnection) -> int:
-    """Compare where the database is now with where it was, and raise the generation if it was elsewhere."""
+async def count_again(database: Database) -> int:
+    """The generation, raised if the database is elsewhere than it was: as at a start. Raises ``StorageError``."""
+
+    async def work(connection: TrioConnection) -> int:
+        await take_lock(connection)
+        return (await _count(connection))[1]
+
+    return await database.write(work)
+
+
+async def _count(connection: TrioConnection) -> tuple[str, int]:
+    """Compare where the database is now with where it was, and raise the generation if it was elsewhere; its id, and that."""
     facts: dict[str, str] = dict(await rows(connection, sql.FACTS))
     here, known = await _whereabouts(connection), facts.get("whereabouts")
     generation = int(facts.get("generation", 1)) + (known is not None and known != here)
@@ -116,7 +128,7 @@ async def _generation(connection: TrioConnection) -> int:
     }
     for key, value in told.items():
         await send(connection, sql.PUT_FACT, {"key": key, "value": value})
-    return generation
+    return told["id"], generation
 
 
 async def _whereabouts(connection: TrioConnection) -> str:

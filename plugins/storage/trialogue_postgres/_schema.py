@@ -67,10 +67,15 @@ def _migration(name: str) -> Migration:
     return Migration(int(name.partition("_")[0]), name, text)
 
 
+async def take_lock(connection: TrioConnection) -> None:
+    """Within a transaction: have nobody else bring the schema up to date, or count a start, until its end."""
+    await send(connection, _TAKE_LOCK)
+
+
 async def migrate(connection: TrioConnection, place: str, steps: list[Migration]) -> None:
     """Within a transaction: apply what is missing. Raises ``ConfigurationError``."""
     await connection.execute(_PATIENCE.encode())
-    await send(connection, _TAKE_LOCK)
+    await take_lock(connection)
     applied = await _applied(connection, place)
     _verify(applied, place, steps)
     try:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from trialogue import SIBLINGS
 from trialogue_postgres._files_sql import PURGE_FILES
+from trialogue_postgres._nodes_sql import PURGE_KEPT
 
 # --- the hot path ----------------------------------------------------------------------------------------------------
 
@@ -180,6 +181,7 @@ PURGE = (
     "DELETE FROM snapshot WHERE conversation = %(n)s",
     "DELETE FROM receipt WHERE conversation = %(n)s",
     "DELETE FROM share WHERE conversation = %(n)s",
+    PURGE_KEPT,
     *PURGE_FILES,
     "DELETE FROM message WHERE conversation = %(n)s",
     "DELETE FROM conversation WHERE n = %(n)s",

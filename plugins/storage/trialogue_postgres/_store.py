@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from trialogue import (
@@ -25,6 +26,7 @@ from trialogue import (
     Index,
     Ledger,
     Message,
+    Nodes,
     Shares,
     Store,
     StoreStatistics,
@@ -40,8 +42,10 @@ from trialogue_postgres._accounts import PostgresAccounts
 from trialogue_postgres._append import append, words_by_message
 from trialogue_postgres._database import Database
 from trialogue_postgres._files import PostgresFiles
+from trialogue_postgres._generation import Generation
 from trialogue_postgres._ledger import PostgresLedger
-from trialogue_postgres._opening import Opened, open_database
+from trialogue_postgres._nodes import PostgresNodes
+from trialogue_postgres._opening import Opened, count_again, open_database
 from trialogue_postgres._rows import decode_header, decode_message
 from trialogue_postgres._search import PostgresIndex
 from trialogue_postgres._sharing import PostgresImports, PostgresShares
@@ -54,7 +58,7 @@ async def open_store(address: Address, data_dir: Path) -> AsyncGenerator[Store]:
     del data_dir  # Nothing is kept beside the database.
     database = Database(address)
     try:
-        yield PostgresStore(database, await open_database(database, str(address)))
+        yield PostgresStore(database, address, await open_database(database, str(address)))
     finally:
         database.close()
 
@@ -62,8 +66,8 @@ async def open_store(address: Address, data_dir: Path) -> AsyncGenerator[Store]:
 class PostgresStore(Store):
     """See ``trialogue.Store``."""
 
-    def __init__(self, database: Database, opened: Opened) -> None:
-        self.generation = opened.generation
+    def __init__(self, database: Database, address: Address, opened: Opened) -> None:
+        self._generation = Generation(database, opened.generation, partial(count_again, database))
         self.has_vectors = opened.has_vectors
         self.database = database
         self._accounts = PostgresAccounts(database)
@@ -72,10 +76,19 @@ class PostgresStore(Store):
         self._ledger = PostgresLedger(database)
         self._shares = PostgresShares(database)
         self._imports = PostgresImports(database)
+        self._nodes = PostgresNodes(database, address, opened.id, self._generation)
         self._entries = 0
 
     def __repr__(self) -> str:
         return f"<PostgresStore generation={self.generation} {self.database!r}>"
+
+    @property
+    def generation(self) -> int:  # type: ignore[override]  # an attribute in the port, which may change here
+        return self._generation.value
+
+    @property
+    def nodes(self) -> Nodes:
+        return self._nodes
 
     @property
     def accounts(self) -> Accounts:

@@ -1,0 +1,137 @@
+"""Several nodes in one process, for tests: engines over one store in memory, a bus and a network that can be cut.
+
+Everything is injected and on Trio's clock, so that a virtual one serves as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+
+import trio
+
+from trialogue import (
+    Engine,
+    Joining,
+    Limits,
+    NodeInfo,
+    Parcel,
+    Provider,
+    Receipt,
+    Transport,
+    UnreachableError,
+    open_engine,
+)
+from trialogue.testing import MemoryStore
+
+
+class Network(dict[str, Engine]):
+    """Engines by the ids of their nodes, and what keeps them apart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        #: Pairs of names between which nothing gets through.
+        self.cut: set[frozenset[str]] = set()
+        #: Parcels that were delivered.
+        self.delivered = 0
+
+    def transport(self, name: str) -> Transport:
+        """The way out of the node with this name."""
+        return MemoryTransport(self, name)
+
+
+class MemoryTransport(Transport):
+    """Calls the other engine directly."""
+
+    def __init__(self, network: Network, name: str) -> None:
+        self._network = network
+        self._name = name
+
+    def _reach(self, node: NodeInfo) -> Engine:
+        engine = self._network.get(node.id)
+        if engine is None or frozenset((self._name, node.name)) in self._network.cut:
+            raise UnreachableError(f"{node.name} is not there")
+        return engine
+
+    async def deliver(self, node: NodeInfo, parcel: Parcel) -> Receipt:
+        await trio.lowlevel.checkpoint()
+        with trio.move_on_after(2.0):
+            receipt = await self._reach(node).submit_here(parcel)
+            self._network.delivered += 1
+            self._reach(node)  # The answer comes the same way back.
+            return receipt
+        raise UnreachableError(f"{node.name} does not answer")
+
+    async def greet(self, node: NodeInfo) -> str | None:
+        await trio.lowlevel.checkpoint()
+        try:
+            self._reach(node)
+        except UnreachableError as error:
+            return str(error)
+        return None
+
+
+class Node:
+    """A node of the test's. ``kill`` ends it between two instructions: it neither says goodbye nor lets go of anything."""
+
+    def __init__(self, network: Network, name: str, store: MemoryStore) -> None:
+        self.name = name
+        self.store = store
+        self.engine: Engine
+        self._network = network
+        self._scope = trio.CancelScope()
+        self._stop = trio.Event()
+        self.ended = trio.Event()
+
+    async def live(
+        self,
+        providers: Sequence[Provider],
+        limits: Limits,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        try:
+            with self._scope:
+                joining = Joining(self.name, f"memory:{self.name}", transport=self._network.transport(self.name))
+                async with open_engine(self.store, providers, limits, joining=joining) as self.engine:
+                    assert self.engine.cluster is not None
+                    self._network[self.engine.cluster.info.id] = self.engine
+                    task_status.started()
+                    await self._stop.wait()
+        finally:
+            self.ended.set()
+
+    async def stop(self, grace: float = 30.0) -> None:
+        """As on SIGTERM."""
+        await self.engine.drain(grace)
+        self._leave_network()
+        self._stop.set()
+        await self.ended.wait()
+
+    async def kill(self) -> None:
+        """As on SIGKILL: what it asks the store for from now on never arrives."""
+        self._leave_network()
+        self.store = _Dead()  # type: ignore[assignment]
+        self._scope.cancel()
+        await self.ended.wait()
+
+    def _leave_network(self) -> None:
+        assert self.engine.cluster is not None
+        self._network.pop(self.engine.cluster.info.id, None)
+
+
+class _Dead:
+    pass
+
+
+@asynccontextmanager
+async def open_nodes(
+    names: Sequence[str], providers: Sequence[Provider], store: MemoryStore | None = None, limits: Limits | None = None
+) -> AsyncGenerator[tuple[Network, list[Node]]]:
+    """Nodes with these names over one store."""
+    network, shared = Network(), store or MemoryStore()
+    nodes = [Node(network, name, shared) for name in names]
+    async with trio.open_nursery() as nursery:
+        for node in nodes:
+            await nursery.start(node.live, providers, limits or Limits())
+        yield network, nodes
+        nursery.cancel_scope.cancel()
