@@ -26,7 +26,9 @@ NAMES = (
     "exchange",
     "files",
     "postgres",
+    "pressure",
     "kills",
+    "upgrades",
 )
 
 

@@ -6,6 +6,7 @@ found; snippets lose it again.
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -21,6 +22,8 @@ _UNWANTED = re.compile("[\x00\x02\x03\u200b]")
 _WORD = re.compile(r"[^\W_]+")
 #: Words looked for; the rest of a longer text is left out.
 _MOST = 16
+#: Pieces that they are made of, which an index looks up one by one, each with all its places: "a-b" has two.
+_PIECES = 32
 #: Characters of a text that are looked through for a snippet, and shown in one.
 _SEEN, _SHOWN = 20_000, 160
 
@@ -35,7 +38,16 @@ def separated(text: str) -> str:
 def query_words(text: str) -> list[str]:
     """The words to look for, each once, or at its last place, and not too many: the last word alone may be begun."""
     plain = separated(text.encode(errors="replace").decode()).split()
-    return list(dict.fromkeys(word for word in reversed(plain) if any(map(str.isalnum, word))))[:_MOST][::-1]
+    words = list(dict.fromkeys(word for word in reversed(plain) if any(map(str.isalnum, word))))[:_MOST]
+    wanted, left = list[str](), _PIECES
+    for word in words:
+        ends = [piece.end() for piece in itertools.islice(_WORD.finditer(word), left)]
+        if len(ends) == left:
+            wanted.append(word[: ends[-1]])  # Of a longer one its beginning is looked for.
+            break
+        wanted.append(word)
+        left -= len(ends)
+    return wanted[::-1]
 
 
 def snippet_of(words: Sequence[str], text: str) -> tuple[str, tuple[tuple[int, int], ...]]:

@@ -34,6 +34,8 @@ class SaidFile(msgspec.Struct, frozen=True, tag="file"):
 
 #: What a person can say. The other parts are written by models and tools.
 SaidPart: TypeAlias = TextPart | DataPart | SaidFile
+#: All that one message says.
+SaidParts: TypeAlias = Annotated[tuple[SaidPart, ...], Meta(max_length=1000)]
 #: Files that one message may name, in its parts or behind them: each is looked for, and shown to the model.
 MOST_FILES = 50
 #: Files that go with a message, behind what it says.
@@ -89,7 +91,7 @@ class PostBody(msgspec.Struct, forbid_unknown_fields=True):
     """``POST /api/conversations/{id}/messages``. One of ``text`` and ``parts``, and ``files`` behind it."""
 
     text: str | None = None
-    parts: tuple[SaidPart, ...] | None = None
+    parts: SaidParts | None = None
     files: SaidFiles = ()
     parent: str | None | UnsetType = UNSET
     model: ModelId | None = None
@@ -105,7 +107,7 @@ class EditBody(msgspec.Struct, forbid_unknown_fields=True):
     """``PATCH /api/messages/{id}``. One of ``text`` and ``parts``, and ``files`` behind it."""
 
     text: str | None = None
-    parts: tuple[SaidPart, ...] | None = None
+    parts: SaidParts | None = None
     files: SaidFiles = ()
     regenerate: bool = True
     model: ModelId | None = None

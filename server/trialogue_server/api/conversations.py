@@ -28,6 +28,7 @@ from trialogue_server._call import Call, Reply, json_reply
 from trialogue_server._errors import VersionError
 from trialogue_server._etags import etag_of, expected_version
 from trialogue_server._idempotency import command_id, told
+from trialogue_server._json_limits import check_json
 from trialogue_server._queries import Limit, PageCursor, read_query
 from trialogue_server._requests import CreateBody, UpdateBody, checked_id, read_struct
 from trialogue_server._routes import Route
@@ -236,6 +237,7 @@ def _metadata(
     # What grows patch by patch is held to what could be sent at once: it goes with every look at the conversation.
     if len(msgspec.json.encode(merged)) > most:
         raise LimitError(f"metadata are larger than {most} bytes (max_body_bytes): remove some", pointer="/metadata")
+    check_json(merged, "/metadata")
     return merged
 
 
