@@ -1,0 +1,198 @@
+"""Nodes of one cluster in processes of their own, on one PostgreSQL and one Redis, each behind proxies of its own.
+
+A node has four links that can fail: ``front`` (its clients'), ``database``, ``redis``, and ``peers`` (what other nodes
+reach it by). Its process can be killed, stopped, drained and started again.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import postgres_server
+import redis_server
+import trio
+from chaos.asking import FAILED, ask, ask_whole
+from chaos.proxy import Proxy, open_proxy
+from postgres_stores import with_parameters
+from served import Server
+
+#: What nodes are told besides where everything is.
+SETTINGS = {
+    "rate_per_user": "1000000",
+    "burst_per_user": "1000000",
+    "rate_per_address": "1000000",
+    "burst_per_address": "1000000",
+    "streams_per_user": "10000",
+    "sockets_per_user": "10000",
+    # Readers that do not read are cut, and drains end, within the length of a test.
+    "send_deadline_seconds": "3",
+    "shutdown_grace_seconds": "2",
+}
+#: Seconds within which a process starts, while others want the same processor; and within which one that drains ends.
+START, STOP = 60.0, 30.0
+
+
+class Node:
+    """One process and its links."""
+
+    def __init__(self, name: str, server: Server, links: Mapping[str, Proxy]) -> None:
+        self.name = name
+        self.links = links
+        #: Held by whoever does something to the process.
+        self.hands = trio.Lock()
+        #: Starts that failed, as they may while the database is away.
+        self.failed_starts = 0
+        #: What was wrong with its ends.
+        self.problems: list[str] = []
+        self._server = server
+
+    def __repr__(self) -> str:
+        return f"<Node {self.name}>"
+
+    @property
+    def port(self) -> int:
+        """Where clients find it."""
+        return self.links["front"].port
+
+    async def start(self) -> None:
+        """Start it until it serves."""
+        with trio.move_on_after(START) as patience:
+            while not await self._started():
+                self.failed_starts += 1
+                await trio.sleep(0.2)
+        if patience.cancelled_caught:
+            raise AssertionError(f"{self.name} does not start any more:\n{self.log()[-3000:]}")
+
+    async def _started(self) -> bool:
+        try:
+            with trio.move_on_after(START / 2) as patience:
+                await trio.to_thread.run_sync(self._server.start, abandon_on_cancel=True)
+        except AssertionError:
+            patience.cancel()
+        if patience.cancel_called:
+            self._server.kill()
+            return False
+        for link in ("front", "peers"):
+            self.links[link].target = self._server.port
+        return True
+
+    async def kill(self) -> None:
+        """End it in the midst of everything."""
+        await trio.to_thread.run_sync(self._server.kill)
+
+    def pause(self) -> None:
+        """Let it do nothing; its connections stay open."""
+        self._server.signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it go on, as if nothing had been."""
+        self._server.signal(signal.SIGCONT)
+
+    async def drain(self) -> None:
+        """Ask it to end, and wait until it has."""
+        self._server.signal(signal.SIGTERM)
+        try:
+            code = await trio.to_thread.run_sync(self._server.wait, STOP)
+        except Exception as error:
+            self.problems.append(f"{self.name} did not end within {STOP:g} s of being asked to: {error!r}")
+            await self.kill()
+        else:
+            if code:
+                self.problems.append(f"{self.name} ended with {code} when asked to:\n{self.log()[-2000:]}")
+
+    def ended_by_itself(self) -> bool:
+        """Whether it ended though nobody asked it to."""
+        process = self._server.process
+        return process is not None and process.poll() is not None
+
+    def log(self) -> str:
+        """What it has said."""
+        return self._server.log()
+
+    def close(self) -> None:
+        """End it for good."""
+        self._server.close()
+
+
+class Fleet:
+    """The nodes, and what they stand on."""
+
+    def __init__(
+        self, nodes: list[Node], database: postgres_server.PostgresServer, redis: redis_server.RedisServer
+    ) -> None:
+        self.nodes = nodes
+        self.database = database
+        self.redis = redis
+        #: Held by whoever does something to the database's or Redis' process.
+        self.database_hands, self.redis_hands = trio.Lock(), trio.Lock()
+
+    def ports(self) -> list[int]:
+        """Where clients find them."""
+        return [node.port for node in self.nodes]
+
+    async def start(self) -> None:
+        """Start them one after the other, so that the first makes the schema."""
+        for node in self.nodes:
+            await node.start()
+
+    async def register(self) -> str:
+        """An account; the cookie of its session."""
+        body = {"email": "chaos@example.org", "password": "correct horse battery staple", "name": "Chaos"}
+        status, headers, answer = await ask_whole(self.nodes[0].port, "POST", "/api/auth/register", body)
+        assert status == 201, answer
+        return headers["set-cookie"].partition(";")[0]
+
+    async def heal(self) -> None:
+        """Have every link be a good one, and every node serve."""
+        for node in self.nodes:
+            for link in node.links.values():
+                link.heal()
+        with trio.fail_after(START):
+            for node in self.nodes:
+                while not await _is_ready(node.port):  # noqa: ASYNC110 - another process is asked
+                    await trio.sleep(0.1)
+
+
+async def _is_ready(port: int) -> bool:
+    try:
+        with trio.fail_after(2):
+            return (await ask(port, "GET", "/readyz"))[0] == 200
+    except FAILED:
+        return False
+
+
+@asynccontextmanager
+async def open_fleet(count: int) -> AsyncGenerator[Fleet]:
+    """So many nodes, not started yet, on fresh servers; all are gone after the block."""
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="trialogue-chaos-")))
+        database = stack.enter_context(postgres_server.open_server("max_connections=100"))
+        redis = stack.enter_context(redis_server.open_server())
+        nodes: list[Node] = []
+        for number in range(count):
+            links = {
+                "front": await stack.enter_async_context(open_proxy()),
+                "database": await stack.enter_async_context(open_proxy(database.port)),
+                "redis": await stack.enter_async_context(open_proxy(redis.port)),
+                "peers": await stack.enter_async_context(open_proxy()),
+            }
+            home = folder / f"node{number}"
+            home.mkdir()
+            settings = _settings(number, links, database.dsn)
+            node = Node(f"node{number}", Server(home, **settings), links)
+            stack.callback(node.close)
+            nodes.append(node)
+        yield Fleet(nodes, database, redis)
+
+
+def _settings(number: int, links: Mapping[str, Proxy], dsn: str) -> dict[str, str]:
+    proxied = dsn.rpartition("@")[0] + f"@127.0.0.1:{links['database'].port}/trialogue"
+    return {
+        **SETTINGS,
+        "storage_url": with_parameters(proxied, connections="6"),
+        "redis_url": f"redis://127.0.0.1:{links['redis'].port}/0",
+    }
