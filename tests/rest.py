@@ -32,6 +32,7 @@ from trialogue_server._guard import make_config, open_sockets, serve_guarded
 from trialogue_server._hub import Hub, open_hub
 from trialogue_server._logins import Logins
 from trialogue_server._parts import Parts
+from trialogue_server._seeing import Seeing
 from trialogue_server.app import create_app
 from trialogue_server.config import Config
 from trialogue_server.serve import default_budget, file_limits, import_limits, price_list
@@ -85,6 +86,7 @@ async def serve(
     embedder: Embedder | None = None,
     logins: Logins = Logins(),  # noqa: B008 - immutable
     heartbeat: float = 60,
+    seeing: Seeing | None = None,
     **settings: Any,
 ) -> AsyncGenerator[Server]:
     """A server with any settings; its model says "Hello world" unless ``provider`` says something else.
@@ -111,7 +113,7 @@ async def serve(
     ):
         await engine.models()
         authenticator = PasswordAuthenticator(engine.store, Hasher(memory_kib=8, passes=1, lanes=1))
-        parts = Parts(engine, hub, config, [authenticator], logins, searcher=searcher, importer=importer)
+        parts = Parts(engine, hub, config, [authenticator], logins, searcher=searcher, importer=importer, seeing=seeing)
         app = create_app(parts)
 
         async def run(task_status: trio.TaskStatus[list[str]]) -> None:

@@ -9,6 +9,7 @@ from trialogue import Authenticator, Engine, Plugins, Searcher, SoftState
 from trialogue_server._exchange._jobs import Importer
 from trialogue_server._hub import Hub
 from trialogue_server._logins import Logins
+from trialogue_server._seeing import Seeing
 from trialogue_server.config import Config
 
 
@@ -29,3 +30,5 @@ class Parts(NamedTuple):
     importer: Importer | None = None
     #: To be told of to administrators.
     plugins: Plugins | None = None
+    #: What is seen of the process; without it, nobody looks at the loop.
+    seeing: Seeing | None = None

@@ -28,6 +28,7 @@ from trialogue_server._logins import Journeys, account_of
 from trialogue_server._parts import Parts
 from trialogue_server._peer import Peers
 from trialogue_server._quotas import Quotas
+from trialogue_server._seeing import Seeing
 from trialogue_server._sessions import Sessions
 from trialogue_server._slots import Slots
 from trialogue_server._throttle import Throttle
@@ -65,6 +66,10 @@ class Services:
         #: How often who may ask.
         counts: Limiter = LocalLimiter()
         self.quotas = Quotas(config, parts.soft.limiter(counts) if parts.soft is not None else counts, self.peers)
+        #: What is seen of the process, and nowhere else.
+        self.seeing = parts.seeing or Seeing()
+        #: What processes share, if anything.
+        self.soft = parts.soft
         #: Ways in without a secret of ours, and browsers that are away on one of them.
         self.logins = parts.logins
         self.journeys = Journeys()
@@ -90,6 +95,8 @@ class Services:
         self.shown_files = Lately(10.0)
         #: One branch at a time, so that those who ask at once for the same find it there.
         self.branch_scan = trio.Lock()
+        #: What stands in the way of being ready, in words that only the log is told.
+        self.ailing: dict[str, str] = {}
         #: One look at the disk at a time, whoever asks whether we are ready.
         self.storage_check = trio.Lock()
         self._authenticators = parts.authenticators

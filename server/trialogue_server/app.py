@@ -74,6 +74,7 @@ class Surface:
         finally:
             if self.services.config.log_requests:
                 log_request(call, answered.status, answered.sent)
+            self.services.seeing.requests.note(call, answered.status, streamed=answered.sent is None)
             call.facts.clear()
 
     async def _command(self, call: Call, route: Route) -> Reply:
@@ -82,6 +83,7 @@ class Surface:
         reply = await answer(self.services, call, route)
         if self.services.config.log_requests:
             log_request(call, reply.status, len(reply.body))
+        self.services.seeing.requests.note(call, reply.status)
         return reply
 
     async def _answer(self, call: Call, receive: Receive, send: Send) -> None:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin, get
 import msgspec
 from msgspec import Meta
 
-from trialogue_server._masking import mask
+from trialogue_server._masking import HIDDEN, SECRET_NAME, mask
 
 _YEAR = 366 * 24 * 3600.0  # Upper bound of what is counted in seconds; it keeps infinity out as well.
 
@@ -286,6 +286,29 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         float, Meta(ge=0, le=3600, description="How long running answers may finish after the order to stop.")
     ] = 30.0
 
+    # --- what is seen of it --------------------------------------------------------------------------------------
+
+    metrics_token: Annotated[
+        str,
+        Meta(
+            pattern="^([!-~]{16,500})?$",
+            examples=["`openssl rand -hex 32`"],
+            description="Bearer token with which /metrics may be read; unset, who asks on the machine itself may.",
+        ),
+    ] = ""
+    metrics_listen: Annotated[
+        str,
+        Meta(
+            pattern=r"^(unix:/.+|.+:\d{1,5})?$",
+            examples=["127.0.0.1:9464"],
+            description="Address of its own for /metrics and health, where processes share the usual one; unset, none.",
+        ),
+    ] = ""
+    ready_lag_seconds: Annotated[
+        float,
+        Meta(gt=0, le=3600, description="How late the loop may usually be before the process says it is not ready."),
+    ] = 1.0
+
     # --- itself --------------------------------------------------------------------------------------------------
 
     disabled_plugins: Annotated[
@@ -342,7 +365,13 @@ class Setting(msgspec.Struct, frozen=True):
 
     def show(self, config: Config) -> str:
         """Its value as TOML writes it, with any password in it masked."""
-        return toml(getattr(config, self.name))
+        value = getattr(config, self.name)
+        return toml(HIDDEN if value and self.is_secret else value)
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether nobody is shown its value, as its name says."""
+        return SECRET_NAME.search(self.name) is not None
 
 
 def toml(value: object) -> str:

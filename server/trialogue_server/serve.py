@@ -41,6 +41,8 @@ from trialogue_server._exchange._jobs import ImportLimits, open_importer
 from trialogue_server._hub import Hub, open_hub
 from trialogue_server._logins import Logins
 from trialogue_server._parts import Parts
+from trialogue_server._seeing import open_seeing
+from trialogue_server._seeing._listener import open_apart
 from trialogue_server.app import create_app
 from trialogue_server.config import Config
 
@@ -91,13 +93,16 @@ async def open_all(config: Config) -> AsyncGenerator[Opened]:
             open_importer(engine, config.data_dir / "imports", import_limits(config)) as importer,
             _open_soft_state(plugins, config) as soft,
             _open_logins(plugins) as logins,
+            open_seeing() as seeing,
         ):
             # What stands now stands for good: the collector need not look at it again, or stall the loop over it.
             gc.collect()
             gc.freeze()
             authenticators = plugins.authenticators(store)
-            parts = Parts(engine, hub, config, authenticators, logins, soft, searcher, importer, plugins)
-            yield Opened(create_app(parts), engine, hub)
+            parts = Parts(engine, hub, config, authenticators, logins, soft, searcher, importer, plugins, seeing)
+            app = create_app(parts)
+            async with open_apart(app, config.metrics_listen):
+                yield Opened(app, engine, hub)
 
 
 @asynccontextmanager

@@ -21,6 +21,7 @@
     usage          what was used and what it cost
     budgets        what may be used
     health         whether we live and are ready
+    metrics        figures, as Prometheus reads them
     events         the streams, which leave beside Quart through the hub
     socket         the WebSocket's address, as a plain request sees it
     description    the OpenAPI document
@@ -47,6 +48,7 @@ from trialogue_server.api import (
     keys,
     logins,
     messages,
+    metrics,
     models,
     oversight,
     search,
@@ -78,6 +80,7 @@ BLUEPRINTS = {
     "usage": usage.ROUTES,
     "budgets": budgets.ROUTES,
     "health": health.ROUTES,
+    "metrics": metrics.ROUTES,
     "events": events.ROUTES,
     "socket": socket.ROUTES,
     "description": description.ROUTES,

@@ -1,7 +1,11 @@
-"""Whether we live and are ready. Both are asked by machines, often, and without logging in."""
+"""Whether we live and are ready. Both are asked by machines, often, and without logging in.
+
+Anyone may ask, so what is told names no path, address or host: what exactly is wrong stands in the log, once.
+"""
 
 from __future__ import annotations
 
+import logging
 from typing import Literal
 
 import msgspec
@@ -11,6 +15,8 @@ from trialogue import Library, TrialogueError
 from trialogue_server._call import Call, Reply, json_reply
 from trialogue_server._routes import Answer, Route
 from trialogue_server._services import Services
+
+log = logging.getLogger("trialogue.health")
 
 #: Longer than a healthy store ever takes, shorter than a balancer's patience.
 PATIENCE = 5.0
@@ -43,9 +49,9 @@ async def healthz(services: Services, call: Call) -> Reply:
 
 async def readyz(services: Services, call: Call) -> Reply:
     """``GET /readyz``: see whether requests can be served here: 200, else 503; each dependency with a reason."""
-    checks = {"engine": _engine(services), "storage": await _storage(services)}
+    checks = {"engine": _engine(services), "loop": _loop(services), "storage": await _storage(services)}
     if services.engine.library is not None:
-        checks["files"] = await _files(services.engine.library)
+        checks["files"] = await _files(services, services.engine.library)
     ready = all(check.ok for check in checks.values())
     return json_reply(Ready("ok" if ready else "not ready", checks), 200 if ready else 503)
 
@@ -56,6 +62,13 @@ def _engine(services: Services) -> Check:
     return Check(ok=True, detail="taking commands")
 
 
+def _loop(services: Services) -> Check:
+    usual, most = services.seeing.lag.usual, services.config.ready_lag_seconds
+    if usual > most:
+        return Check(ok=False, detail=f"the loop is usually {usual:.1f} s late (ready_lag_seconds): there is too much to do")
+    return Check(ok=True, detail="in time")
+
+
 async def _storage(services: Services) -> Check:
     with trio.move_on_after(PATIENCE):
         try:
@@ -63,19 +76,32 @@ async def _storage(services: Services) -> Check:
             async with services.storage_check:
                 await services.store.check()
         except TrialogueError as error:
-            return Check(ok=False, detail=str(error))
-        return Check(ok=True, detail="can be written")
+            return _failing(services, "storage", error)
+        return _well(services, "storage")
     return Check(ok=False, detail=f"did not answer within {PATIENCE:g} seconds")
 
 
-async def _files(library: Library) -> Check:
+def _failing(services: Services, what: str, error: TrialogueError) -> Check:
+    if services.ailing.get(what) != str(error):
+        services.ailing[what] = str(error)
+        log.warning("not ready: %s: %s", what, error)
+    return Check(ok=False, detail="cannot be written: the server's log says why")
+
+
+def _well(services: Services, what: str) -> Check:
+    if services.ailing.pop(what, None) is not None:
+        log.warning("ready again: %s", what)
+    return Check(ok=True, detail="can be written")
+
+
+async def _files(services: Services, library: Library) -> Check:
     # A share that hangs holds the thread that asks it, and nothing else: there are only so many of them.
     with trio.move_on_after(PATIENCE):
         try:
             await library.blobs.check()
         except TrialogueError as error:
-            return Check(ok=False, detail=str(error))
-        return Check(ok=True, detail="can be written")
+            return _failing(services, "files", error)
+        return _well(services, "files")
     return Check(ok=False, detail=f"did not answer within {PATIENCE:g} seconds")
 
 

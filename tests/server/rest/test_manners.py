@@ -249,13 +249,14 @@ async def test_readiness_names_what_is_missing() -> None:
     async with serve(store=store) as server, server.client() as client:
         ready = await client.get("/readyz")
         assert (ready.status_code, ready.json()["status"]) == (200, "ok")
-        assert set(ready.json()["checks"]) == {"engine", "storage"}
+        assert set(ready.json()["checks"]) == {"engine", "loop", "storage"}
         assert all(check["ok"] and check["detail"] for check in ready.json()["checks"].values())
         store.faults.next("check", Fault(fail="before"))
         missing = await client.get("/readyz")
         assert missing.status_code == 503
         assert {name: check["ok"] for name, check in missing.json()["checks"].items()} == {
             "engine": True,
+            "loop": True,
             "storage": False,
         }
         await server.engine.drain(0)

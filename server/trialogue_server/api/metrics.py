@@ -1,0 +1,39 @@
+"""The metrics, as Prometheus reads them. Who may read them is told in ``_seeing._readers``."""
+
+from __future__ import annotations
+
+import trio
+
+from trialogue_server._call import Call, Reply
+from trialogue_server._routes import Route
+from trialogue_server._seeing._exposition import MEDIA_TYPE, encode
+from trialogue_server._seeing._families import families
+from trialogue_server._seeing._readers import check_reader
+from trialogue_server._services import Services
+
+
+async def show_metrics(services: Services, call: Call) -> Reply:
+    """``GET /metrics``: read the figures of this process in Prometheus' text format.
+
+    For who shows ``metrics_token`` as bearer token; without such a token, for who asks on the machine itself; and for
+    administrators.
+    """
+    await check_reader(services, call)
+    pieces: list[bytes] = []
+    for piece in encode(families(services)):
+        pieces.append(piece)
+        await trio.lowlevel.checkpoint()  # Others have their turn between two families.
+    return Reply(200, b"".join(pieces), media_type=MEDIA_TYPE)
+
+
+ROUTES = (
+    Route(
+        "GET",
+        "/metrics",
+        show_metrics,
+        direct=True,
+        access="admin",
+        media_type=MEDIA_TYPE.partition(";")[0],
+        limited=False,
+    ),
+)
