@@ -28,6 +28,8 @@ from trialogue._account_values import UserPage as UserPage
 from trialogue._accounts import Accounts as Accounts
 from trialogue._answer import Answer as Answer
 from trialogue._answer import fold_answer as fold_answer
+from trialogue._asking import AskingLimits as AskingLimits
+from trialogue._asking import ProviderStatistics as ProviderStatistics
 from trialogue._audit import Action as Action
 from trialogue._audit import AuditEntry as AuditEntry
 from trialogue._audit import AuditPage as AuditPage
@@ -41,12 +43,16 @@ from trialogue._auth import SecretAuthenticator as SecretAuthenticator
 from trialogue._auth import Session as Session
 from trialogue._auth import User as User
 from trialogue._auth import UserRole as UserRole
+from trialogue._backoff import Backoff as Backoff
 from trialogue._blob_streams import Reader as Reader
 from trialogue._blobs import Blobs as Blobs
+from trialogue._breaker import BreakerLimits as BreakerLimits
+from trialogue._breaker import BreakerState as BreakerState
 from trialogue._budgets import Budgets as Budgets
 from trialogue._bus import Bus as Bus
 from trialogue._bus import Ear as Ear
 from trialogue._circle import box_of as box_of
+from trialogue._circuits import ModelStatistics as ModelStatistics
 from trialogue._cluster import Cluster as Cluster
 from trialogue._cluster import Joining as Joining
 from trialogue._commands import AddMessages as AddMessages
@@ -92,16 +98,20 @@ from trialogue._errors import StorageError as StorageError
 from trialogue._errors import ThrottledError as ThrottledError
 from trialogue._errors import TrialogueError as TrialogueError
 from trialogue._errors import UnauthenticatedError as UnauthenticatedError
+from trialogue._events import ApprovalAsked as ApprovalAsked
+from trialogue._events import ApprovalGiven as ApprovalGiven
 from trialogue._events import ConversationCreated as ConversationCreated
 from trialogue._events import ConversationUpdated as ConversationUpdated
 from trialogue._events import Entry as Entry
 from trialogue._events import Event as Event
+from trialogue._events import GenerationStarted as GenerationStarted
 from trialogue._events import HeadMoved as HeadMoved
 from trialogue._events import InboxAdded as InboxAdded
 from trialogue._events import InboxRemoved as InboxRemoved
 from trialogue._events import MessageAdded as MessageAdded
 from trialogue._events import MessageRemoved as MessageRemoved
 from trialogue._events import MessageRevised as MessageRevised
+from trialogue._events import OpenCall as OpenCall
 from trialogue._events import PartAdded as PartAdded
 from trialogue._events import PartDelta as PartDelta
 from trialogue._events import PartEnded as PartEnded
@@ -115,6 +125,9 @@ from trialogue._events import RunFailed as RunFailed
 from trialogue._events import RunIncomplete as RunIncomplete
 from trialogue._events import RunInterrupted as RunInterrupted
 from trialogue._events import RunStarted as RunStarted
+from trialogue._events import RunWaiting as RunWaiting
+from trialogue._events import ToolCalled as ToolCalled
+from trialogue._events import ToolReturned as ToolReturned
 from trialogue._events import UsageReported as UsageReported
 from trialogue._events import decode_event as decode_event
 from trialogue._events import encode_event as encode_event
@@ -134,6 +147,8 @@ from trialogue._files import TextState as TextState
 from trialogue._files import Variant as Variant
 from trialogue._files import VariantKind as VariantKind
 from trialogue._files import file_view as file_view
+from trialogue._health import Health as Health
+from trialogue._health import HealthStatus as HealthStatus
 from trialogue._history import Beginning as Beginning
 from trialogue._history import settled as settled
 from trialogue._identity import Departure as Departure
@@ -148,6 +163,8 @@ from trialogue._imports import Imports as Imports
 from trialogue._imports import ImportState as ImportState
 from trialogue._imports import Skipped as Skipped
 from trialogue._inspection import Bounds as Bounds
+from trialogue._lane import LaneLimits as LaneLimits
+from trialogue._lane import LaneStatistics as LaneStatistics
 from trialogue._ledger import Charge as Charge
 from trialogue._ledger import ChargePage as ChargePage
 from trialogue._ledger import Hold as Hold
@@ -263,6 +280,7 @@ from trialogue._soft import SoftState as SoftState
 from trialogue._soft import SoftStatistics as SoftStatistics
 from trialogue._state import LiveRun as LiveRun
 from trialogue._state import State as State
+from trialogue._state import Steps as Steps
 from trialogue._state import begin as begin
 from trialogue._state import evolve as evolve
 from trialogue._store import PAGE_BYTES as PAGE_BYTES
@@ -307,14 +325,13 @@ from trialogue._values import ToolCallPart as ToolCallPart
 from trialogue._values import ToolChoice as ToolChoice
 from trialogue._values import ToolResultPart as ToolResultPart
 from trialogue._values import ToolSpec as ToolSpec
+from trialogue._values import ToolUse as ToolUse
 from trialogue._values import Usage as Usage
 from trialogue._values import call_id as call_id
 from trialogue._values import text_of as text_of
 from trialogue.hookspecs import hookimpl as hookimpl
 
 __all__ = [
-    "PAGE_BYTES",
-    "SIBLINGS",
     "Accounts",
     "Action",
     "AddMessages",
@@ -324,14 +341,20 @@ __all__ = [
     "Answer",
     "AnswerSchema",
     "ApiKey",
+    "ApprovalAsked",
+    "ApprovalGiven",
     "Asked",
+    "AskingLimits",
     "AuditEntry",
     "AuditPage",
     "Authenticator",
+    "Backoff",
     "Beat",
     "Beginning",
     "Blobs",
     "Bounds",
+    "BreakerLimits",
+    "BreakerState",
     "BrokenError",
     "BudgetError",
     "Budgets",
@@ -400,9 +423,12 @@ __all__ = [
     "ForkConversation",
     "ForkedFrom",
     "Found",
+    "GenerationStarted",
     "HandlePiece",
     "HeadMoved",
     "HeaderLogin",
+    "Health",
+    "HealthStatus",
     "Histogram",
     "History",
     "Hit",
@@ -424,6 +450,8 @@ __all__ = [
     "Judge",
     "Kept",
     "Known",
+    "LaneLimits",
+    "LaneStatistics",
     "Ledger",
     "Library",
     "LimitError",
@@ -443,13 +471,16 @@ __all__ = [
     "MessageRemoved",
     "MessageRevised",
     "Model",
+    "ModelStatistics",
     "News",
     "NodeInfo",
     "Nodes",
     "NotFoundError",
     "Observer",
+    "OpenCall",
     "Origin",
     "Owner",
+    "PAGE_BYTES",
     "Parcel",
     "Part",
     "PartAdded",
@@ -471,6 +502,7 @@ __all__ = [
     "Principal",
     "Provider",
     "ProviderError",
+    "ProviderStatistics",
     "Purged",
     "Queued",
     "Quota",
@@ -502,6 +534,8 @@ __all__ = [
     "RunReport",
     "RunStarted",
     "RunView",
+    "RunWaiting",
+    "SIBLINGS",
     "Scope",
     "SearchMode",
     "SearchQuery",
@@ -521,6 +555,7 @@ __all__ = [
     "State",
     "Status",
     "Step",
+    "Steps",
     "Stop",
     "StorageError",
     "Store",
@@ -534,9 +569,12 @@ __all__ = [
     "ThrottledError",
     "ToolCallPart",
     "ToolCallPiece",
+    "ToolCalled",
     "ToolChoice",
     "ToolResultPart",
+    "ToolReturned",
     "ToolSpec",
+    "ToolUse",
     "Transport",
     "Tree",
     "TreeView",

@@ -19,8 +19,10 @@ from trialogue._context import estimate_request
 from trialogue._cursor import frame
 from trialogue._errors import TrialogueError
 from trialogue._events import (
+    ApprovalGiven,
     Entry,
     Event,
+    GenerationStarted,
     InboxAdded,
     MessageAdded,
     MessageRemoved,
@@ -37,6 +39,8 @@ from trialogue._events import (
     RunIncomplete,
     RunInterrupted,
     RunStarted,
+    RunWaiting,
+    ToolReturned,
     UsageReported,
     encode_event,
     event_type,
@@ -153,11 +157,14 @@ class Activation:
 
     def _project(self, event: Event, before: State) -> None:
         match event:
-            case PartDelta() | PartEnded() | UsageReported() | RunAttached():
+            case PartDelta() | PartEnded() | UsageReported() | RunAttached() | RunWaiting():
                 if self.answer is not None:
                     self.answer.apply(event)
                 return
-            case PartStarted() | PartAdded():
+            case GenerationStarted():
+                self.request = None  # What the last one was asked is in the usage.
+                return
+            case PartStarted() | PartAdded() | ToolReturned():
                 if self.answer is not None:
                     self.answer.apply(event)
                 if self.watch is not None:
@@ -169,6 +176,9 @@ class Activation:
                     self.answer = Answer(message)
             case InboxAdded(queued):
                 self._waiting.append(queued.message.id)
+            case ApprovalGiven():
+                if self.answer is not None:
+                    self.answer.apply(event)
             case MessageRemoved(message):
                 self._removed.append(message)
                 self._recent.clear()

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from trialogue._events import (
+    ApprovalGiven,
     Event,
     PartAdded,
     PartDelta,
@@ -23,9 +24,20 @@ from trialogue._events import (
     RunIncomplete,
     RunInterrupted,
     RunStarted,
+    ToolReturned,
     UsageReported,
 )
-from trialogue._values import Failure, FinishReason, Message, Part, ReasoningPart, Status, TextPart
+from trialogue._values import (
+    Failure,
+    FinishReason,
+    Message,
+    Part,
+    ReasoningPart,
+    Status,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+)
 
 
 class Answer:
@@ -57,6 +69,11 @@ class Answer:
                 self._open(event.part, event.kind)
             case PartAdded():
                 self._open(event.part, event.content)
+            case ToolReturned():
+                self._open(event.part, ToolResultPart(event.call, event.text, event.failed, event.citations))
+            case ApprovalGiven():
+                if event.arguments is not None:
+                    self._edit(event.call, event.arguments)
             case PartEnded():
                 if event.signature is not None:
                     self._signatures[event.part] = event.signature
@@ -68,6 +85,7 @@ class Answer:
                     status="in_progress",
                     run=event.run,
                     model=event.model,
+                    asked=event.asked,
                     attempt=event.attempt,
                     finish_reason=None,
                     failure=None,
@@ -92,6 +110,13 @@ class Answer:
             self._kinds.append(kind)
             self._texts.append([])
             self._lengths.append(0)
+
+    def _edit(self, call: str, arguments: str) -> None:
+        # The call may be in what an earlier run wrote.
+        self._base = replace(self._base, parts=tuple(_edited(part, call, arguments) for part in self._base.parts))
+        for at, part in enumerate(self._kinds):
+            if isinstance(part, ToolCallPart):
+                self._kinds[at] = _edited(part, call, arguments)
 
     def _write(self, delta: PartDelta) -> None:
         index = delta.part - self._first
@@ -118,6 +143,10 @@ class Answer:
 
 #: Told in the message itself when the process that wrote it went away and nobody went on.
 INTERRUPTED = Failure("interrupted", "The server stopped while this was being written. Continue it or try again.", True)
+
+
+def _edited(part: Part, call: str, arguments: str) -> Part:
+    return replace(part, edited=arguments) if isinstance(part, ToolCallPart) and part.call == call else part
 
 
 def _part(kind: PartKind | Part, text: str, signature: str | None) -> Part:

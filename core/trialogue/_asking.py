@@ -23,7 +23,7 @@ import trio
 from trialogue._backoff import Backoff
 from trialogue._breaker import BreakerLimits, BreakerState
 from trialogue._circuits import Circuits, ModelStatistics
-from trialogue._context import estimate_request
+from trialogue._context import CODE_POINTS_PER_TOKEN, estimate_request
 from trialogue._errors import ProviderError
 from trialogue._health import Health
 from trialogue._lane import Lane, LaneLimits, LaneStatistics, Turn
@@ -31,9 +31,11 @@ from trialogue._provider import Piece, Provider, Request, ResponseStream, UsageP
 
 T = TypeVar("T")
 
-#: What an answer waits for: its provider's line, or the time to ask again.
-Awaited: TypeAlias = Literal["line", "retry"]
+#: What an answer waits for: its turn at the provider, or the time to ask again.
+Awaited: TypeAlias = Literal["turn", "retry"]
 
+#: Failures before an answer has begun for which nobody charges.
+TURNED_AWAY = ("throttled", "unavailable", "refused")
 #: A wait shorter than this is nobody's concern.
 NOTEWORTHY = 0.5
 
@@ -80,6 +82,10 @@ class Question:
         #: What was heard of it before that: usage.
         self.heard: list[Piece] = []
 
+    def settle(self, characters: int) -> None:
+        """The answer came to so many code points."""
+        self.tokens = estimate_request(self.request) + characters // CODE_POINTS_PER_TOKEN
+
     def __repr__(self) -> str:
         return f"<Question {self.model} tokens={self.tokens} taken={self.taken} begun={self.begun}>"
 
@@ -123,6 +129,8 @@ class Asking:
             try:
                 return await self._hear(question, listen)
             except ProviderError as error:
+                if not question.begun and error.kind in TURNED_AWAY:
+                    question.taken = False
                 pause = None if question.begun else self._limits.backoff.pause(attempt, error, self._random)
                 if pause is None or trio.current_time() + pause >= question.last:
                     raise
@@ -156,7 +164,7 @@ class Asking:
             with trio.move_on_at(min(turn.since + NOTEWORTHY, until)):
                 await turn.wait()
             if not turn.served:
-                tell("line", None)
+                tell("turn", None)
                 with trio.move_on_at(until):
                     await turn.wait()
             if turn.served:

@@ -56,6 +56,13 @@ class Catalog:
             raise InvalidError(f"{provider.name} offers no model {name!r}: see GET /api/models", pointer="/model")
         return wanted
 
+    def find(self, model: str) -> Model | None:
+        """What is known of a model, if anybody serves it."""
+        try:
+            return self.describe(self.resolve(model))
+        except InvalidError:
+            return None
+
     def describe(self, model: str) -> Model:
         """What is known of a model; careful assumptions for one that no listing describes."""
         if model not in self._known:

@@ -98,7 +98,7 @@ async def build_request(
     if not branch:
         raise NotFoundError(f"the answer {run.message!r} is not there any more")
     *history, answer = branch
-    done, prefix = _so_far(answer)
+    done, prefix = so_far(answer)
     return Request(
         model=model,
         messages=(*_from_user(history), *done),
@@ -160,7 +160,7 @@ def _with_results(history: Sequence[Message]) -> Sequence[Message]:
     return found
 
 
-def _so_far(answer: Message) -> tuple[tuple[Message, ...], str]:
+def so_far(answer: Message) -> tuple[tuple[Message, ...], str]:
     """What earlier generations said of an answer, as a message if there were any, and the text that comes after it."""
     parts = answer.parts
     last = max((at for at, part in enumerate(parts, 1) if isinstance(part, ToolCallPart | ToolResultPart)), default=0)

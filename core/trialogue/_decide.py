@@ -28,8 +28,8 @@ from trialogue._commands import (
     UpdateConversation,
 )
 from trialogue._draft import Draft, cancel
-from trialogue._events import ConversationCreated, Event, RunInterrupted, RunStarted
-from trialogue._running import close
+from trialogue._events import ConversationCreated, Event, RunInterrupted
+from trialogue._running import close, followed
 from trialogue._saying import advance, post
 from trialogue._state import State
 from trialogue._values import Conversation
@@ -94,7 +94,7 @@ def decide(state: State, command: Command, known: Known) -> Decision:
 
 def _stop(draft: Draft, command: Stop) -> Receipt:
     run = draft.state.run
-    if run is None or command.run not in (None, run.run):
+    if run is None or command.run not in (None, run.run, *run.before):
         return draft.receipt()
     cancel(draft, "stop", command.at, command.seen)
     return Receipt(
@@ -113,17 +113,5 @@ def _recover(draft: Draft, command: Recover, known: Known) -> Receipt:
         return draft.receipt()
     draft.add(*close(run, RunInterrupted(run.run, run.message, command.at), known.asked))
     if command.resume:
-        draft.add(
-            RunStarted(
-                command.run,
-                run.message,
-                run.model,
-                command.at,
-                run.settings,
-                "recover",
-                run.attempt + 1,
-                run.parts,
-                run.terms,
-            )
-        )
+        draft.add(followed(run, command.run, command.at, "recover"))
     return draft.receipt(run=command.run if command.resume else None, answer=run.message)

@@ -94,6 +94,7 @@ class Engine:
         self._supervisor: Supervisor | None = None
         self._meter = Meter()
         node.observers.add(self._meter)
+        node.awake.rest = self._let_rest
 
     def __repr__(self) -> str:
         return f"<Engine {self._node.id} cells={len(self._cells)} draining={self.draining}>"
@@ -431,11 +432,15 @@ class Engine:
         horizon = trio.current_time() - idle
         quiet = [cell for cell in self._cells.values() if cell.used_at <= horizon and cell.may_rest()]
         for cell in quiet:
-            if not cell.faulted:
-                del self._cells[cell.id]
-                if self.cluster is not None and cell.activation is not None and cell.activation.gone is None:
-                    self.cluster.rested(cell.id, cell.activation.epoch)
+            self._let_rest(cell)
         return len(quiet)
+
+    def _let_rest(self, cell: Cell) -> None:
+        if cell.faulted or self._cells.get(cell.id) is not cell:
+            return
+        del self._cells[cell.id]
+        if self.cluster is not None and cell.activation is not None and cell.activation.gone is None:
+            self.cluster.rested(cell.id, cell.activation.epoch)
 
     # --- for the cluster -----------------------------------------------------------------------------------------
 
@@ -538,7 +543,20 @@ async def open_engine(
     catalog = Catalog(providers, default_model, prices)
     budgets = Budgets(store, now, budget)
     pacer = Pacer(limits.window)
-    parts = Node(node or ids(), store, catalog, budgets, limits, flusher, pacer, shards, now, ids, library, random=random or Random())
+    parts = Node(
+        node or ids(),
+        store,
+        catalog,
+        budgets,
+        limits,
+        flusher,
+        pacer,
+        shards,
+        now,
+        ids,
+        library,
+        random=random or Random(),
+    )
     parts.observers = looking_on
     engine = Engine(parts, feeds)
     if library is not None:

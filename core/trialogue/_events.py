@@ -107,10 +107,28 @@ class InboxRemoved(msgspec.Struct, frozen=True, tag="inbox.removed"):
     reason: Literal["taken", "superseded", "withdrawn"]
 
 
+class OpenCall(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A tool call that has no result yet; it is part number ``part`` of its message.
+
+    ``new``: nothing has come of it. ``asked``: a person is to say whether it may be made, until ``expires_at``.
+    ``approved``: it may be made. ``called``: the tool is at work, and may have had its effects.
+    """
+
+    call: str
+    name: str
+    part: int
+    state: Literal["new", "asked", "approved", "called"] = "new"
+    expires_at: datetime | None = None
+    #: Making the call again does no harm.
+    idempotent: bool = False
+
+
 class RunStarted(msgspec.Struct, frozen=True, tag="run.started", omit_defaults=True):
     """One attempt at answering began. ``message`` is the answer's id; its ``message.added`` came before.
 
-    ``cause`` is ``continue`` or ``recover`` when the answer goes on from what it already holds.
+    ``cause`` is ``continue`` or ``recover`` when the answer goes on from what it already holds. With ``failover`` the run
+    before it has failed (its ``run.failed`` names this one as ``next``), and this one goes on from there, at part
+    ``first_part``; or, where ``message`` is another answer, begins anew beside the one that failed.
     """
 
     run: str
@@ -118,13 +136,32 @@ class RunStarted(msgspec.Struct, frozen=True, tag="run.started", omit_defaults=T
     model: str
     at: datetime
     settings: Settings = Settings()
-    cause: Literal["post", "edit", "regenerate", "continue", "recover"] = "post"
+    cause: Literal["post", "edit", "regenerate", "continue", "recover", "failover"] = "post"
     #: 1 for the first run on this answer, one more for each that goes on with it.
     attempt: int = 1
     #: Number of the first part this run will write: how many the answer already holds.
     first_part: int = 0
     #: Who pays for it, and at which prices.
     terms: Terms = Terms()
+    #: The model that was asked for, where ``model`` is another one.
+    asked: str | None = None
+    #: The runs before it that were to write the same answer, the oldest first.
+    before: tuple[str, ...] = ()
+    #: Calls in what the answer already holds, whose results it waits for.
+    calls: tuple[OpenCall, ...] = ()
+
+
+class RunWaiting(msgspec.Struct, frozen=True, tag="run.waiting", omit_defaults=True):
+    """The answer waits: for its turn at a provider that may be asked only so much at a time (``turn``), or for the time to ask
+    again, as the provider turned it away (``retry``). The next event of the run ends the wait.
+    """
+
+    run: str
+    message: str
+    reason: Literal["turn", "retry"]
+    at: datetime
+    #: Until when, where that is known.
+    until: datetime | None = None
 
 
 class RunAttached(msgspec.Struct, frozen=True, tag="run.attached", omit_defaults=True):
@@ -189,6 +226,64 @@ class PartAdded(msgspec.Struct, frozen=True, tag="part.added", omit_defaults=Tru
     tokens: int = 0
 
 
+class ApprovalAsked(msgspec.Struct, frozen=True, tag="approval.asked"):
+    """A tool call waits for a person to approve it, until ``expires_at``. The approval's id is the call's."""
+
+    run: str
+    message: str
+    call: str
+    at: datetime
+    expires_at: datetime
+
+
+class ApprovalGiven(msgspec.Struct, frozen=True, tag="approval.given", omit_defaults=True):
+    """It waits no longer: somebody decided, or nobody did in time (``expire``). A result follows where it is not approved.
+
+    ``arguments`` are what was put in the place of the model's; ``reason`` is told to the model.
+    """
+
+    run: str
+    message: str
+    call: str
+    decision: Literal["approve", "deny", "edit", "expire"]
+    at: datetime
+    arguments: str | None = None
+    reason: str | None = None
+
+
+class ToolCalled(msgspec.Struct, frozen=True, tag="tool.called", omit_defaults=True):
+    """The tool is about to be called; from here on the call may have effects. ``idempotent``: calling again does no harm."""
+
+    run: str
+    message: str
+    call: str
+    name: str
+    at: datetime
+    idempotent: bool = False
+
+
+class ToolReturned(msgspec.Struct, frozen=True, tag="tool.returned", omit_defaults=True):
+    """What a call came to, ``failed`` or not; it is part number ``part``. Each call has exactly one."""
+
+    run: str
+    message: str
+    part: int
+    call: str
+    text: str
+    at: datetime
+    failed: bool = False
+    citations: tuple[CitationPart, ...] = ()
+
+
+class GenerationStarted(msgspec.Struct, frozen=True, tag="generation.started"):
+    """The model, told of the results, is asked to go on: call number ``generation`` of it in this run, from 2 on."""
+
+    run: str
+    message: str
+    generation: int
+    at: datetime
+
+
 class UsageReported(msgspec.Struct, frozen=True, tag="usage"):
     """What the run has cost so far, in tokens and money; the last one counts."""
 
@@ -217,13 +312,14 @@ class RunIncomplete(msgspec.Struct, frozen=True, tag="run.incomplete"):
     at: datetime
 
 
-class RunFailed(msgspec.Struct, frozen=True, tag="run.failed"):
-    """The provider, or we, failed; what was written stays."""
+class RunFailed(msgspec.Struct, frozen=True, tag="run.failed", omit_defaults=True):
+    """The provider, or we, failed; what was written stays. ``next`` is the run that goes on, if one does: it starts now."""
 
     run: str
     message: str
     failure: Failure
     at: datetime
+    next: str | None = None
 
 
 class RunCancelled(msgspec.Struct, frozen=True, tag="run.cancelled", omit_defaults=True):
@@ -255,11 +351,17 @@ Event: TypeAlias = (
     | InboxAdded
     | InboxRemoved
     | RunStarted
+    | RunWaiting
     | RunAttached
     | PartStarted
     | PartDelta
     | PartEnded
     | PartAdded
+    | ApprovalAsked
+    | ApprovalGiven
+    | ToolCalled
+    | ToolReturned
+    | GenerationStarted
     | UsageReported
     | RunEnded
 )

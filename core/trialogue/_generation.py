@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import trio
 from msgspec.structs import replace
 
+from trialogue._asking import Answering, Question
 from trialogue._attaching import Attaching
 from trialogue._context import CODE_POINTS_PER_TOKEN, build_request, estimate_request
 from trialogue._errors import ProviderError
@@ -22,14 +23,13 @@ from trialogue._provider import (
     Provider,
     ReasoningPiece,
     Request,
-    ResponseStream,
     TextPiece,
     ToolCallPiece,
     UsagePiece,
 )
 from trialogue._running import write
 from trialogue._state import LiveRun
-from trialogue._values import Failure, FinishReason
+from trialogue._values import FinishReason
 from trialogue._writer import Outcome, Writer
 
 
@@ -40,6 +40,10 @@ class Generation:
         self._writer = writer
         #: The upstream has taken the request.
         self.opened = False
+        #: The model has begun to answer it.
+        self.begun = False
+        #: What it was asked; ``None`` before that.
+        self.request: Request | None = None
         #: What the provider keeps the response under, while it is being written there.
         self.handle: str | None = writer.kept
         #: Tokens of an answer that the payer's budgets afford; ``None`` when no budget is concerned.
@@ -61,7 +65,7 @@ class Generation:
         request = await self._request(live, name)
         if writer.live is None:
             return None
-        writer.activation.request = request
+        writer.activation.request = self.request = request
         return await self._ask(provider, request)
 
     async def _take_over(self, provider: Provider, name: str, handle: str, cursor: int) -> Outcome | None:
@@ -105,22 +109,37 @@ class Generation:
         return replace(request, settings=replace(request.settings, max_tokens=self.afforded))
 
     async def _ask(self, provider: Provider, request: Request) -> Outcome | None:
-        stall, last = self._writer.node.limits.stall, self._writer.deadline
-        with trio.CancelScope(deadline=min(trio.current_time() + stall, last)) as watch:
-            async with provider.open_response(request) as stream:
-                self.opened = True
-                return await self._pump(stream, watch)
-        if trio.current_time() >= last:
-            return self._writer.cut("max_seconds")
-        return Failure(
-            "provider_stalled", f"{provider.name} sent nothing for {stall:g} s. Try again, or another model.", True
-        )
-
-    async def _pump(self, stream: ResponseStream, watch: trio.CancelScope) -> Outcome | None:
         writer = self._writer
+        owner = writer.activation.state.header.owner
+        question = Question(owner, writer.model, provider, request, writer.deadline)
+
+        async def listen(answering: Answering) -> Outcome | None:
+            before = writer.characters
+            try:
+                return await self._pump(answering)
+            finally:
+                question.settle(writer.characters - before)
+
+        try:
+            outcome = await writer.node.asking.ask(question, listen, writer.wait)
+        finally:
+            self.opened, self.begun = question.taken, question.begun
+            self._note(question)
+        if outcome is None and writer.live is not None and trio.current_time() >= writer.deadline:
+            return writer.cut("max_seconds")
+        return outcome
+
+    def _note(self, question: Question) -> None:
+        """What was heard of a response that then did not begin: it is charged for, if the provider says so."""
+        live = self._writer.live
+        if live is not None and question.taken and not question.begun and question.heard:
+            self._writer.append(write(live, question.heard, self._writer.node.limits.buffer_tokens))
+
+    async def _pump(self, answering: Answering) -> Outcome | None:
+        writer, (batch, stream, watch) = self._writer, answering
         node, limits, activation, last = writer.node, writer.node.limits, writer.activation, writer.deadline
         reason: FinishReason | None = None
-        while batch := await stream.receive():
+        while batch:
             live = writer.live
             if live is None:
                 return None
@@ -140,6 +159,7 @@ class Generation:
             now = trio.current_time()
             if watch.deadline - now < limits.stall * 0.75:
                 watch.deadline = min(now + limits.stall, last)
+            batch = await stream.receive()
         if reason is None:
             raise ProviderError("the response ended without saying why", kind="broken")
         return reason

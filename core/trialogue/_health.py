@@ -9,8 +9,8 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-#: ``ok``: it answers. ``degraded``: some of what it is asked fails. ``down``: it is not asked at present. ``unknown``: nobody
-#: has asked it lately.
+#: ``ok``: it answers. ``degraded``: some of what it is asked fails. ``down``: it is not asked at present. ``unknown``:
+#: nobody has asked it lately.
 HealthStatus: TypeAlias = Literal["ok", "degraded", "down", "unknown"]
 
 #: Outcomes that tell how a model does now: the last ones, and not those of long ago.

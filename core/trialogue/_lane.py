@@ -19,7 +19,7 @@ from trialogue._errors import ProviderError
 
 
 class LaneLimits(msgspec.Struct, frozen=True):
-    """What one process may ask of one provider; 0 is no bound. A minute's worth may go at once, then it comes back evenly."""
+    """What one process may ask of one provider; 0 is no bound. A minute's worth may go at once, and comes back evenly."""
 
     concurrency: int = 0
     requests_per_minute: int = 0

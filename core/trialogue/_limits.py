@@ -23,8 +23,8 @@ class Limits(msgspec.Struct, frozen=True):
     asking: AskingLimits = AskingLimits()
     #: By model, those that are asked in its place when it fails, in this order.
     fallbacks: Mapping[str, Sequence[str]] = {}
-    #: How often an answer that failed is gone on with, by the same model or another one; each time may cost what the first did.
-    failovers: int = 3
+    #: How often an answer that failed is gone on with, by the same model or another one; each may cost what the first did.
+    failovers: int = 2
     #: Length of a run in time and in code points of its answer: a model that never ends is ended here.
     run_seconds: float = 600.0
     run_characters: int = 1_000_000
@@ -32,6 +32,8 @@ class Limits(msgspec.Struct, frozen=True):
     pending_bytes: int = 1_048_576
     #: Commands waiting in one mailbox: more than any client sends, few enough to answer when we stop.
     mailbox: int = 256
+    #: Conversations of one user that are awake at a time; some 60 KB each.
+    awake: int = 1_000
     #: Idle time after which an activation is dropped; the next command brings it back in two store calls.
     idle: float = 120.0
     #: How long the deltas of a finished run stay for readers that resume; then its message holds the text.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from trialogue._asking import Asking
+from trialogue._awake import Awake
 from trialogue._budgets import Budgets
 from trialogue._catalog import Catalog
 from trialogue._flusher import Flusher
@@ -55,12 +56,15 @@ class Node:
     asking: Asking = field(init=False)
     #: Who is told of runs that ended.
     observers: Observers = field(default_factory=Observers)
+    #: How many conversations each user has awake.
+    awake: Awake = field(init=False)
     #: How a conversation is claimed where that takes more than the store: by one node of several.
     claiming: Callable[[str], Awaitable[Claim | None]] | None = None
     #: Tails that somebody holds: an activation or a subscriber. Nobody else keeps one alive.
     tails: WeakValueDictionary[str, Tail] = field(default_factory=lambda: WeakValueDictionary[str, Tail]())
 
     def __post_init__(self) -> None:
+        self.awake = Awake(self.limits.awake)
         self.asking = Asking(self.limits.asking, self.limits.stall, self.now, self.random)
 
     async def claim(self, conversation: str) -> Claim | None:

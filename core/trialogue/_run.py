@@ -8,6 +8,7 @@ may be.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import cast
 
 import trio
@@ -15,6 +16,7 @@ import trio
 from trialogue._activation import Activation
 from trialogue._errors import ProviderError, TrialogueError
 from trialogue._events import Event, RunIncomplete
+from trialogue._failover import find_successor
 from trialogue._kept import LostError
 from trialogue._loop import Loop
 from trialogue._node import Node
@@ -64,7 +66,8 @@ class Run:
         """Write the answer. Never raises but ``Cancelled``."""
         try:
             with self.scope:
-                self._end(await self._attempt())
+                outcome = await self._attempt()
+                self._end(outcome, await self._succession(outcome))
         finally:
             self.ended.set()
         await self._discard()
@@ -73,7 +76,7 @@ class Run:
         """Let a response that its provider keeps be given up, when it was not read to its end and nobody will."""
         generation, activation = self._loop.generation, self._activation
         handle = self._writer.kept if generation is None else generation.handle
-        if handle is None or self.lost or activation.gone is not None:
+        if handle is None or activation.gone is not None:
             return  # Whoever owns the conversation now may be reading it.
         provider, name = self._node.catalog.provider(self._writer.model)
         with trio.move_on_after(DISCARDING):
@@ -108,9 +111,19 @@ class Run:
             _log.error("a run failed for a reason that is ours or a plugin's", exc_info=error, extra=ids)
         return _failure(error)
 
-    def _end(self, outcome: Outcome | None) -> None:
+    async def _succession(self, outcome: Outcome | None) -> Sequence[Event] | None:
+        """If it failed and another run may do better: what ends this one and starts that."""
+        generation = self._loop.generation
+        if not isinstance(outcome, Failure) or generation is None:
+            return None
+        return await find_successor(self._writer, outcome, generation.request, begun=generation.begun)
+
+    def _end(self, outcome: Outcome | None, succession: Sequence[Event] | None) -> None:
         live = self.live
         if live is None or outcome is None:
+            return
+        if succession is not None:
+            self._activation.append(succession)
             return
         self._activation.append(_closing(live, outcome, self._node, self._activation.asked))
         if not self._node.held:
@@ -135,8 +148,8 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
 def _failure(error: BaseException) -> Failure:
     match error:
         case ProviderError():
-            return Failure(f"provider_{error.kind}", error.detail, error.kind in _RETRYABLE)
+            return Failure(f"provider_{error.kind}", error.detail, error.kind in _RETRYABLE, error.retry_after)
         case TrialogueError():
-            return Failure(error.code, error.detail, error.retry_after is not None)
+            return Failure(error.code, error.detail, error.retry_after is not None, error.retry_after)
         case _:
             return Failure("internal", "Something went wrong here, not with your request. Try again.", True)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from trialogue._events import (
     Event,
+    OpenCall,
     PartAdded,
     PartDelta,
     PartEnded,
@@ -22,9 +23,11 @@ from trialogue._events import (
     RunFailed,
     RunIncomplete,
     RunInterrupted,
+    RunStarted,
+    ToolReturned,
     UsageReported,
 )
-from trialogue._prices import priced
+from trialogue._prices import plus, priced
 from trialogue._provider import (
     CitationPiece,
     FinishPiece,
@@ -40,6 +43,10 @@ from trialogue._values import CitationPart, Failure, FinishReason, ToolCallPart,
 
 #: Code points per token of a call's name and arguments, as it is counted where the provider does not say.
 CODE_POINTS_PER_TOKEN = 4
+
+#: What a model is told of a call whose answer ended before there was a result.
+NOT_CALLED = "The tool was not called: the answer ended before."
+UNKNOWN = "The answer ended while the tool was at work. Whether it had an effect is not known."
 
 RunEnd: TypeAlias = RunCompleted | RunIncomplete | RunFailed | RunCancelled | RunInterrupted
 
@@ -98,7 +105,7 @@ def write(run: LiveRun, pieces: Sequence[Piece], buffer_tokens: int) -> list[Eve
                 events.append(RunAttached(run.run, run.message, piece.handle, piece.cursor))
             case UsagePiece():
                 flush()
-                events.append(UsageReported(run.run, run.message, priced(piece.usage, run.terms.prices)))
+                events.append(UsageReported(run.run, run.message, so_far(run, piece.usage)))
             case FinishPiece():
                 pass
     flush()
@@ -120,23 +127,74 @@ def finish(run: LiveRun, reason: FinishReason, at: datetime, asked: int | None =
     return close(run, RunCompleted(run.run, run.message, reason, at), asked)
 
 
-def fail(run: LiveRun, failure: Failure, at: datetime, asked: int | None = None) -> list[Event]:
-    """The provider, or we, failed; what was written stays."""
-    return close(run, RunFailed(run.run, run.message, failure, at), asked)
+def fail(
+    run: LiveRun, failure: Failure, at: datetime, asked: int | None = None, following: str | None = None
+) -> list[Event]:
+    """The provider, or we, failed; what was written stays. ``following`` is the run that goes on, if one does."""
+    return close(run, RunFailed(run.run, run.message, failure, at, following), asked)
+
+
+def followed(
+    run: LiveRun,
+    following: str,
+    at: datetime,
+    cause: Literal["recover", "failover"],
+    calls: tuple[OpenCall, ...] = (),
+) -> RunStarted:
+    """The start of the run that goes on from where ``run``, which was just closed, has come to, ``calls`` being open."""
+    return RunStarted(
+        following,
+        run.message,
+        run.model,
+        at,
+        run.settings,
+        cause,
+        attempt=run.attempt + 1,
+        first_part=run.parts,
+        terms=run.terms,
+        asked=run.asked,
+        before=(*run.before, run.run),
+        calls=calls,
+    )
 
 
 def counted(run: LiveRun, asked: int | None) -> Usage:
-    """Our own count: the pieces we saw, and ``asked`` tokens of input, where we know that."""
-    return priced(Usage("estimated", input_tokens=asked, output_tokens=run.tokens), run.terms.prices)
+    """Our own count: the pieces we saw, and ``asked`` tokens of input, where we know that.
+
+    Of earlier generations it is what was reported, where it was.
+    """
+    said = run.tokens - run.steps.tokens
+    if run.steps.usage is not None and not (asked or said):
+        return run.steps.usage  # The last one was never asked.
+    return so_far(run, Usage("estimated", input_tokens=asked, output_tokens=said))
 
 
-def close(run: LiveRun, end: RunEnd, asked: int | None = None) -> list[Event]:
-    """End the open part, account for what was written, and end the run with ``end``."""
+def so_far(run: LiveRun, usage: Usage) -> Usage:
+    """What the run has cost with the ``usage`` of its present generation."""
+    return plus(run.steps.usage, priced(usage, run.terms.prices))
+
+
+def account(run: LiveRun, asked: int | None) -> list[Event]:
+    """The usage of a generation that is over, if nobody reported it: our own count is an estimate."""
+    return [UsageReported(run.run, run.message, counted(run, asked))] if run.usage is None else []
+
+
+def returned(
+    run: LiveRun, call: str, text: str, at: datetime, *, failed: bool = False, citations: tuple[CitationPart, ...] = ()
+) -> ToolReturned:
+    """The result of one of its calls, as the answer's next part."""
+    return ToolReturned(run.run, run.message, run.parts, call, text, at, failed, citations)
+
+
+def close(run: LiveRun, end: RunEnd, asked: int | None = None, *, keep: bool = False) -> list[Event]:
+    """End the open part, account for what was written, and end the run with ``end``.
+
+    Calls without a result get one that says why, unless whoever follows is to ``keep`` them.
+    """
     events: list[Event] = []
     if run.open_kind is not None:
         events.append(PartEnded(run.run, run.message, run.parts - 1, run.length))
-    if run.usage is None:
-        # Nobody reported: our own count is an estimate.
-        events.append(UsageReported(run.run, run.message, counted(run, asked)))
-    events.append(end)
-    return events
+    for number, call in enumerate(() if keep else run.steps.calls):
+        text = UNKNOWN if call.state == "called" else NOT_CALLED
+        events.append(ToolReturned(run.run, run.message, run.parts + number, call.call, text, end.at, failed=True))
+    return [*events, *account(run, asked), end]

@@ -5,6 +5,8 @@ Always read from the store, never from the actor: what is stored is committed, a
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from trialogue._activate import fold_state, read_events
@@ -20,12 +22,13 @@ _encoder = msgspec.json.Encoder()
 
 
 class RunView(msgspec.Struct, frozen=True):
-    """The live run, as readers see it. ``part`` is the open part's number."""
+    """The live run, as readers see it. ``part`` is the open part's number; ``waiting`` as the last ``run.waiting`` said."""
 
     run: str
     message: str
     model: str
     part: int | None
+    waiting: Literal["turn", "retry"] | None = None
 
 
 class Snapshot(msgspec.Struct, frozen=True, tag="snapshot"):
@@ -83,7 +86,9 @@ async def _last_epoch(store: Store, view: View) -> int:
 
 def _run_view(state: State) -> RunView | None:
     run = state.run
-    return RunView(run.run, run.message, run.model, run.parts - 1 if run.open_kind else None) if run else None
+    if run is None:
+        return None
+    return RunView(run.run, run.message, run.model, run.parts - 1 if run.open_kind else None, run.waiting)
 
 
 async def _written(store: Store, message: Message, state: State, next_seq: int) -> Message:

@@ -7,21 +7,25 @@ the store, and the text of a live answer is gathered by ``_answer``.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import assert_never
+from typing import Literal, assert_never
 
 import msgspec
 from msgspec.structs import replace
 
 from trialogue._events import (
+    ApprovalAsked,
+    ApprovalGiven,
     ConversationCreated,
     ConversationUpdated,
     Event,
+    GenerationStarted,
     HeadMoved,
     InboxAdded,
     InboxRemoved,
     MessageAdded,
     MessageRemoved,
     MessageRevised,
+    OpenCall,
     PartAdded,
     PartDelta,
     PartEnded,
@@ -35,9 +39,33 @@ from trialogue._events import (
     RunIncomplete,
     RunInterrupted,
     RunStarted,
+    RunWaiting,
+    ToolCalled,
+    ToolReturned,
     UsageReported,
 )
-from trialogue._values import Conversation, Settings, Terms, Usage
+from trialogue._values import Conversation, Settings, Terms, ToolCallPart, Usage
+
+
+class Steps(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How far a run with tools has come: which generation it is, what lies behind it, and which calls have no result."""
+
+    generation: int = 1
+    #: What the generations before this one came to, and how many pieces they had.
+    usage: Usage | None = None
+    tokens: int = 0
+    #: How many parts the answer had when the last result had come.
+    settled: int = 0
+    calls: tuple[OpenCall, ...] = ()
+
+    def changed(self, call: str, **changes: object) -> Steps:
+        """With one of its calls changed."""
+        calls = tuple(replace(one, **changes) if one.call == call else one for one in self.calls)
+        return replace(self, calls=calls)
+
+    def returned(self, call: str, parts: int) -> Steps:
+        """With the result of one of its calls as the last of ``parts``."""
+        return replace(self, calls=tuple(one for one in self.calls if one.call != call), settled=parts)
 
 
 class LiveRun(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -67,6 +95,24 @@ class LiveRun(msgspec.Struct, frozen=True, omit_defaults=True):
     handle: str | None = None
     cursor: int = 0
     reopened: int = 0
+    #: The model that was asked for, where ``model`` is another one.
+    asked: str | None = None
+    #: The runs before it that were to write the same answer, the oldest first.
+    before: tuple[str, ...] = ()
+    #: What it waits for, as its ``run.waiting`` says; ``None`` once it goes on.
+    waiting: Literal["turn", "retry"] | None = None
+    steps: Steps = Steps()
+
+    @property
+    def parked(self) -> bool:
+        """Whether there is nothing to do for it but wait for a person: it needs no task, and survives any restart."""
+        calls = self.steps.calls
+        return bool(calls) and all(call.state == "asked" for call in calls)
+
+    @property
+    def between(self) -> bool:
+        """Whether nothing of the present generation is cut off: it has come to its calls, or has not said anything."""
+        return bool(self.steps.calls) or 0 < self.steps.settled == self.parts
 
 
 class State(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -98,16 +144,37 @@ def evolve(state: State, event: Event) -> State:
             run = replace(run, length=event.offset + len(event.text), tokens=run.tokens + event.tokens)
             return replace(state, next_seq=seq + 1, run=run)
         case PartStarted():
-            return _running(state, parts=event.part + 1, open_kind=event.kind, length=0)
+            return _running(state, parts=event.part + 1, open_kind=event.kind, length=0, waiting=None)
         case PartEnded():
             return _running(state, open_kind=None)
         case PartAdded():
-            return _running(state, parts=event.part + 1, open_kind=None, tokens=_run(state).tokens + event.tokens)
+            tokens = _run(state).tokens + event.tokens
+            steps = _run(state).steps
+            if isinstance(event.content, ToolCallPart):
+                call = OpenCall(event.content.call, event.content.name, event.part)
+                steps = replace(steps, calls=(*steps.calls, call))
+            return _running(state, parts=event.part + 1, open_kind=None, tokens=tokens, waiting=None, steps=steps)
+        case ApprovalAsked():
+            return _call(state, event.call, state="asked", expires_at=event.expires_at)
+        case ApprovalGiven():
+            return _call(state, event.call, state="approved", expires_at=None)
+        case ToolCalled():
+            return _call(state, event.call, state="called", idempotent=event.idempotent)
+        case ToolReturned():
+            parts = event.part + 1
+            return _running(state, parts=parts, open_kind=None, steps=_run(state).steps.returned(event.call, parts))
+        case GenerationStarted():
+            run = _run(state)
+            behind = run.usage or run.steps.usage
+            steps = replace(run.steps, generation=event.generation, usage=behind, tokens=run.tokens)
+            return _running(state, usage=None, steps=steps)
         case UsageReported():
             return _running(state, usage=event.usage)
         case RunAttached():
             reopened = max(event.reopened, _run(state).reopened)
             return _running(state, handle=event.handle, cursor=event.cursor, reopened=reopened)
+        case RunWaiting():
+            return _running(state, waiting=event.reason)
         case RunStarted():
             run = LiveRun(
                 run=event.run,
@@ -119,6 +186,9 @@ def evolve(state: State, event: Event) -> State:
                 parts=event.first_part,
                 terms=event.terms,
                 started_at=event.at,
+                asked=event.asked,
+                before=event.before,
+                steps=Steps(calls=event.calls),
             )
             return replace(state, next_seq=seq + 1, run=run)
         case RunCompleted() | RunIncomplete() | RunFailed() | RunCancelled() | RunInterrupted():
@@ -152,6 +222,10 @@ def _run(state: State) -> LiveRun:
 
 def _running(state: State, **changes: object) -> State:
     return replace(state, next_seq=state.next_seq + 1, run=replace(_run(state), **changes))
+
+
+def _call(state: State, call: str, **changes: object) -> State:
+    return _running(state, steps=_run(state).steps.changed(call, **changes))
 
 
 def _touched(state: State, seq: int, at: object) -> Conversation:

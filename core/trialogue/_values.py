@@ -135,6 +135,15 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
     code: str
     detail: str
     retryable: bool = False
+    #: Seconds after which trying again may help, where that is known.
+    retry_after: float | None = None
+
+
+class ToolUse(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A tool that may be called, and whether a person is asked before each call: as the tool itself says, for ``None``."""
+
+    name: str
+    approval: Literal["ask", "never"] | None = None
 
 
 class Settings(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -145,6 +154,9 @@ class Settings(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     max_tokens: int | None = None
     stop: tuple[str, ...] | None = None
     seed: int | None = None
+    #: The tools that may be called: all there are, for ``None``.
+    tools: tuple[ToolUse, ...] | None = None
+    tool_choice: ToolChoice | None = None
 
 
 class ToolSpec(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -192,6 +204,8 @@ class Message(msgspec.Struct, frozen=True):
     metadata: dict[str, Any] | None = None  # Any JSON value: the client's own.
     #: Where it was said, if its sender tells.
     location: Location | None = None
+    #: The model that was asked for, where another one wrote the answer or the end of it, which is ``model``.
+    asked: str | None = None
 
 
 class ForkedFrom(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -7,12 +7,13 @@ one, ``live`` is ``None``, and whatever its parts still hold is dropped.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from datetime import timedelta
+from typing import Literal, TypeAlias
 
 import trio
 
 from trialogue._activation import Activation
-from trialogue._events import Event, RunAttached, RunIncomplete
+from trialogue._events import Event, RunAttached, RunIncomplete, RunWaiting
 from trialogue._node import Node
 from trialogue._state import LiveRun
 from trialogue._values import Failure, FinishReason
@@ -48,6 +49,13 @@ class Writer:
         live = self.live
         if live is not None and live.handle is not None:
             self.append([RunAttached(self.run, self.message)])
+
+    def wait(self, reason: Literal["turn", "retry"], seconds: float | None) -> None:
+        """Say that the answer waits, and for how long where that is known."""
+        live, now = self.live, self.node.now()
+        if live is not None:
+            until = None if seconds is None else now + timedelta(seconds=seconds)
+            self.append([RunWaiting(self.run, self.message, reason, now, until)])
 
     def append(self, events: Sequence[Event]) -> None:
         """Write into the log."""

@@ -1,4 +1,4 @@
-"""The breaker: it opens by the share of failures, lets one probe through, and is never stuck, in whatever order things end."""
+"""The breaker: it opens by the share of failures, lets one probe through, and is never stuck, whatever ends when."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ async def test_question_is_shown_however_long(autojump_clock: trio.testing.MockC
 
 
 async def test_answers_without_text_are_left_out(autojump_clock: trio.testing.MockClock) -> None:
-    provider = ScriptedProvider([Fail("unavailable")], ["answer"])
+    provider = ScriptedProvider([Fail("refused")], ["answer"])
     async with open_engine(MemoryStore(), [provider]) as engine:
         await said(await open_talk(engine), "one", "two")
     assert [message.role for message in provider.requests[-1].messages] == ["user", "user"]

@@ -214,7 +214,7 @@ async def test_provider_that_fails_is_told_in_the_log(autojump_clock: trio.testi
 
 
 async def test_provider_that_stalls_is_given_up(autojump_clock: trio.testing.MockClock) -> None:
-    async with talking(["so far", Pause(10_000)], limits=Limits(stall=7)) as (talk, provider):
+    async with talking(["so far", Pause(10_000)], limits=Limits(stall=7, failovers=0)) as (talk, provider):
         await talk.post("hi")
         began = trio.current_time()
         last = (await talk.settled())[-1]

@@ -86,7 +86,7 @@ async def test_run_is_told_with_its_times_its_usage_and_its_cause(autojump_clock
 
 async def test_failed_and_stopped_runs_are_told_with_their_reason(autojump_clock: trio.testing.MockClock) -> None:
     notes = Notes()
-    scripts = [("a", Fail("throttled")), ("a", Pause(1000.0))]
+    scripts = [("a", Fail("refused")), ("a", Pause(1000.0))]
     async with open_engine(MemoryStore(), [ScriptedProvider(*scripts)], observers=[notes]) as engine:
         talk = await open_talk(engine)
         await talk.post("hi")
@@ -95,7 +95,7 @@ async def test_failed_and_stopped_runs_are_told_with_their_reason(autojump_clock
         await trio.sleep(1)
         await engine.submit(talk.id, Stop(new_id(), NOW, receipt.run))
         assert [(one.outcome, one.reason) for one in notes.runs] == [
-            ("failed", "provider_throttled"),
+            ("failed", "provider_refused"),
             ("cancelled", "stop"),
         ]
         assert notes.runs[1].first is not None
