@@ -8,6 +8,7 @@ import msgspec
 
 from trialogue._call_ids import ids_of_calls
 from trialogue._json_schemas import is_strict
+from trialogue._messages_body import GO_ON
 from trialogue._provider import Request
 from trialogue._responses_decoder import SEAL
 from trialogue._rounds import Round, rounds_of
@@ -22,7 +23,7 @@ def responses_body(request: Request, *, own: str | None = None, kept: bool = Fal
 
     With ``kept`` the upstream works on it in the background and keeps it; else it keeps nothing. ``own`` is the full id of
     the model that is asked: it gets its thoughts back, and its calls with the ids under which it made them. The Responses
-    know neither stop sequences nor a seed, and nobody goes on from a prefix there: it is shown as said.
+    know neither stop sequences nor a seed, and no model goes on from a prefix there: it is asked to.
     """
     settings = request.settings
     body: _Json = {
@@ -62,7 +63,7 @@ def _input(request: Request, own: str | None) -> list[_Json]:
             role = "developer" if message.role == "system" else "user"
             items.append({"role": role, "content": _content(message, request)})
     if request.prefix:
-        items.append({"role": "assistant", "content": request.prefix})
+        items += [{"role": "assistant", "content": request.prefix}, {"role": "user", "content": GO_ON}]
     return items
 
 

@@ -147,6 +147,12 @@ class ResponsesDecoder(EventDecoder):
         self._told: int | None = None
         self._calls = CallCollector()
         self._refused = False
+        #: The connection ended before the response did: where it is kept, it goes on.
+        self.cut: bool = False
+
+    def end(self) -> None:
+        self.cut = not self._finished and self.failure is None
+        super().end()
 
     def feed(self, data: bytes) -> list[Piece]:
         pieces = super().feed(data)

@@ -18,12 +18,31 @@ from trialogue._values import Model
 from trialogue.model_calls import check_allowed
 
 if TYPE_CHECKING:
-    from trialogue.upstreams import DecodedStream, Upstream
+    from trialogue.upstreams import Upstream
 
 #: How long a list of models is good for, and how long the absence of one.
 _LIST_LASTS, _NOTHING_LASTS = 300.0, 30.0
 
 UpstreamT = TypeVar("UpstreamT", bound="Upstream")
+
+
+class ClosableStream(ResponseStream):
+    """A response stream that holds a connection."""
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """Nobody reads any more: the connection is kept if the answer was read to its end, else closed."""
+
+
+@asynccontextmanager
+async def closed_in_time(stream: ClosableStream) -> AsyncGenerator[ResponseStream]:
+    """Let go of the connection when the block is left, however it is left."""
+    try:
+        yield stream
+    finally:
+        # Closes the socket unless the answer was read to its end; nothing in it waits for the other side.
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + 0.2):
+            await stream.aclose()
 
 
 class SdkProvider(Provider, Generic[UpstreamT]):
@@ -46,7 +65,7 @@ class SdkProvider(Provider, Generic[UpstreamT]):
         """The models that the upstream lists. Raises ``ProviderError``."""
 
     @abstractmethod
-    async def _ask(self, upstream: UpstreamT, request: Request) -> DecodedStream:
+    async def _ask(self, upstream: UpstreamT, request: Request) -> ClosableStream:
         """Send the request; the answer has begun. Raises ``ProviderError``."""
 
     async def models(self) -> Sequence[Model]:
@@ -61,13 +80,8 @@ class SdkProvider(Provider, Generic[UpstreamT]):
     @asynccontextmanager
     async def open_response(self, request: Request) -> AsyncGenerator[ResponseStream]:
         check_allowed(self._host)
-        stream = await self._ask(await self._opened(), request)
-        try:
+        async with closed_in_time(await self._ask(await self._opened(), request)) as stream:
             yield stream
-        finally:
-            # Closes the socket unless the answer was read to its end; nothing in it waits for the other side.
-            with trio.CancelScope(shield=True, deadline=trio.current_time() + 0.2):
-                await stream.aclose()
 
     async def aclose(self) -> None:
         if self._upstream is not None:

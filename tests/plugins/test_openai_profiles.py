@@ -88,6 +88,11 @@ def test_each_profile_is_a_provider_of_its_own_name() -> None:
         ({"PROFILES": "ollama", "OLLAMA_CONTEXT_TOKENS": "4k"}, "whole number"),
         ({"PROFILES": "ollama", "OLAMA_TITLE": "x"}, "OLAMA_TITLE belongs to no profile"),
         ({"OLLAMA_BASE_URL": "http://x"}, "belongs to no profile"),
+        ({"PROFILES": "ollama", "OLLAMA_API": "assistants"}, "one of auto, chat, responses"),
+        ({"PROFILES": "ollama", "OLLAMA_BACKGROUND": "on"}, "OLLAMA_BACKGROUND needs .*OLLAMA_API=responses"),
+        ({"PROFILES": "ollama", "OLLAMA_THINKING": "maybe"}, "one of on"),
+        ({"PROFILES": "ollama", "OLLAMA_CAPABILITIES": "tools flying"}, "'flying'"),
+        ({"BACKGRUND": "on"}, "belongs to no profile"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(variables: dict[str, str], told: str) -> None:
@@ -100,6 +105,14 @@ async def test_models_carry_the_name_and_the_title() -> None:
     assert (model.id, model.provider, model.name) == ("box:llama3", "box", "llama3 (under the desk)")
     assert model.context_tokens == 32_768
     assert model.capabilities == ()
+
+
+async def test_models_can_what_the_operator_says_besides_what_is_told() -> None:
+    (model,) = await models_of("vllm", {"/v1/models": listed("m")}, BOX_CAPABILITIES="tools, vision")
+    assert model.capabilities == ("structured_output", "continues", "tools", "vision")
+    told = listed("m", supported_parameters=["tools", "structured_outputs"], capabilities={"function_calling": True})
+    (model,) = await models_of("", {"/v1/models": told})
+    assert model.capabilities == ("tools", "structured_output")
 
 
 async def test_context_is_what_the_operator_says_where_no_list_tells() -> None:
@@ -125,29 +138,29 @@ async def test_ollama_tells_what_runs_and_what_sees() -> None:
     }
     found = {model.name: (model.context_tokens, model.capabilities) for model in await models_of("ollama", pages)}
     assert found == {
-        "plain": (4096, ()),
-        "large": (65_536, ()),
-        "seeing": (8192, ("vision",)),
-        "unknown": (4096, ()),
+        "plain": (4096, ("structured_output",)),
+        "large": (65_536, ("tools", "structured_output")),
+        "seeing": (8192, ("vision", "structured_output")),
+        "unknown": (4096, ("structured_output",)),
     }
 
 
 async def test_ollama_may_not_tell_what_runs() -> None:
     pages: dict[str, object] = {"/v1/models": listed("seeing"), "/api/show": SHOWN["seeing"], "/api/ps": {"models": 7}}
     (model,) = await models_of("ollama", pages)
-    assert (model.context_tokens, model.capabilities) == (4096, ("vision",))
+    assert (model.context_tokens, model.capabilities) == (4096, ("vision", "structured_output"))
 
 
 async def test_lmstudio_tells_what_is_loaded_and_what_sees() -> None:
     loaded = [{"id": "a", "config": {"context_length": 16_384}}]
     native = [
-        {"type": "llm", "key": "a", "loaded_instances": loaded, "capabilities": {"vision": True}},
+        {"type": "llm", "key": "a", "loaded_instances": loaded, "capabilities": {"vision": True, "trained_for_tool_use": True}},
         {"type": "llm", "key": "b", "loaded_instances": [], "max_context_length": 131_072},
         {"type": "embedding", "key": "c", "loaded_instances": []},
     ]
     pages = {"/v1/models": listed("a", "b", "c"), "/api/v1/models": {"models": native}}
     found = [(model.name, model.context_tokens, model.capabilities) for model in await models_of("lmstudio", pages)]
-    assert found == [("a", 16_384, ("vision",)), ("b", 4096, ())]
+    assert found == [("a", 16_384, ("vision", "tools", "structured_output")), ("b", 4096, ("structured_output",))]
 
 
 @pytest.mark.parametrize("kind", ["ollama", "lmstudio"])

@@ -76,7 +76,7 @@ async def test_a_real_model_answers_stops_and_refuses() -> None:
         profile = Profile("here", "sk-right-key", url, kind=KINDS["llamacpp"])
         async with aclosing(OpenAIProvider(None, profile=profile)) as provider:
             (model,) = await provider.models()
-            assert (model.provider, model.context_tokens, model.capabilities) == ("here", 2048, ("continues",))
+            assert (model.provider, model.context_tokens, model.capabilities) == ("here", 2048, ("structured_output", "continues"))
             begun = msgspec.structs.replace(request("What is the capital of Switzerland?"), prefix="The capital of")
             async with provider.open_response(begun) as stream:
                 assert text_of_pieces(await drain(stream)) == " Switzerland is Bern."

@@ -10,7 +10,8 @@ import httpx2
 import trio
 
 from trialogue._errors import ProviderError
-from trialogue._provider import Piece, ResponseStream
+from trialogue._provider import Piece
+from trialogue.sdk_provider import ClosableStream
 from trialogue.upstreams._body import Body
 
 
@@ -36,7 +37,7 @@ class Decoder(Protocol):
         ...
 
 
-class DecodedStream(ResponseStream):
+class DecodedStream(ClosableStream):
     """Everything one read brings is decoded at once; no task switch per token."""
 
     def __init__(self, body: Body, decoder: Decoder) -> None:
@@ -78,5 +79,4 @@ class DecodedStream(ResponseStream):
             await self._body.drain()
 
     async def aclose(self) -> None:
-        """Nobody reads any more: the connection is kept if the answer was read to its end, else closed."""
         await self._body.aclose()

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import ssl
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from contextlib import suppress
 from functools import lru_cache
-from typing import ClassVar, Final
+from typing import ClassVar, Final, TypeAlias
 from urllib.request import getproxies
 
 import httpx2
@@ -30,6 +30,8 @@ TIMEOUT: Final = httpx2.Timeout(_READ, connect=_CONNECT)
 _LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=30.0)
 #: As the SDK sends them.
 _NONE: Final[Mapping[str, str]] = {}
+#: A path, and headers.
+_Way: TypeAlias = tuple[str, tuple[tuple[str, str], ...]]
 
 
 class Upstream(ABC):
@@ -46,45 +48,47 @@ class Upstream(ABC):
         self._transport = None if getproxies() else WireTransport(_tls())
         #: The HTTP client that the SDK is to use.
         self.client: httpx2.AsyncClient = _http_client(self._transport)
-        #: Where requests go, and their head up to its last header, the length, by the headers they are asked with; ``None``
-        #: where the SDK has to ask.
-        self._templates: dict[tuple[tuple[str, str], ...], tuple[Origin, bytes] | None] = {}
+        #: Where requests go, and their head up to its last header, the length, by the path and the headers they are asked
+        #: with; ``None`` where the SDK has to ask.
+        self._templates: dict[_Way, tuple[Origin, bytes] | None] = {}
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._transport.wires if self._transport else 'by proxy'!r}>"
 
     @abstractmethod
-    async def post(self, content: bytes, headers: Mapping[str, str] = _NONE) -> httpx2.Response:
+    async def post(self, content: bytes, headers: Mapping[str, str] = _NONE, path: str = "") -> httpx2.Response:
         """Have the SDK ask, with this body as it stands, for an answer that is streamed and in no content coding.
 
-        ``headers`` take the place of what the SDK would send. Raises what the SDK raises.
+        ``headers`` take the place of what the SDK would send. Without a ``path`` it asks where it usually does. Raises what
+        the SDK raises.
         """
 
     @abstractmethod
     async def aclose(self) -> None:
         """Close the SDK and with it all connections."""
 
-    async def prepare(self, headers: Mapping[str, str] = _NONE) -> None:
+    async def prepare(self, headers: Mapping[str, str] = _NONE, path: str = "") -> None:
         """Find out what the SDK would send. What it cannot send, it will say when it is to send it."""
         template: tuple[Origin, bytes] | None = None
         if self._transport is not None:
             with suppress(self.errors, httpx2.HTTPError):
                 async with in_hand(httpx2.Response(200)):
-                    request = (await self.post(b"{}", headers)).request
+                    request = (await self.post(b"{}", headers, path)).request
                 template = origin_of(request), head_of(request, without=b"content-length")[: -len(b"\r\n")]
-        self._templates[tuple(headers.items())] = template
+        self._templates[path, tuple(headers.items())] = template
 
-    async def ask(self, content: bytes, headers: Mapping[str, str] = _NONE) -> Body:
+    async def ask(self, content: bytes, headers: Mapping[str, str] = _NONE, path: str = "") -> Body:
         """The body of the answer to a request. Raises ``ProviderError``.
 
-        There are few different ``headers``: what is sent with each is remembered.
+        There are few different ``headers`` and paths: what is sent with each is remembered.
         """
         outcome: Outcome
-        if tuple(headers.items()) not in self._templates:
-            await self.prepare(headers)
-        template = self._templates[tuple(headers.items())]
+        way = path, tuple(headers.items())
+        if way not in self._templates:
+            await self.prepare(headers, path)
+        template = self._templates[way]
         if self._transport is None or template is None:
-            return await self._ask_sdk(content, headers)
+            return await self.body_of(self.post(content, headers, path))
         origin, head = template
         try:
             request = b"%bcontent-length: %d\r\n\r\n%b" % (head, len(content), content)
@@ -96,11 +100,12 @@ class Upstream(ABC):
                 return WireBody(self._transport.wires, wire)
             outcome = self._transport.response(wire, _READ)
         async with in_hand(outcome):
-            return await self._ask_sdk(content, headers)
+            return await self.body_of(self.post(content, headers, path))
 
-    async def _ask_sdk(self, content: bytes, headers: Mapping[str, str]) -> Body:
+    async def body_of(self, asked: Awaitable[httpx2.Response]) -> Body:
+        """The body of what the SDK was asked for in a stream. Raises ``ProviderError``."""
         try:
-            response = await self.post(content, headers)
+            response = await asked
         except self.errors as error:
             raise translated(error) from error
         wire = wire_of(response)

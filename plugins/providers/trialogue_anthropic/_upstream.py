@@ -32,9 +32,11 @@ class AnthropicUpstream(Upstream):
             default_headers=None if official else {"x-api-key": key},
         )
 
-    async def post(self, content: bytes, headers: Mapping[str, str] = MappingProxyType({})) -> httpx2.Response:
+    async def post(
+        self, content: bytes, headers: Mapping[str, str] = MappingProxyType({}), path: str = ""
+    ) -> httpx2.Response:
         stream = await self.sdk.post(
-            "/v1/messages",
+            path or "/v1/messages",
             cast_to=object,
             content=content,
             options={"headers": {**_HEADERS, **headers}},

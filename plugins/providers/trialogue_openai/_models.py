@@ -21,6 +21,9 @@ _NOT_FOR_CHAT = re.compile(
 _CONTEXT_OF_OPENAI = 128_000
 #: Of OpenAI's own, which are sent pictures; its list does not say.
 _SEEING = re.compile(r"^(?:gpt-4o|chatgpt-4o|gpt-4-turbo|gpt-4\.1|gpt-4\.5|gpt-5|o1(?!-mini|-preview)|o3(?!-mini)|o4)")
+#: The same of those that call tools, and of those that answer in a schema.
+_CALLING = re.compile(r"^(?:gpt-[3-9]|o1(?!-mini|-preview)|o[3-9])")
+_STRUCTURED = re.compile(r"^(?:gpt-4o(?!-2024-05-13)|gpt-4\.[15]|gpt-[5-9]|o1(?!-mini|-preview)|o[3-9])")
 
 
 class _Meta(msgspec.Struct):
@@ -29,6 +32,7 @@ class _Meta(msgspec.Struct):
 
 class _Abilities(msgspec.Struct):
     vision: bool = False
+    function_calling: bool = False
 
 
 class _Architecture(msgspec.Struct):
@@ -81,6 +85,8 @@ class _Listed(msgspec.Struct):
     #: As OpenRouter tells what a token costs, in dollars, and how long an answer can be.
     pricing: _Pricing | None = None
     top_provider: _TopProvider | None = None
+    #: As OpenRouter tells what else can be asked of it.
+    supported_parameters: list[str] = []
 
     def sees(self, official: bool) -> bool:
         """Whether it may be sent pictures."""
@@ -89,6 +95,17 @@ class _Listed(msgspec.Struct):
         if self.architecture is not None and "image" in self.architecture.input_modalities:
             return True
         return isinstance(self.capabilities, _Abilities) and self.capabilities.vision
+
+    def calls(self, official: bool) -> bool:
+        """Whether it may be offered tools."""
+        if official:
+            return bool(_CALLING.match(self.id))
+        told = isinstance(self.capabilities, _Abilities) and self.capabilities.function_calling
+        return told or "tools" in self.supported_parameters
+
+    def structures(self, official: bool) -> bool:
+        """Whether it answers in a schema."""
+        return bool(_STRUCTURED.match(self.id)) if official else "structured_outputs" in self.supported_parameters
 
     def context(self) -> int | None:
         return self.context_length or self.max_model_len or (self.meta.n_ctx if self.meta else None)
@@ -133,16 +150,20 @@ def _chats(listed: _Listed, profile: Profile, told: Mapping[str, Told]) -> bool:
 
 def _model(listed: _Listed, profile: Profile, told: Told) -> Model:
     default = _CONTEXT_OF_OPENAI if profile.base_url is None else profile.context or profile.kind.context
+    official = profile.base_url is None
     capabilities = {
-        "vision": told.sees or listed.sees(official=profile.base_url is None),
+        "vision": told.sees or listed.sees(official),
+        "tools": told.calls or listed.calls(official),
+        "structured_output": profile.kind.structures or listed.structures(official),
         "continues": profile.kind.continues,
     }
+    named = [name for name, is_so in capabilities.items() if is_so]
     return Model(
         f"{profile.name}:{listed.id}",
         profile.name,
         f"{listed.id} ({profile.title})" if profile.title else listed.id,
         told.context or listed.context() or default,
-        tuple(name for name, is_so in capabilities.items() if is_so),
+        tuple(dict.fromkeys([*named, *profile.capabilities])),
         prices=listed.pricing.prices() if listed.pricing else None,
         output_tokens=listed.top_provider.max_completion_tokens if listed.top_provider else None,
     )

@@ -21,6 +21,7 @@ class Told(msgspec.Struct, frozen=True):
 
     context: int | None = None
     sees: bool = False
+    calls: bool = False
     chats: bool = True
 
 
@@ -40,7 +41,7 @@ async def ollama(sdk: openai.AsyncOpenAI, names: list[str]) -> Mapping[str, Told
                 set_by_file = re.search(r"^num_ctx\s+(\d{1,9})$", shown.parameters or "", re.MULTILINE)
                 context = running.get(name) or (int(set_by_file[1]) if set_by_file else None)
                 can = shown.capabilities
-                told[name] = Told(context, "vision" in can, not can or "completion" in can)
+                told[name] = Told(context, "vision" in can, "tools" in can, not can or "completion" in can)
 
     async with trio.open_nursery() as nursery:
         for name in names[:_MOST]:
@@ -54,6 +55,7 @@ async def lmstudio(sdk: openai.AsyncOpenAI, names: list[str]) -> Mapping[str, To
         model.key: Told(
             next((one.config.context_length for one in model.loaded_instances), None),
             model.capabilities is not None and model.capabilities.vision,
+            model.capabilities is not None and model.capabilities.trained_for_tool_use,
             model.type != "embedding",
         )
         for model in (await _get(sdk, "/api/v1/models", _Studio)).models
@@ -84,6 +86,7 @@ class _Instance(msgspec.Struct):
 
 class _Abilities(msgspec.Struct):
     vision: bool = False
+    trained_for_tool_use: bool = False
 
 
 class _StudioModel(msgspec.Struct):

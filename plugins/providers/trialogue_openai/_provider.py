@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from trialogue import Model, ProviderError, Request
-from trialogue.openai_dialect import ChatDecoder, chat_body
-from trialogue.sdk_provider import SdkProvider
-from trialogue_openai._profiles import Profile
+from trialogue import HandlePiece, Model, ProviderError, Request, ResponseStream
+from trialogue.model_calls import check_allowed
+from trialogue.openai_dialect import ChatDecoder, ResponsesDecoder, chat_body
+from trialogue.sdk_provider import ClosableStream, SdkProvider, closed_in_time
+from trialogue_openai._asking import ResponsesAsked, speaks_responses
+from trialogue_openai._profiles import OFFICIAL, Profile
 
 if TYPE_CHECKING:
-    from trialogue.upstreams import DecodedStream
     from trialogue_openai._upstream import OpenAIUpstream
-
-_OFFICIAL = "https://api.openai.com/v1"
 
 
 class OpenAIProvider(SdkProvider["OpenAIUpstream"]):
@@ -26,16 +26,18 @@ class OpenAIProvider(SdkProvider["OpenAIUpstream"]):
 
     def __init__(self, key: str | None, base_url: str | None = None, *, profile: Profile | None = None) -> None:
         profile = profile or Profile(key=key, base_url=base_url or None)
-        host = urlsplit(profile.base_url or _OFFICIAL).hostname or ""
+        host = urlsplit(profile.base_url or OFFICIAL).hostname or ""
         super().__init__(host)
         self.name = profile.name
         self._profile = profile
         self._base_url = profile.base_url
         # Whoever else speaks this dialect has prices of its own.
-        self.vendor = "openai" if host == urlsplit(_OFFICIAL).hostname else None
+        self.vendor = "openai" if profile.official else None
+        #: Cleared when the upstream refuses to show summaries of thoughts.
+        self._summaries = True
 
     def __repr__(self) -> str:
-        return f"<OpenAIProvider {self.name} {self._base_url or _OFFICIAL!r}>"
+        return f"<OpenAIProvider {self.name} {self._base_url or OFFICIAL!r}>"
 
     def accepts(self, model: str) -> bool:
         return bool(self._base_url and model)
@@ -43,8 +45,9 @@ class OpenAIProvider(SdkProvider["OpenAIUpstream"]):
     def _open(self) -> OpenAIUpstream:
         from trialogue_openai._upstream import OpenAIUpstream
 
-        import_module("trialogue_openai._models")  # so that no later import finds work to do
-        return OpenAIUpstream(self._profile.key or "no-key-needed", self._base_url or _OFFICIAL)
+        for later in ("_models", "_kept"):  # so that no later import finds work to do
+            import_module(f"trialogue_openai.{later}")
+        return OpenAIUpstream(self._profile.key or "no-key-needed", self._base_url or OFFICIAL)
 
     async def _list(self, upstream: OpenAIUpstream) -> Sequence[Model]:
         from trialogue.upstreams import translated
@@ -59,9 +62,44 @@ class OpenAIProvider(SdkProvider["OpenAIUpstream"]):
                 raise
             raise translated(error) from error
 
-    async def _ask(self, upstream: OpenAIUpstream, request: Request) -> DecodedStream:
+    async def _ask(self, upstream: OpenAIUpstream, request: Request) -> ClosableStream:
         from trialogue.upstreams import DecodedStream
 
+        if speaks_responses(self._profile, request):
+            return await self._ask_responses(upstream, request)
         limit_name = "max_tokens" if self._base_url else "max_completion_tokens"
         extra = self._profile.kind.going_on if request.prefix else {}
-        return DecodedStream(await upstream.ask(chat_body(request, limit_name=limit_name, **extra)), ChatDecoder())
+        body = chat_body(request, limit_name=limit_name, own=f"{self.name}:{request.model}", **extra)
+        return DecodedStream(await upstream.ask(body), ChatDecoder())
+
+    async def _ask_responses(self, upstream: OpenAIUpstream, request: Request) -> ClosableStream:
+        from trialogue.upstreams import DecodedStream
+        from trialogue_openai._kept import KeptStream
+        from trialogue_openai._upstream import RESPONSES
+
+        asked = ResponsesAsked(self._profile, request, summaries=self._summaries)
+        while True:
+            try:
+                body = await upstream.ask(asked.body(), path=RESPONSES)
+                break
+            except ProviderError as error:
+                if not asked.without(error):
+                    raise
+        self._summaries = self._summaries and asked.summaries
+        return (
+            KeptStream(body, upstream.resume) if self._profile.background else DecodedStream(body, ResponsesDecoder())
+        )
+
+    @asynccontextmanager
+    async def reopen(self, model: str, handle: str, cursor: int) -> AsyncGenerator[ResponseStream]:
+        check_allowed(self._host)
+        upstream = await self._opened()
+        from trialogue_openai._kept import KeptStream  # there once it is opened
+
+        body = await upstream.resume(handle, cursor)
+        async with closed_in_time(KeptStream(body, upstream.resume, HandlePiece(handle, cursor))) as stream:
+            yield stream
+
+    async def discard(self, model: str, handle: str) -> None:
+        check_allowed(self._host)
+        await (await self._opened()).cancel(handle)

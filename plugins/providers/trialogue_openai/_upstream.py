@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import ClassVar
+from urllib.parse import quote
 
 import httpx2
 import openai
 
-from trialogue.upstreams import TIMEOUT, Upstream
+from trialogue.upstreams import TIMEOUT, Body, Upstream, translated
 
 #: The SDK's ``create`` walks through every message of the history in search of parameters to rename, which takes 0.17 ms
 #: a message; it has nothing to rename in ours. So the body is ours, and the rest of the request is the SDK's.
-_HEADERS = {"content-type": "application/json", "accept": "text/event-stream", "accept-encoding": "identity"}
+_READING = {"accept": "text/event-stream", "accept-encoding": "identity"}
+_HEADERS = {"content-type": "application/json", **_READING}
+#: Where answers are asked for.
+CHAT, RESPONSES = "/chat/completions", "/responses"
 
 
 class OpenAIUpstream(Upstream):
@@ -25,9 +29,11 @@ class OpenAIUpstream(Upstream):
         super().__init__()
         self.sdk = openai.AsyncOpenAI(api_key=key, base_url=base_url, http_client=self.client, timeout=TIMEOUT)
 
-    async def post(self, content: bytes, headers: Mapping[str, str] = MappingProxyType({})) -> httpx2.Response:
+    async def post(
+        self, content: bytes, headers: Mapping[str, str] = MappingProxyType({}), path: str = ""
+    ) -> httpx2.Response:
         stream = await self.sdk.post(
-            "/chat/completions",
+            path or CHAT,
             cast_to=object,
             content=content,
             options={"headers": {**_HEADERS, **headers}},
@@ -36,5 +42,31 @@ class OpenAIUpstream(Upstream):
         )
         return stream.response
 
+    async def resume(self, response: str, cursor: int) -> Body:
+        """The body of a response that the upstream keeps, from behind an event. Raises ``ProviderError``."""
+        return await self.body_of(self._get(response, cursor))
+
+    async def _get(self, response: str, cursor: int) -> httpx2.Response:
+        params = {"stream": "true", "starting_after": cursor, "include_obfuscation": "false"}
+        stream = await self.sdk.get(
+            _path_of(response),
+            cast_to=object,
+            options={"headers": _READING, "params": params},
+            stream=True,
+            stream_cls=openai.AsyncStream[object],
+        )
+        return stream.response
+
+    async def cancel(self, response: str) -> None:
+        """Have the upstream work on a response no longer. Raises ``ProviderError``."""
+        try:
+            await self.sdk.post(f"{_path_of(response)}/cancel", cast_to=object)
+        except openai.OpenAIError as error:
+            raise translated(error) from error
+
     async def aclose(self) -> None:
         await self.sdk.close()
+
+
+def _path_of(response: str) -> str:
+    return f"{RESPONSES}/{quote(response, safe='')}"
