@@ -208,9 +208,6 @@ class Cluster:
                 await self.nodes.leave(self._node.id)
             except TrialogueError as error:
                 _log.warning("this node counts as alive until its lease ends: %s", error)
-            else:
-                self.news.say(Asked())
-                await trio.sleep(0)
 
     async def members(self, anew: bool = False) -> Sequence[Member]:
         """The nodes there are, as of a second ago, or of now. Raises ``StorageError``."""

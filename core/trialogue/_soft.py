@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 
 import msgspec
 
+from trialogue._bus import Bus
 from trialogue._limiter import Limiter
 
 
@@ -29,6 +30,10 @@ class SoftState(ABC):
     @abstractmethod
     def limiter(self, fallback: Limiter) -> Limiter:
         """Counts that all who share the place count together; while it is out of reach, ``fallback`` counts."""
+
+    @abstractmethod
+    def bus(self, cluster: str) -> Bus:
+        """What the nodes of one cluster can say to each other there; others who share the place do not hear it."""
 
     @abstractmethod
     def statistics(self) -> SoftStatistics:

@@ -5,7 +5,8 @@ TrialogueError
 │   ├── MalformedError        400  the body is not JSON in UTF-8
 │   └── RangeError            416  none of the bytes asked for is there; carries ``Content-Range``
 ├── UnauthenticatedError
-│   └── WrongKeyError         401  an API key that is none
+│   ├── WrongKeyError         401  an API key that is none
+│   └── SignatureError        401  it is not one of our nodes that asks
 ├── ForbiddenError
 │   ├── OriginError           403  a browser sent it from another site's page
 │   ├── ScopeError            403  the API key was made for less
@@ -54,6 +55,12 @@ class WrongKeyError(UnauthenticatedError):
     """The API key is unknown, revoked or expired, or its account is."""
 
     code = "key"
+
+
+class SignatureError(UnauthenticatedError):
+    """What comes to an address that is for our nodes alone is not signed as it should be."""
+
+    code = "signature"
 
 
 class ScopeError(ForbiddenError):

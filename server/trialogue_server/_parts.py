@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from trialogue import Authenticator, Engine, Plugins, Searcher, SoftState
+from trialogue_server._cluster._opening import Part
 from trialogue_server._exchange._jobs import Importer
 from trialogue_server._hub import Hub
 from trialogue_server._logins import Logins
@@ -32,3 +33,5 @@ class Parts(NamedTuple):
     plugins: Plugins | None = None
     #: What is seen of the process; without it, nobody looks at the loop.
     seeing: Seeing | None = None
+    #: What it takes part in a cluster with.
+    part: Part | None = None

@@ -135,7 +135,7 @@ class Turn:
 
     async def run(self, signals: AsyncIterator[int], predecessor: Predecessor | None) -> None:
         """Open, serve, and close. Raises ``ConfigurationError``."""
-        async with open_all(self._config) as self._opened, trio.open_nursery() as beside:
+        async with open_all(self._config, _port(self._sockets)) as self._opened, trio.open_nursery() as beside:
             self._traffic = Traffic(self._opened.app)
             beside.start_soon(self._obey, signals)
             async with trio.open_nursery() as serving:
@@ -254,6 +254,12 @@ class Turn:
         hub.drain(soon=True)
         self._close(LAST_WORDS)
         self._drained.set()
+
+
+def _port(sockets: Sequence[socket.socket]) -> int | None:
+    """The port that is listened on; ``None`` where that is a file."""
+    addresses = [sock.getsockname() for sock in sockets]
+    return next((address[1] for address in addresses if isinstance(address, tuple)), None)
 
 
 class Traffic:

@@ -6,20 +6,25 @@ import trio
 
 from trialogue import (
     Conversation,
+    Ended,
     ForbiddenError,
+    Item,
     Library,
     Limiter,
     Message,
     NotFoundError,
     Origin,
     Principal,
+    Purged,
     Searcher,
     SecretAuthenticator,
     UnauthenticatedError,
+    UserChanged,
     is_id,
 )
 from trialogue_server._access import check_access
 from trialogue_server._call import Call
+from trialogue_server._cluster._answering import Answering
 from trialogue_server._cors import Cors
 from trialogue_server._keys import Keys, bearer_token
 from trialogue_server._lately import Lately
@@ -100,6 +105,14 @@ class Services:
         #: One look at the disk at a time, whoever asks whether we are ready.
         self.storage_check = trio.Lock()
         self._authenticators = parts.authenticators
+        #: Set, and replaced by who looks, when sessions may have ended elsewhere that we were not told of.
+        self.missed = trio.Event()
+        #: What other nodes ask of this one, if they may.
+        self.answering: Answering | None = None
+        if engine.cluster is not None:
+            engine.cluster.observers.append(self._told)
+            if parts.part is not None and parts.part.signer is not None:
+                self.answering = Answering(engine, parts.part.signer)
 
     def authenticator(self) -> SecretAuthenticator:
         """The one that takes an address and a secret. Raises ``ForbiddenError`` when no plugin brings one."""
@@ -125,13 +138,40 @@ class Services:
         """End the streams of these sessions and keys at once."""
         if credentials:
             self.hub.close_where(lambda tag: tag.session in credentials)
+            self._tell(Ended(credentials))
 
     def forget_user(self, user: str, *, close: bool) -> None:
         """An account has changed, or is gone: read it anew; with ``close``, end all its streams."""
+        self._forget_user(user, close=close)
+        self._tell(UserChanged(user, close))
+
+    def _forget_user(self, user: str, *, close: bool) -> None:
         self.sessions.cache.forget_where(lambda _, owner: owner.id == user)
         self.keys.cache.forget_where(lambda _, owner: owner.id == user)
         if close:
             self.hub.close_where(lambda tag: tag.user == user)
+
+    def _tell(self, item: Ended | UserChanged) -> None:
+        if self.engine.cluster is not None:
+            self.engine.cluster.news.say(item, everywhere=True)
+
+    def _told(self, item: Item | None) -> None:
+        """Another node says what has ended there, or something that it said may have been missed."""
+        match item:
+            case Ended(credentials):
+                self.sessions.forget(credentials)
+                self.keys.cache.forget_where(lambda key, _: key.id in credentials)
+                self.hub.close_where(lambda tag: tag.session in credentials)
+            case UserChanged(user, close):
+                self._forget_user(user, close=close)
+            case Purged(_, conversation):
+                self.hub.close_where(lambda tag: tag.conversation == conversation)
+            case None:
+                self.sessions.cache.forget_where(lambda *_: True)
+                self.keys.cache.forget_where(lambda *_: True)
+                self.missed.set()
+            case _:
+                pass
 
     # --- who is calling ------------------------------------------------------------------------------------------
 

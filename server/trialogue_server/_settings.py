@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from trialogue_server._masking import mask
+from trialogue_server._masking import HIDDEN, mask
 from trialogue_server.config import SETTINGS, Config, Setting
 
 DEFAULT_FILE = "trialogue.toml"
@@ -103,7 +103,7 @@ def _checked(setting: Setting, given: _Given) -> object:
     try:
         return msgspec.convert(value, setting.type, strict=not given.is_text, dec_hook=_path)
     except msgspec.ValidationError as error:
-        shown = mask(repr(given.value))
+        shown = HIDDEN if setting.is_secret else mask(repr(given.value))
         expected = _expected(setting, error)
         raise _wrong(f"{given.source}: {setting.name} cannot be {shown}: expected {expected}. {setting.doc}") from error
 

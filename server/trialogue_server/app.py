@@ -22,6 +22,7 @@ from trialogue import NotFoundError
 from trialogue_server._answered import Answered
 from trialogue_server._bodies import body_reader
 from trialogue_server._call import SCOPE_KEY, Application, Call, Receive, Reply, Scope, Send
+from trialogue_server._cluster._answering import MOST, Answering
 from trialogue_server._errors import MethodError
 from trialogue_server._guard import prepare_app
 from trialogue_server._logging import REQUEST
@@ -87,6 +88,10 @@ class Surface:
         return reply
 
     async def _answer(self, call: Call, receive: Receive, send: Send) -> None:
+        inside = self.services.answering
+        if inside is not None and inside.answers(call.path):
+            await self._inside(inside, call, receive, send)
+            return
         found = self._table.find(call.method, call.path)
         if found is None:
             await self._unrouted(call, receive, send)
@@ -100,6 +105,14 @@ class Surface:
             await send_reply(call, await answer(self.services, call, call.route), receive, send)
         else:
             await self.quart(call.scope, receive, send)  # type: ignore[arg-type]  # as above
+
+    async def _inside(self, inside: Answering, call: Call, receive: Receive, send: Send) -> None:
+        call.read_body = body_reader(call, receive, MOST)
+        try:
+            reply = await inside.answer(call)
+        except Exception as error:
+            reply = problem_reply(error, call.request_id)
+        await send_reply(call, reply, receive, send)
 
     async def _unrouted(self, call: Call, receive: Receive, send: Send) -> None:
         methods = self._table.methods(call.path)

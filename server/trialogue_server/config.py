@@ -72,6 +72,30 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     redis_url: Annotated[
         str, Meta(description="What several processes share and may lose, as redis://host:6379/0; unset, nothing.")
     ] = ""
+    cluster_secret: Annotated[
+        str,
+        Meta(
+            pattern="^([!-~]{16,500})?$",
+            examples=["`openssl rand -hex 32`"],
+            description="What the nodes over one PostgreSQL sign with when they ask each other; the same on all of them. "
+            "Unset, they ask by way of the database.",
+        ),
+    ] = ""
+    advertise: Annotated[
+        str,
+        Meta(
+            pattern=r"^(https?://[^/\s]+/?)?$",
+            examples=["http://10.0.0.5:4512"],
+            description="Address under which other nodes reach this process itself; unset, host and port.",
+        ),
+    ] = ""
+    node_name: Annotated[
+        str,
+        Meta(
+            pattern="^[!-~]{0,64}$",
+            description="Name of this node in lists and logs, the same after a restart; unset, the machine's, and the port.",
+        ),
+    ] = ""
     delta_retention_hours: Annotated[
         float,
         Meta(
@@ -196,6 +220,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     recovery: Annotated[
         Literal["continue", "end"], Meta(description="What becomes of an answer that a crash or a restart interrupted.")
     ] = "continue"
+    awake_per_user: Annotated[
+        int,
+        Meta(ge=1, description="Conversations of one user in memory; of more, the one used longest ago leaves it."),
+    ] = 1000
     passivation_seconds: Annotated[
         float, Meta(gt=0, le=_YEAR, description="Idle time after which a conversation leaves memory.")
     ] = 120.0

@@ -37,6 +37,7 @@ from trialogue import (
     open_searcher,
 )
 from trialogue_server._call import Application
+from trialogue_server._cluster._opening import open_part
 from trialogue_server._exchange._jobs import ImportLimits, open_importer
 from trialogue_server._hub import Hub, open_hub
 from trialogue_server._logins import Logins
@@ -69,11 +70,18 @@ async def open_app(config: Config) -> AsyncGenerator[Application]:
 
 
 @asynccontextmanager
-async def open_all(config: Config) -> AsyncGenerator[Opened]:
-    """Everything but connections. Raises ``ConfigurationError``: a setting, the data folder, a missing plugin."""
+async def open_all(config: Config, port: int | None = None) -> AsyncGenerator[Opened]:
+    """Everything but connections, which come to ``port``, if that is known.
+
+    Raises ``ConfigurationError``: a setting, the data folder, a missing plugin.
+    """
     plugins = load_plugins(disabled=config.disabled_plugins)
     prices = price_list(config)
-    async with plugins.open_store(config.storage_url, config.data_dir) as store:
+    async with (
+        plugins.open_store(config.storage_url, config.data_dir) as store,
+        _open_soft_state(plugins, config) as soft,
+        open_part(config, store, soft, port) as part,
+    ):
         store.page_bytes = config.page_bytes
         providers = _providers(plugins)
         folder = config.data_dir / config.files_dir
@@ -87,11 +95,12 @@ async def open_all(config: Config) -> AsyncGenerator[Opened]:
                 library=library,
                 prices=prices,
                 budget=default_budget(config),
+                node=part.node,
+                joining=part.joining,
             ) as engine,
             open_hub(send_deadline=config.send_deadline_seconds) as hub,
             open_searcher(store.index, embedder_of(plugins, config), config.embedding_share) as searcher,
             open_importer(engine, config.data_dir / "imports", import_limits(config)) as importer,
-            _open_soft_state(plugins, config) as soft,
             _open_logins(plugins) as logins,
             open_seeing() as seeing,
         ):
@@ -99,7 +108,7 @@ async def open_all(config: Config) -> AsyncGenerator[Opened]:
             gc.collect()
             gc.freeze()
             authenticators = plugins.authenticators(store)
-            parts = Parts(engine, hub, config, authenticators, logins, soft, searcher, importer, plugins, seeing)
+            parts = Parts(engine, hub, config, authenticators, logins, soft, searcher, importer, plugins, seeing, part)
             app = create_app(parts)
             async with open_apart(app, config.metrics_listen):
                 yield Opened(app, engine, hub)
@@ -133,6 +142,7 @@ def limits(config: Config) -> Limits:
         stall=config.stall_seconds,
         run_seconds=config.run_max_seconds,
         run_characters=config.run_max_characters,
+        awake=config.awake_per_user,
         idle=config.passivation_seconds,
         recovery=config.recovery,
         retention=config.delta_retention_hours * 3600,

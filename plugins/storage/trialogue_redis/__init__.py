@@ -1,6 +1,7 @@
 """Redis, for what nodes share and may lose at any moment.
 
     _soft          the port
+    _bus           what nodes tell each other
     _limiter       requests counted together
     _client        one connection, supervised: it comes back by itself, and nobody waits for it
     _connection    the connection, which everybody shares

@@ -15,7 +15,7 @@ from typing import Any, cast
 import msgspec
 import trio
 
-from trialogue_redis._connection import Argument, Connection, greet
+from trialogue_redis._connection import Argument, Connection, greet, pack
 from trialogue_redis._errors import RedisDown, RedisError, RedisRefused
 from trialogue_redis._script import Script
 from trialogue_redis._subscription import Subscription, Subscriptions
@@ -84,6 +84,13 @@ class Redis:
         except RedisDown:
             self._failures += 1
             raise
+
+    def tell(self, *command: Argument) -> None:
+        """Have one command done, if there is a connection; nobody hears what came of it."""
+        if self._connection is not None and not self._connection.closed:
+            self._commands += 1
+            with suppress(RedisDown):
+                self._connection.put(pack(command))
 
     @property
     def is_connected(self) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from trialogue import Limiter, SoftState, SoftStatistics
+from trialogue import Bus, Limiter, SoftState, SoftStatistics
+from trialogue_redis._bus import RedisBus
 from trialogue_redis._client import Redis, open_redis
 from trialogue_redis._limiter import RedisLimiter
 from trialogue_redis._url import Address
@@ -22,6 +23,9 @@ class RedisSoftState(SoftState):
 
     def limiter(self, fallback: Limiter) -> Limiter:
         return RedisLimiter(self.redis, fallback)
+
+    def bus(self, cluster: str) -> Bus:
+        return RedisBus(self.redis, cluster)
 
     def statistics(self) -> SoftStatistics:
         found = self.redis.statistics()
