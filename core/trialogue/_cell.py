@@ -63,7 +63,7 @@ class Letter:
 class Cell:
     """The owner of one conversation on this node."""
 
-    __slots__ = ("_budget", "_mailbox", "_node", "_working", "activation", "faulted", "id", "run", "used_at")
+    __slots__ = ("__weakref__", "_budget", "_mailbox", "_node", "_working", "activation", "faulted", "id", "run", "used_at")
 
     def __init__(self, node: Node, conversation: str) -> None:
         self.id = conversation
@@ -152,7 +152,7 @@ class Cell:
     # --- one command ---------------------------------------------------------------------------------------------
 
     async def _handle(self, letter: Letter) -> None:
-        activation = await self._activated()
+        activation = await self._activated(must=letter.command is None)
         if letter.command is None:
             return
         digest = _digest(letter.command)
@@ -217,9 +217,12 @@ class Cell:
 
     # --- its activation and its run ------------------------------------------------------------------------------
 
-    async def _activated(self) -> Activation:
+    async def _activated(self, *, must: bool) -> Activation:
         if self.activation is None or self.activation.gone is not None:
-            self.activation = await activate(self._node, self.id)
+            activation = await activate(self._node, self.id)
+            state = activation.state
+            self._node.awake.woke(state.header.owner, self, must=must or state.unfinished)
+            self.activation = activation
             self.activation.on_gone = self.follow
             self._recover(self.activation)
         return self.activation

@@ -56,6 +56,7 @@ class Housekeeping:
         while True:
             await trio.sleep(max(self._node.limits.idle / 4, 1.0))
             self._rest(self._node.limits.idle)
+            self._node.awake.sweep()
             await self._done(self._look_after)
             await self._done(self._prune)
             await self._done(self._empty_trash)
