@@ -29,7 +29,7 @@ class Peers:
             for hop in reversed(call.header("x-forwarded-for").split(",")):
                 if not hop.strip():
                     break
-                address = _plain(hop.strip()[:64])
+                address = plain(hop.strip()[:64])
                 if address not in self._proxies:
                     break
         return address
@@ -73,10 +73,11 @@ class Peers:
 def _client(call: Call) -> str:
     client = call.scope.get("client")
     # No address: a local socket.
-    return _plain(str(client[0])) if client else "local"
+    return plain(str(client[0])) if client else "local"
 
 
-def _plain(address: str) -> str:
+def plain(address: str) -> str:
+    """An address as it is written in the settings."""
     # A socket that listens for both shows IPv4 within IPv6. Who wrote 192.0.2.1 into the settings meant that one as well.
     return address[7:] if address.startswith("::ffff:") and "." in address else address
 

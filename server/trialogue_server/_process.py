@@ -22,11 +22,12 @@ import trio
 from hypercorn.config import Config as ServerConfig
 from hypercorn.config import Sockets
 
-from trialogue import load_plugins
+from trialogue import ThrottledError, load_plugins, new_id
 from trialogue_server._call import Application, Receive, Scope, Send
 from trialogue_server._guard import Limits as ConnectionLimits
 from trialogue_server._guard import make_config, open_sockets, serve_guarded
 from trialogue_server._notify import Notifier
+from trialogue_server._problems import problem_reply
 from trialogue_server._succession import Predecessor, Successor, find_predecessor, start_successor
 from trialogue_server.config import Config
 from trialogue_server.serve import Opened, drain, open_all
@@ -68,12 +69,31 @@ async def _run(config: Config) -> None:
 
 
 def _settings(config: Config) -> ServerConfig:
-    connections = ConnectionLimits(send_deadline=config.send_deadline_seconds)
+    connections = connection_limits(config)
     settings = make_config(config.host, config.port, limits=connections, websocket_limit=config.socket_message_bytes)
     # Its lines go where ours go, and ours say where we are.
     settings.errorlog = logging.getLogger("hypercorn.error")
     settings.errorlog.setLevel(logging.WARNING)
     return settings
+
+
+def connection_limits(config: Config) -> ConnectionLimits:
+    """The guard's bounds as configured."""
+    return ConnectionLimits(
+        send_deadline=config.send_deadline_seconds,
+        per_address=config.connections_per_address,
+        proxies=frozenset(config.trusted_proxies),
+        crowded=_crowded(config.connections_per_address),
+    )
+
+
+def _crowded(most: int) -> bytes:
+    """What a client is told whose address has too many connections: a problem, as from anywhere."""
+    detail = f"your address has {most} connections open (connections_per_address): close some first"
+    reply = problem_reply(ThrottledError(detail, retry_after=5.0), new_id())
+    headers = "".join(f"{name}: {value}\r\n" for name, value in reply.headers)
+    head = f"HTTP/1.1 429 \r\ncontent-type: {reply.media_type}\r\ncontent-length: {len(reply.body)}\r\n{headers}"
+    return f"{head}connection: close\r\n\r\n".encode() + reply.body
 
 
 def _warm_up(config: Config) -> None:

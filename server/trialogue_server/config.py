@@ -302,6 +302,14 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     # --- limits of the wire --------------------------------------------------------------------------------------
 
+    connections_per_address: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=10**6,
+            description="Connections that one address may have open, unless it is a trusted proxy's; 0 is any number.",
+        ),
+    ] = 1000
     page_bytes: Annotated[
         int,
         Meta(ge=1024, description="Bytes after which a page of what is stored ends; one row is given whatever its size."),

@@ -3,6 +3,7 @@
     _limits       how long and how much, with the reason for each figure
     _config       the Hypercorn configuration we serve with
     _sockets      ports taken before anything is opened; systemd's sockets
+    _crowd        connections counted by address
     _reaper       one task for every deadline that is not tied to a running call
     _writer       bytes to the kernel: at once if it takes them, with a deadline if it does not
     _inbox        bytes from the client on their way to the app, bounded

@@ -32,6 +32,8 @@ _log = logging.getLogger("trialogue.guard")
 
 _Stream: TypeAlias = "trio.SocketStream | trio.SSLStream[trio.SocketStream]"
 _MAX_RECEIVE = 65_536
+#: Pieces that are read of a client that is turned away: its request.
+_FAREWELL = 4
 _RESET = struct.pack("ii", 1, 0)
 _BAD_REQUEST = b"HTTP/1.1 400 \r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
@@ -95,8 +97,8 @@ class Connection:
     async def run(self) -> None:
         """Serve the connection. Raises nothing but cancellation."""
         try:
-            with self._watched():
-                await self._serve()
+            with self._watched(), self._context.crowd.place(self._peer()) as has_place:
+                await (self._serve() if has_place else self._turn_away())
         except* (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # Gone, in the midst of something.
         except* (h11.ProtocolError, FrameError) as group:
@@ -133,6 +135,22 @@ class Connection:
             )
             self.set_idle()
             await self._read()
+
+    def _peer(self) -> str | None:
+        address = self._address(self._socket.getpeername())
+        return None if address is None else address[0]
+
+    async def _turn_away(self) -> None:
+        """Say that its address has too many connections; over TLS nothing, since that would cost a handshake."""
+        if self.tls:
+            return
+        with trio.move_on_after(self.limits.linger):
+            await self._stream.send_all(self.limits.crowded)
+            self._shut()
+            # What is unread when it closes would reset the connection, and take the answer with it.
+            for _ in range(_FAREWELL):
+                if not await self._stream.receive_some(_MAX_RECEIVE):
+                    break
 
     async def _shake_hands(self) -> bool:
         if not isinstance(self._stream, trio.SSLStream):

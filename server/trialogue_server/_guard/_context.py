@@ -1,4 +1,4 @@
-"""What all connections of one guarded server share: the reaper and the loop's clock.
+"""What all connections of one guarded server share: the reaper, the loop's clock, and the count of them by address.
 
 Hypercorn makes one context per server and hands it to every connection, which is how they find what is here.
 """
@@ -14,16 +14,17 @@ from hypercorn.config import Config
 from hypercorn.trio.worker_context import EventWrapper, WorkerContext
 
 from trialogue_server._guard._clock import LoopClock
+from trialogue_server._guard._crowd import Crowd
 from trialogue_server._guard._reaper import Reaper
 
-_current: ContextVar[tuple[Reaper, LoopClock]] = ContextVar("trialogue_guard")
+_current: ContextVar[tuple[Reaper, LoopClock, Crowd]] = ContextVar("trialogue_guard")
 
 
 @contextlib.asynccontextmanager
 async def open_guard(config: Config) -> AsyncGenerator[Reaper, None]:
     """For one server, around Hypercorn's own ``worker_serve``: contexts made inside find this guard."""
     reaper, clock = Reaper(config), LoopClock()
-    token = _current.set((reaper, clock))
+    token = _current.set((reaper, clock, Crowd(reaper.limits)))
     trio.lowlevel.add_instrument(clock)
     try:
         async with trio.open_nursery() as nursery:
@@ -41,7 +42,7 @@ class GuardedContext(WorkerContext):
     def __init__(self, max_requests: int | None) -> None:
         super().__init__(max_requests)
         #: A ``LookupError`` here: ``worker_serve`` was imported from Hypercorn before ``install_guard`` was called.
-        self.reaper, self.clock = _current.get()
+        self.reaper, self.clock, self.crowd = _current.get()
         self.terminated = _Terminated(self.reaper)
 
 

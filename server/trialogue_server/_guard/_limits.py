@@ -27,6 +27,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     pipelined: int = 65_536
     #: The kernel gives up a peer that acknowledges nothing for so long (0: the kernel's own quarter of an hour).
     peer_timeout: float = 90.0
+    #: Connections of one address at a time (0: any number), and the addresses that stand for many clients.
+    per_address: int = 0
+    proxies: frozenset[str] = frozenset()
+    #: What a client is told that has too many.
+    crowded: bytes = b"HTTP/1.1 429 \r\ncontent-length: 0\r\nretry-after: 5\r\nconnection: close\r\n\r\n"
 
 
 def limits_of(config: Config) -> Limits:

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
 
+import msgspec
 import trio
 from hypercorn.config import Config
 from quart import Response, request, websocket
@@ -125,7 +126,7 @@ def settings_for(guarded: bool, given: dict[str, Any]) -> Config:
         from trialogue_server._guard import Limits, make_config, prepare_app
 
         prepare_app(app)
-        config = make_config("127.0.0.1", 0, fds=[], limits=Limits(**limits))
+        config = make_config("127.0.0.1", 0, fds=[], limits=msgspec.convert(limits, Limits))
     else:
         config = Config()
         config.bind = ["127.0.0.1:0"]
