@@ -28,6 +28,7 @@ from trialogue._errors import (
     ClosedError,
     ConflictError,
     FaultedError,
+    FencedError,
     ThrottledError,
     TrialogueError,
 )
@@ -165,9 +166,22 @@ class Cell:
             self._stops(letter)  # a stop said twice is answered twice when the run is gone
             activation.reply_when_committed(letter.reply, done.receipt)
             return
-        known = await self._known(activation, letter.command, () if letter.fresh else names(letter.command))
-        self._stops(letter)
-        self._take(activation, letter, known, digest)
+        try:
+            known = await self._known(activation, letter.command, () if letter.fresh else names(letter.command))
+            self._stops(letter)
+            self._take(activation, letter, known, digest)
+        except TrialogueError:
+            await self._must_be_newest(activation)
+            raise
+
+    async def _must_be_newest(self, activation: Activation) -> None:
+        """Refuse nothing for what another node may have changed: a refusal, unlike an append, passes no fence."""
+        nodes = self._node.store.nodes
+        where = (await nodes.positions([self.id])).get(self.id) if nodes is not None else None
+        if where is not None and (where.node, where.epoch) != (self._node.id, activation.epoch):
+            error = FencedError(f"conversation {self.id} has a newer owner: send it again")
+            activation.end(error)
+            raise error
 
     def _stops(self, letter: Letter) -> None:
         if isinstance(letter.command, Stop):

@@ -16,6 +16,7 @@ from trialogue import (
     ConflictError,
     CreateConversation,
     FaultedError,
+    FencedError,
     InvalidError,
     Limits,
     NotFoundError,
@@ -338,6 +339,25 @@ async def test_older_owner_is_fenced_and_can_show_nothing(autojump_clock: trio.t
             assert await answer_of(later, receipt.answer) == "oldnew"
             assert provider.open_streams == 0
             assert "er" not in fold(await later.events()).parts[receipt.answer or ""]
+
+
+async def test_older_owner_refuses_nothing(autojump_clock: trio.testing.MockClock) -> None:
+    """It knows only what was said up to its own end: what it would refuse may well be right."""
+    store = MemoryStore()
+    async with talking(["Hello"], store=store) as (talk, _):
+        await talk.post("hi")
+        await talk.settled()
+        async with open_engine(store, []) as other:
+            title = UpdateConversation(new_id(), NOW, title="theirs")
+            receipt = await other.submit(talk.id, title)
+            header = await store.header(talk.id)
+            assert header is not None
+            mine = UpdateConversation(new_id(), NOW, title="mine", expected=header.version)
+            with pytest.raises(FencedError):
+                await talk.engine.submit(talk.id, mine)
+            # Asked again, it looks who owns it, and is up to date.
+            await talk.engine.submit(talk.id, mine)
+            assert receipt.seq < (await talk.engine.snapshot(talk.id)).seq
 
 
 async def test_lost_acknowledgement_of_a_flush_is_harmless(autojump_clock: trio.testing.MockClock) -> None:
