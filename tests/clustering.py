@@ -5,8 +5,9 @@ Everything is injected and on Trio's clock, so that a virtual one serves as well
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 import trio
 
@@ -18,11 +19,21 @@ from trialogue import (
     Parcel,
     Provider,
     Receipt,
+    StorageError,
     Transport,
     UnreachableError,
     open_engine,
 )
-from trialogue.testing import MemoryStore
+from trialogue.testing import MemoryStore, ScriptedProvider
+
+T = TypeVar("T")
+
+
+class SharedProvider(ScriptedProvider):
+    """One script for all nodes, as of one upstream: it does not go when one of them does."""
+
+    async def aclose(self) -> None:
+        await trio.lowlevel.checkpoint()
 
 
 class Network(dict[str, Engine]):
@@ -76,7 +87,7 @@ class Node:
 
     def __init__(self, network: Network, name: str, store: MemoryStore) -> None:
         self.name = name
-        self.store = store
+        self.store = NodeStore(store)
         self.engine: Engine
         self._network = network
         self._scope = trio.CancelScope()
@@ -110,7 +121,7 @@ class Node:
     async def kill(self) -> None:
         """As on SIGKILL: what it asks the store for from now on never arrives."""
         self._leave_network()
-        self.store = _Dead()  # type: ignore[assignment]
+        self.store.dead = True
         self._scope.cancel()
         await self.ended.wait()
 
@@ -119,8 +130,35 @@ class Node:
         self._network.pop(self.engine.cluster.info.id, None)
 
 
-class _Dead:
-    pass
+class NodeStore(MemoryStore):
+    """One node's way to the store that all share: cut for good when the node dies, for a while when it is paused."""
+
+    def __init__(self, shared: MemoryStore) -> None:
+        super().__init__(generation=shared.generation)
+        self._rows, self._homes = shared._rows, shared._homes
+        self._ledger.book = shared.ledger.book
+        self._nodes.table = shared.nodes.table
+        self._shared = shared
+        self.dead = False
+        #: Nothing gets through while it is set: the database, or the way to it, is down.
+        self.down = False
+
+    @property
+    def generation(self) -> int:
+        return self._shared.generation if hasattr(self, "_shared") else 1
+
+    @generation.setter
+    def generation(self, value: int) -> None:
+        del value
+
+    async def _call(self, name: str, effect: Callable[[], T], *, writes: bool = False) -> T:
+        await trio.lowlevel.checkpoint()
+        if self.dead or self.down:
+            raise StorageError("the store is out of reach", retry_after=1)
+        result = await self._shared._call(name, effect, writes=writes)
+        if self.dead:
+            raise StorageError("this process is gone")
+        return result
 
 
 @asynccontextmanager

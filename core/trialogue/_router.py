@@ -156,8 +156,9 @@ class Router:
 
     async def take_up(self) -> None:
         """Carry out what was left for us. Raises ``StorageError``."""
+        found = await self._nodes.kept(self._node, SOME)
         async with trio.open_nursery() as nursery:
-            for one in await self._nodes.kept(self._node, SOME):
+            for one in found:
                 nursery.start_soon(self._carry_out, one)
 
     async def _carry_out(self, kept: Kept) -> None:
