@@ -30,4 +30,5 @@ class Backoff(msgspec.Struct, frozen=True):
         if error.retry_after is None:
             return jittered
         # A little later than asked: all who were told the same would come at the same moment.
-        return error.retry_after + jittered * 0.5 if error.retry_after <= self.asked else None
+        wanted = max(error.retry_after, 0.0)
+        return wanted + jittered * 0.5 if wanted <= self.asked else None

@@ -275,3 +275,14 @@ async def test_only_so_many_models_are_remembered(autojump_clock: MockClock) -> 
     for number in range(300):
         await person.ask(model=f"scripted:{number}")
     assert len(person.asking.statistics()["scripted"].models) == 256
+
+
+@pytest.mark.parametrize("asked", [-5.0, float("nan"), float("inf")])
+async def test_no_wait_that_an_upstream_makes_up_does_harm(autojump_clock: MockClock, asked: float) -> None:
+    person = Person([Fail("throttled", retry_after=asked), OPENED])
+    began = trio.current_time()
+    for _ in range(8):
+        with pytest.raises(ProviderError):
+            await person.ask()
+    assert trio.current_time() - began < 10
+    assert person.asking.circuits.resting(MODEL) <= 60

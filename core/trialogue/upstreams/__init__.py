@@ -1,7 +1,7 @@
 """Asking upstreams over HTTP, for providers that have an SDK and want to pay for it only when it is needed.
 
 An SDK's way through its client is the largest cost of a first token, and of every other. Here the first attempt and the
-reading are ours, over connections of our own; credentials, headers, errors, waits and further attempts stay the SDK's.
+reading are ours, over connections of our own; credentials, headers and errors stay the SDK's. Asking again is the server's.
 
     _wire, _chunked   a connection: a request as it stands, the answer in reads as large as possible
     _wires            connections made and kept

@@ -2,7 +2,8 @@
 
 What the SDK would send is found out once, by having it make a request that goes nowhere: its credentials, address and
 headers then serve every request, each with a body of its own. An answer that begins well is read from its connection.
-Anything else is handed to the SDK as its own first attempt, and errors, waits and further attempts are its business.
+Anything else is handed to the SDK as its own first attempt, and what an error means is its business. Further attempts are
+nobody's here: the server makes them, and counts them once.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ _Way: TypeAlias = tuple[str, tuple[tuple[str, str], ...]]
 class Upstream(ABC):
     """One upstream. Made in a thread (trust in certificates takes long to load); ``prepare`` it before it is asked.
 
-    A subclass makes its SDK over ``client``, says in ``errors`` what that raises, and how it is told to ask (``post``).
+    A subclass makes its SDK over ``client``, which is to ask once (``max_retries=0``), says in ``errors`` what that
+    raises, and how it is told to ask (``post``).
     """
 
     #: The root of what the SDK raises.
@@ -120,16 +122,4 @@ def _tls() -> ssl.SSLContext:
 
 
 def _http_client(transport: WireTransport | None) -> httpx2.AsyncClient:
-    hooks = {"response": [_leave_waiting_to_us]}
-    return httpx2.AsyncClient(
-        transport=transport, verify=_tls(), limits=_LIMITS, event_hooks=hooks, follow_redirects=True
-    )
-
-
-async def _leave_waiting_to_us(response: httpx2.Response) -> None:
-    """The SDK repeats a request that failed in a moment; it does not sit out what the upstream asks us to wait.
-
-    A person may be waiting: the core says so, and decides.
-    """
-    if response.status_code == 429 or "retry-after" in response.headers:
-        response.headers["x-should-retry"] = "false"
+    return httpx2.AsyncClient(transport=transport, verify=_tls(), limits=_LIMITS, follow_redirects=True)

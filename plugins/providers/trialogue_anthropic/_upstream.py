@@ -16,7 +16,7 @@ _HEADERS = {"content-type": "application/json", "accept": "text/event-stream", "
 
 
 class AnthropicUpstream(Upstream):
-    """Made with the SDK's defaults but for waits, which are the server's, and the transport."""
+    """Made with the SDK's defaults but for waits and further attempts, which are the server's, and the transport."""
 
     errors: ClassVar[type[Exception]] = anthropic.AnthropicError
 
@@ -27,6 +27,7 @@ class AnthropicUpstream(Upstream):
             base_url=base_url,
             http_client=self.client,
             timeout=TIMEOUT,
+            max_retries=0,
             open_telemetry=False,
             # The SDK sends a bearer token since its second version; who copied the API before then reads this one.
             default_headers=None if official else {"x-api-key": key},

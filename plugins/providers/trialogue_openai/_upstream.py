@@ -21,13 +21,15 @@ CHAT, RESPONSES = "/chat/completions", "/responses"
 
 
 class OpenAIUpstream(Upstream):
-    """Made with the SDK's defaults but for waits, which are the server's, and the transport."""
+    """Made with the SDK's defaults but for waits and further attempts, which are the server's, and the transport."""
 
     errors: ClassVar[type[Exception]] = openai.OpenAIError
 
     def __init__(self, key: str, base_url: str) -> None:
         super().__init__()
-        self.sdk = openai.AsyncOpenAI(api_key=key, base_url=base_url, http_client=self.client, timeout=TIMEOUT)
+        self.sdk = openai.AsyncOpenAI(
+            api_key=key, base_url=base_url, http_client=self.client, timeout=TIMEOUT, max_retries=0
+        )
 
     async def post(
         self, content: bytes, headers: Mapping[str, str] = MappingProxyType({}), path: str = ""
