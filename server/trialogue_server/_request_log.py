@@ -29,6 +29,7 @@ class Line(msgspec.Struct, omit_defaults=True):
     key: str | None = None
     conversation: str | None = None
     run: str | None = None
+    trace: str | None = None
 
     def __str__(self) -> str:
         """As a person reads it."""

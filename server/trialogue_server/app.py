@@ -69,22 +69,24 @@ class Surface:
         call = Call(scope)
         scope[SCOPE_KEY] = call
         REQUEST.set(call.facts)
+        seen = self.services.seeing.begin(call, joins=self.services.peers.is_trusted(call))
         answered = Answered(call, send, self._common(call))
         try:
             await self._answer(call, receive, answered)
         finally:
             if self.services.config.log_requests:
                 log_request(call, answered.status, answered.sent)
-            self.services.seeing.requests.note(call, answered.status, streamed=answered.sent is None)
+            seen(answered.status, streamed=answered.sent is None)
             call.facts.clear()
 
     async def _command(self, call: Call, route: Route) -> Reply:
         """A request that came over a WebSocket."""
         REQUEST.set(call.facts)
+        seen = self.services.seeing.begin(call)
         reply = await answer(self.services, call, route)
         if self.services.config.log_requests:
             log_request(call, reply.status, len(reply.body))
-        self.services.seeing.requests.note(call, reply.status)
+        seen(reply.status)
         return reply
 
     async def _answer(self, call: Call, receive: Receive, send: Send) -> None:

@@ -86,6 +86,7 @@ async def open_all(config: Config, port: int | None = None) -> AsyncGenerator[Op
         providers = _providers(plugins)
         folder = config.data_dir / config.files_dir
         async with (
+            open_seeing(os.environ) as seeing,
             open_library(store.files, folder, plugins.extractors(), file_limits(config)) as library,
             open_engine(
                 store,
@@ -95,6 +96,7 @@ async def open_all(config: Config, port: int | None = None) -> AsyncGenerator[Op
                 library=library,
                 prices=prices,
                 budget=default_budget(config),
+                observers=seeing.observers,
                 node=part.node,
                 joining=part.joining,
             ) as engine,
@@ -102,7 +104,6 @@ async def open_all(config: Config, port: int | None = None) -> AsyncGenerator[Op
             open_searcher(store.index, embedder_of(plugins, config), config.embedding_share) as searcher,
             open_importer(engine, config.data_dir / "imports", import_limits(config)) as importer,
             _open_logins(plugins) as logins,
-            open_seeing() as seeing,
         ):
             # What stands now stands for good: the collector need not look at it again, or stall the loop over it.
             gc.collect()
