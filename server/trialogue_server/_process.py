@@ -10,6 +10,7 @@ it stepped back for a successor that then failed.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -179,9 +180,10 @@ class Turn:
         model = self._opened.engine.default_model or "no model: see `trialogue plugins`"
         log.info("answering with %s", model)
         self._notifier.ready(f"version {version('trialogue')}, answering with {model}")
-        # The last line is the one to click.
-        for address in addresses:
-            print(f"Trialogue is at {address}", flush=True)
+        with contextlib.suppress(OSError):  # Whoever read it may be gone, and the service is no worse for it.
+            # The last line is the one to click.
+            for address in addresses:
+                print(f"Trialogue is at {address}", flush=True)
 
     async def _obey(self, signals: AsyncIterator[int]) -> None:
         async with trio.open_nursery() as nursery:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import logging
 import os
 from contextlib import AbstractAsyncContextManager
-from importlib.metadata import entry_points
+from importlib.metadata import entry_points, version
 
 from trialogue_server._call import Application, Receive, Scope, Send
+from trialogue_server._credentials import read_credentials
 from trialogue_server._guard import install_guard
+from trialogue_server._notify import Notifier
 from trialogue_server._settings import load_settings
 
 install_guard()
@@ -41,6 +43,7 @@ class Lifespan:
         try:
             async with _opened() as self._app:
                 await send({"type": "lifespan.startup.complete"})
+                Notifier(os.environ, os.getpid()).ready(f"version {version('trialogue')}, under another server")
                 phase = "serving"
                 await receive()
                 phase, self._app = "shutdown", None
@@ -60,6 +63,7 @@ def _opened() -> AbstractAsyncContextManager[Application]:
     from trialogue_server import _logging
     from trialogue_server.serve import open_app
 
+    read_credentials(os.environ)
     config = load_settings({}, os.environ, plugins=entry_points(group="trialogue").names).config
     _logging.configure(config)
     return open_app(config)

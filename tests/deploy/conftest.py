@@ -1,0 +1,8 @@
+"""Lets the tests of operations import ``bench``, whose clients and service manager they share; it is not installed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))

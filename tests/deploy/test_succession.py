@@ -1,0 +1,197 @@
+"""One process takes the place of another: it says so, it takes everything along, and one that cannot changes nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+
+import httpx2
+import pytest
+from bench.manager import Manager
+from deploy.service import Service, conversation_of, serving, signed_in
+
+from trialogue_server._notify import Notifier
+
+
+def alive(client: httpx2.Client) -> bool:
+    return client.get("/healthz").status_code == 200
+
+
+def replaced(server: Service) -> None:
+    """Have it replaced, and see that it was."""
+    before = server.manager.pid
+    server.signal(signal.SIGHUP)
+    server.manager.wait_for("MAINPID=")
+    assert server.manager.pid != before
+    assert "version" in server.manager.wait_for("STATUS=version")
+    assert server.wait(10) == 0  # It left as one that was told to.
+
+
+def test_it_says_that_it_serves_and_who_comes_after_it(tmp_path: Path) -> None:
+    with serving(tmp_path) as server, signed_in(server) as client:
+        server.manager.wait_for("READY=1")
+        name = client.post("/api/conversations", json={"title": "Kept"}).json()["id"]
+        replaced(server)
+        assert client.get(f"/api/conversations/{name}").json()["conversation"]["title"] == "Kept"
+        os.kill(server.manager.pid, signal.SIGTERM)  # Orders go to the new one from now on.
+        server.manager.wait_for("STOPPING=1")
+
+
+def test_successor_has_a_successor(tmp_path: Path) -> None:
+    with serving(tmp_path) as server, signed_in(server) as client:
+        replaced(server)
+        second = server.manager.pid
+        os.kill(second, signal.SIGHUP)
+        server.manager.wait_for("MAINPID=")
+        assert server.manager.pid != second
+        assert alive(client)
+
+
+def test_connection_that_is_made_meanwhile_waits_and_is_answered(tmp_path: Path) -> None:
+    with serving(tmp_path) as server, signed_in(server):
+        server.signal(signal.SIGHUP)
+        asked = 0
+        while not any(line.startswith("MAINPID=") for line in server.manager.hear()):
+            with socket.create_connection(("127.0.0.1", server.port), 10) as made:
+                made.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                assert made.recv(100).startswith(b"HTTP/1.1 200"), server.log()
+            asked += 1
+        assert asked > 1
+
+
+def test_upload_that_is_under_way_is_waited_for(tmp_path: Path) -> None:
+    with serving(tmp_path) as server, signed_in(server) as client:
+        sent: list[float] = []
+
+        def slowly() -> object:
+            yield b'--x\r\nContent-Disposition: form-data; name="f"; filename="a.txt"\r\n\r\n'
+            server.signal(signal.SIGHUP)
+            for _ in range(30):
+                time.sleep(0.1)  # A slow line, not a wait for anything.
+                sent.append(time.monotonic())
+                yield b"hello\n"
+            yield b"\r\n--x--\r\n"
+
+        headers = {"content-type": "multipart/form-data; boundary=x"}
+        answer = client.post("/api/upload", content=slowly(), headers=headers)  # type: ignore[arg-type]
+        assert answer.status_code == 201, answer.text
+        server.manager.wait_for("MAINPID=")
+        assert client.get(f"/api/files/{answer.json()['files'][0]['id']}").text == "hello\n" * 30
+
+
+def test_answer_longer_than_the_grace_goes_on_in_the_next_process(tmp_path: Path) -> None:
+    with serving(tmp_path, shutdown_grace_seconds="1") as server, signed_in(server) as client:
+        name = conversation_of(client, "[[tokens=100 rate=25 numbered]]")
+        replaced(server)
+        with client.stream("GET", f"/api/conversations/{name}/events") as events:
+            for line in events.iter_lines():
+                if line == "event: run.completed":
+                    break
+        answer = client.get(f"/api/conversations/{name}").json()["messages"][1]
+        assert "".join(part["text"] for part in answer["parts"]) == "".join(f"{n} " for n in range(100))
+
+
+# --- one that cannot ---------------------------------------------------------------------------------------------
+
+
+def told(server: Service, words: str) -> None:
+    """See that the log says so: it is written by another process, at some time."""
+    deadline = time.monotonic() + 20
+    while words not in server.log() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert words in server.log()
+
+
+def test_wrong_settings_of_the_next_leave_everything_as_it_was(tmp_path: Path) -> None:
+    with serving(tmp_path) as server, signed_in(server) as client:
+        (tmp_path / "trialogue.toml").write_text("prot = 80\n")
+        server.signal(signal.SIGHUP)
+        told(server, "did you mean port?")
+        server.manager.wait_for("STATUS=serving; the process that was to take over failed")
+        assert alive(client)
+        (tmp_path / "trialogue.toml").unlink()
+        replaced(server)
+
+
+def test_next_that_cannot_open_its_store_gives_the_place_back(tmp_path: Path) -> None:
+    """As when a migration fails: by then the old process has closed everything, and opens it again."""
+    with serving(tmp_path) as server, signed_in(server) as client:
+        others = tmp_path / "others"
+        others.mkdir()
+        (others / "thesis.txt").write_text("mine")
+        (tmp_path / "trialogue.toml").write_text(f'files_dir = "{others}"\n')
+        name = client.post("/api/conversations", json={"title": "Kept"}).json()["id"]
+        server.signal(signal.SIGHUP)
+        told(server, "we go on")
+        assert "thesis.txt" in server.log()
+        assert client.get(f"/api/conversations/{name}").json()["conversation"]["title"] == "Kept"
+        assert server.process is not None
+        assert server.process.poll() is None
+
+
+def test_order_to_stop_goes_before_a_succession(tmp_path: Path) -> None:
+    with serving(tmp_path) as server, signed_in(server) as client:
+        conversation_of(client, "[[rate=5 endless]]")
+        server.signal(signal.SIGHUP)
+        server.manager.wait_for("STATUS=waiting for a moment")
+        server.signal(signal.SIGTERM)
+        server.manager.wait_for("STOPPING=1")
+        server.signal(signal.SIGTERM)
+        assert server.wait(10) == 0
+        assert not any(line.startswith("MAINPID=") for line in server.manager.lines)
+
+
+def test_variable_is_not_for_people(tmp_path: Path) -> None:
+    server = Service(tmp_path, manager := Manager(tmp_path / "notify"), {"TRIALOGUE_PREDECESSOR": "99"})
+    try:
+        with pytest.raises(AssertionError, match="unset it"):
+            server.start()
+    finally:
+        manager.pid = server.process.pid if server.process else 0
+        server.close()
+
+
+# --- signs of life -----------------------------------------------------------------------------------------------
+
+
+def test_watchdog_is_fed_and_the_successor_feeds_it_too(tmp_path: Path) -> None:
+    with serving(tmp_path, {"WATCHDOG_USEC": "900000"}) as server:
+        server.manager.wait_for("WATCHDOG=1")
+        replaced(server)
+        server.manager.wait_for("WATCHDOG=1")
+
+
+def test_nobody_is_told_anything_without_a_service_manager() -> None:
+    environment = {"WATCHDOG_USEC": "1000000", "WATCHDOG_PID": "1"}
+    notifier = Notifier(environment, os.getpid())
+    notifier.ready("")
+    assert notifier.watchdog == 0  # It is another process's.
+    assert environment == {}
+    assert notifier.environment() == {}
+
+
+async def test_store_that_hangs_is_no_sign_of_life(tmp_path: Path) -> None:
+    import trio
+
+    from trialogue import StorageError
+
+    manager = Manager(tmp_path / "notify")
+    notifier = Notifier({"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": "90000"}, os.getpid())
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(notifier.keep_alive, trio.sleep_forever)
+        await trio.sleep(0.2)
+        assert manager.hear() == []
+        nursery.cancel_scope.cancel()
+
+    async def refuses() -> None:
+        raise StorageError("the disk is full")
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(notifier.keep_alive, refuses)
+        await trio.sleep(0.2)
+        assert "WATCHDOG=1" in manager.hear()
+        nursery.cancel_scope.cancel()
+    manager.end()
