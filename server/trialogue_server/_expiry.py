@@ -7,8 +7,11 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import trio
+from msgspec.structs import replace
 
 from trialogue import Principal
+from trialogue_server._call import Call, Reply, WritePiece
+from trialogue_server._reading import tag_of
 from trialogue_server._services import Services
 
 
@@ -22,6 +25,27 @@ async def until_it_ends(services: Services, principal: Principal) -> AsyncGenera
         nursery.start_soon(close_when_it_ends, services, principal)
         yield
         nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def while_it_holds(services: Services, call: Call, principal: Principal) -> AsyncGenerator[None]:
+    """Around a request that takes long: it ends with the caller's session or key. Raises ``UnauthenticatedError`` then."""
+    with services.hub.hold(tag_of(principal), call.began):
+        async with until_it_ends(services, principal):
+            yield
+
+
+def held_reply(services: Services, call: Call, principal: Principal, reply: Reply) -> Reply:
+    """``reply``, whose writing ends with the caller's session or key."""
+    write = reply.write
+    if write is None:
+        return reply
+
+    async def held(piece: WritePiece) -> None:
+        async with while_it_holds(services, call, principal):
+            await write(piece)
+
+    return replace(reply, write=held)
 
 
 async def close_when_it_ends(services: Services, principal: Principal) -> None:

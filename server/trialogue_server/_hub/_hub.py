@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 
 import trio
 
-from trialogue import ClosedError
+from trialogue import ClosedError, UnauthenticatedError
 from trialogue_server._guard._asgi import Message, Receive, Scope, Send
 from trialogue_server._hub._closings import Closings
 from trialogue_server._hub._rounds import Rounds, Statistics
@@ -63,6 +63,8 @@ class Hub:
         self.answering = 0
         self._send_deadline = send_deadline
         self._streams: set[Stream] = set()
+        # Requests that take long and are no streams.
+        self._held: dict[trio.CancelScope, Tag] = {}
         self._per_user: Counter[str] = Counter()
         self._draining = False
         self._retry = _RETRY
@@ -123,6 +125,24 @@ class Hub:
         assert stream.ending is not None, "only an ending cancels the scope"
         return stream.ending
 
+    @contextlib.contextmanager
+    def hold(self, tag: Tag, began: float) -> Generator[None]:
+        """Around a request that takes long and is no stream: it ends when streams with such a tag are closed.
+
+        ``began`` is as for ``stream``. Raises ``UnauthenticatedError`` then.
+        """
+        scope = trio.CancelScope()
+        self._held[scope] = tag
+        if self._closings.concern(tag, began):
+            scope.cancel()
+        try:
+            with scope:
+                yield
+        finally:
+            del self._held[scope]
+        if scope.cancelled_caught:
+            raise UnauthenticatedError("the session or the key has ended in the midst of this: log in again")
+
     def _refuse_when_draining(self) -> None:
         if self._draining:
             raise ClosedError("the server is shutting down: try again, another one answers")
@@ -180,11 +200,16 @@ class Hub:
         return self._per_user[user]
 
     def close_where(self, matches: Callable[[Tag], bool]) -> int:
-        """End every stream whose tag matches, now, and each one that is just being opened; returns how many are ended."""
+        """End every stream whose tag matches, now, and each one that is just being opened; returns how many are ended.
+
+        Requests that are held end too, and are not counted.
+        """
         self._closings.add(matches)
         ended = [stream for stream in self._streams if stream.ending is None and matches(stream.tag)]
         for stream in ended:
             stream.end(Ending.REVOKED)
+        for scope in [scope for scope, tag in self._held.items() if matches(tag)]:
+            scope.cancel()
         return len(ended)
 
     def retry_hint(self) -> int:
@@ -200,6 +225,15 @@ class Hub:
         self._draining = True
         for stream in self._streams:
             stream.end(Ending.DRAINED)
+
+    def break_off(self) -> None:
+        """Break what is open, so that every client resumes from where it is, and learns there what has become of that."""
+        for stream in tuple(self._streams):
+            stream.end(Ending.BROKEN)
+
+    def users(self) -> list[str]:
+        """Who has streams open."""
+        return list(self._per_user)
 
     def shut(self) -> None:
         """Break what is left."""

@@ -17,6 +17,7 @@ from trialogue_server._call import Call, Reply, WritePiece
 from trialogue_server._exchange._archive import write_zip
 from trialogue_server._exchange._document import Export
 from trialogue_server._exchange._export import Outlet, headers_of, sole, write_json, write_markdown
+from trialogue_server._expiry import held_reply
 from trialogue_server._queries import read_query
 from trialogue_server._routes import Answer, Route
 from trialogue_server._services import Services
@@ -53,7 +54,8 @@ async def export_one(services: Services, call: Call) -> Reply:
     """``GET /api/conversations/{id}/export``: export a conversation with all its branches, as a document to keep."""
     principal, header = await services.conversation(call)
     kind = read_query(call, ExportQuery).format
-    return _document(services, principal.user.id, kind, f"conversation-{header.id}", lambda: sole(header))
+    reply = _document(services, principal.user.id, kind, f"conversation-{header.id}", lambda: sole(header))
+    return held_reply(services, call, principal, reply)
 
 
 async def export_all(services: Services, call: Call) -> Reply:
@@ -61,7 +63,8 @@ async def export_all(services: Services, call: Call) -> Reply:
     principal = await services.principal(call)
     kind = read_query(call, ExportAllQuery).format
     owner = principal.user.id
-    return _document(services, owner, kind, "trialogue", lambda: headers_of(services.store, owner))
+    reply = _document(services, owner, kind, "trialogue", lambda: headers_of(services.store, owner))
+    return held_reply(services, call, principal, reply)
 
 
 def _document(

@@ -12,6 +12,7 @@ from trialogue import ClosedError, File, FilePart, FileView, NotFoundError, Part
 from trialogue_server._call import Call, Reply, json_reply
 from trialogue_server._downloads import Content, content_reply
 from trialogue_server._errors import RangeError, VersionError
+from trialogue_server._expiry import held_reply, while_it_holds
 from trialogue_server._queries import Limit, PageCursor, read_query
 from trialogue_server._requests import SaidFile, SaidPart
 from trialogue_server._routes import Answer, Route
@@ -76,7 +77,7 @@ async def upload(services: Services, call: Call) -> Reply:
         raise ClosedError("the server is stopping: try again in a moment", retry_after=2)
     pace = Pace(config.upload_stall_seconds, config.upload_min_rate, config.upload_max_seconds)
     with services.uploads.hold(principal.user.id):
-        async with library.upload(principal.user.id) as arriving:
+        async with while_it_holds(services, call, principal), library.upload(principal.user.id) as arriving:
             files = await read_files(call, arriving, pace)
     library.added(files)
     return json_reply(Uploaded(tuple(map(file_view, files))), 201)
@@ -103,7 +104,10 @@ async def content(services: Services, call: Call) -> Reply:
     Pictures that browsers show safely are sent to be shown, everything else to be saved. Ranges and conditions work as
     HTTP has them; the ETag is the content's SHA-256.
     """
-    return await file_content(services, call, await owned_file(services, call), read_query(call, ContentQuery))
+    principal = await services.principal(call)
+    file = await find_file(services, principal.user.id, call.arguments["id"])
+    reply = await file_content(services, call, file, read_query(call, ContentQuery))
+    return held_reply(services, call, principal, reply)
 
 
 async def file_content(services: Services, call: Call, file: File, query: ContentQuery) -> Reply:

@@ -8,6 +8,7 @@ from trialogue import ImportJob, LimitError, NotFoundError, ThrottledError, is_i
 from trialogue_server._call import Call, Reply, json_reply
 from trialogue_server._errors import MediaTypeError, SlowBodyError
 from trialogue_server._exchange._jobs import Importer
+from trialogue_server._expiry import while_it_holds
 from trialogue_server._routes import Route
 from trialogue_server._services import Services
 from trialogue_server._uploads import Pace
@@ -33,7 +34,8 @@ async def take(services: Services, call: Call) -> Reply:
         raise MediaTypeError("the body must not be compressed: a zip is taken as it is")
     config = services.config
     pace = Pace(config.upload_stall_seconds, config.upload_min_rate, config.upload_max_seconds)
-    job = await _importer(services).take(principal, call, pace)
+    async with while_it_holds(services, call, principal):
+        job = await _importer(services).take(principal, call, pace)
     return json_reply(job, 202, (("Location", f"/api/import/{job.id}"),))
 
 

@@ -1,0 +1,101 @@
+"""What takes long ends with the session or the key it was begun with, soon, and never looks complete."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx2
+import pytest
+import trio
+from rest import Server, serve
+from talking import make, note
+
+from trialogue_server._uploads import Pace
+
+HEAD = b'--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n'
+UPLOADS = {"/api/upload": ("multipart/form-data; boundary=b", HEAD), "/api/import": ("application/json", b'{"a": "')}
+#: More than the buffers between a server and a client that does not read.
+LARGE = 32 * 1024 * 1024
+
+
+class Programs(NamedTuple):
+    """A user's browser, and a program with a key of theirs."""
+
+    server: Server
+    ada: httpx2.AsyncClient
+    program: httpx2.AsyncClient
+    key: str
+    token: str
+
+    async def revoke(self) -> None:
+        assert (await self.ada.delete(f"/api/auth/keys/{self.key}")).status_code == 204
+
+
+@pytest.fixture
+async def programs(tmp_path: Path) -> AsyncIterator[Programs]:
+    async with serve(files=tmp_path) as server, server.user() as ada:
+        made = (await ada.post("/api/auth/keys", json={"name": "k", "scopes": ["read", "write"]})).json()
+        # Not held against the routes' shapes: an answer that breaks off has none.
+        headers = {"Authorization": f"Bearer {made['token']}"}
+        async with httpx2.AsyncClient(base_url=server.url, headers=headers, timeout=10, trust_env=False) as program:
+            yield Programs(server, ada, program, made["key"]["id"], made["token"])
+
+
+@pytest.mark.parametrize("path", UPLOADS)
+async def test_upload_ends_with_its_key(programs: Programs, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    under_way, real = trio.Event(), Pace.next
+
+    async def watched(self: Pace, receive: object) -> object:
+        piece = await real(self, receive)  # type: ignore[arg-type]
+        under_way.set()
+        return piece
+
+    monkeypatch.setattr(Pace, "next", watched)
+    media_type, begin = UPLOADS[path]
+
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {programs.token}\r\nContent-Type: {media_type}\r\n"
+    with trio.fail_after(5):
+        async with await trio.open_tcp_stream(*programs.server.address) as stream:
+            await stream.send_all(f"{head}Content-Length: {LARGE}\r\n\r\n".encode() + begin + b"x" * 1000)
+            await under_way.wait()
+            await programs.revoke()
+            answer = b"".join([piece async for piece in stream])
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    assert b"in the midst" in answer
+    assert (await programs.ada.get("/api/files")).json()["files"] == []
+    assert (await programs.ada.get("/api/import")).json()["imports"] == []
+
+
+@asynccontextmanager
+async def half_read(programs: Programs, path: str) -> AsyncGenerator[AsyncIterator[bytes]]:
+    async with programs.program.stream("GET", path) as answer:
+        assert answer.status_code == 200
+        pieces = answer.aiter_raw(65_536)
+        assert await anext(pieces)
+        yield pieces
+
+
+async def test_download_ends_with_its_key(programs: Programs) -> None:
+    content = HEAD + b"x" * LARGE + b"\r\n--b--\r\n"
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    (file,) = (await programs.ada.post("/api/upload", content=content, headers=headers)).json()["files"]
+    await _breaks_off(programs, f"/api/files/{file['id']}")
+
+
+async def test_export_ends_with_its_key(programs: Programs) -> None:
+    url = await make(programs.ada)
+    for _ in range(LARGE // 1_000_000):
+        await note(programs.ada, url, "x" * 1_000_000)
+    await _breaks_off(programs, f"{url}/export")
+
+
+async def _breaks_off(programs: Programs, path: str) -> None:
+    with trio.fail_after(5):
+        async with half_read(programs, path) as pieces:
+            await programs.revoke()
+            with pytest.raises(httpx2.TransportError):
+                async for _ in pieces:
+                    pass
