@@ -63,7 +63,7 @@ def _input(request: Request, own: str | None) -> list[_Json]:
             role = "developer" if message.role == "system" else "user"
             items.append({"role": role, "content": _content(message, request)})
     if request.prefix:
-        items += [{"role": "assistant", "content": request.prefix}, {"role": "user", "content": GO_ON}]
+        items += [_text(request.prefix), {"role": "user", "content": GO_ON}]
     return items
 
 
@@ -71,7 +71,7 @@ def _round(one: Round, ids: dict[str, str], thinks: bool) -> list[_Json]:
     items: list[_Json] = []
     for part in one.said:
         if isinstance(part, TextPart) and items and items[-1].get("role") == "assistant":
-            items[-1]["content"] += part.text  # One text, which something else stands in.
+            items[-1]["content"][0]["text"] += part.text  # One text, which something else stands in.
         else:
             items += _said(part, ids, thinks)
     # A thought is taken back only in front of what it led to.
@@ -84,7 +84,7 @@ def _round(one: Round, ids: dict[str, str], thinks: bool) -> list[_Json]:
 def _said(part: Part, ids: dict[str, str], thinks: bool) -> list[_Json]:
     match part:
         case TextPart(text) if text:
-            return [{"role": "assistant", "content": text}]
+            return [_text(text)]
         case ReasoningPart(text, str() as signature) if thinks and SEAL in signature:
             name, _, sealed = signature.partition(SEAL)
             summary = [{"type": "summary_text", "text": text}] if text else []
@@ -94,6 +94,11 @@ def _said(part: Part, ids: dict[str, str], thinks: bool) -> list[_Json]:
             return [{"type": "function_call", **called}]
         case _:
             return []
+
+
+def _text(text: str) -> _Json:
+    """What the model said. Not all take it in the short form that what others said has."""
+    return {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": text, "annotations": []}]}
 
 
 def _tool(tool: ToolSpec) -> _Json:

@@ -63,11 +63,23 @@ class _Incomplete(msgspec.Struct):
     reason: str | None = None
 
 
+class _Content(msgspec.Struct):
+    type: str = ""
+
+
+class _Output(msgspec.Struct):
+    """An item of the whole answer, as far as it says why the answer ended."""
+
+    type: str = ""
+    content: list[_Content] | None = None
+
+
 class _Response(msgspec.Struct):
     id: str | None = None
     usage: ResponsesUsage | None = None
     error: StreamError | None = None
     incomplete_details: _Incomplete | None = None
+    output: list[_Output] = []
 
 
 class _Item(msgspec.Struct):
@@ -228,17 +240,19 @@ class ResponsesDecoder(EventDecoder):
             self.failure = failure_in_stream(response.error or StreamError())
             return
         self._finished = True
-        pieces.append(FinishPiece(self._reason(response.incomplete_details)))
+        pieces.append(FinishPiece(self._reason(response)))
         if response.usage is not None:
             pieces.append(UsagePiece(responses_usage(response.usage)))
         self.end()
 
-    def _reason(self, incomplete: _Incomplete | None) -> FinishReason:
-        if incomplete is not None:
-            return "content_filter" if incomplete.reason == "content_filter" else "length"
-        if self._calls.handed_out:
+    def _reason(self, response: _Response) -> FinishReason:
+        """Why it ended. Its output tells of calls too, which is all that does where it was taken up in the middle."""
+        if response.incomplete_details is not None:
+            return "content_filter" if response.incomplete_details.reason == "content_filter" else "length"
+        if self._calls.handed_out or any(item.type == "function_call" for item in response.output):
             return "tool_call"
-        return "content_filter" if self._refused else "stop"
+        refused = any(one.type == "refusal" for item in response.output for one in item.content or ())
+        return "content_filter" if refused or self._refused else "stop"
 
 
 def _cite(annotation: _Annotation, pieces: list[Piece]) -> None:

@@ -12,7 +12,19 @@ import msgspec
 import pytest
 import trio
 
-from trialogue import FinishPiece, Message, ProviderError, Request, Settings, TextPart, UsagePiece
+from trialogue import (
+    AnswerSchema,
+    FinishPiece,
+    Message,
+    ProviderError,
+    Request,
+    Settings,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    ToolSpec,
+    UsagePiece,
+)
 from trialogue.testing.provider_kit import check_order, drain, text_of_pieces
 from trialogue_local._requirements import weights
 from trialogue_openai import OpenAIProvider
@@ -76,14 +88,54 @@ async def test_a_real_model_answers_stops_and_refuses() -> None:
         profile = Profile("here", "sk-right-key", url, kind=KINDS["llamacpp"])
         async with aclosing(OpenAIProvider(None, profile=profile)) as provider:
             (model,) = await provider.models()
-            assert (model.provider, model.context_tokens, model.capabilities) == ("here", 2048, ("structured_output", "continues"))
+            assert (model.provider, model.context_tokens, model.capabilities) == (
+                "here",
+                2048,
+                ("structured_output", "continues"),
+            )
             begun = msgspec.structs.replace(request("What is the capital of Switzerland?"), prefix="The capital of")
             async with provider.open_response(begun) as stream:
                 assert text_of_pieces(await drain(stream)) == " Switzerland is Bern."
+            await _in_a_schema(provider)
+        profile = Profile("here", "sk-right-key", url, kind=KINDS["llamacpp"], api="responses")
+        async with aclosing(OpenAIProvider(None, profile=profile)) as provider:
+            await _by_responses(provider)
         async with aclosing(OpenAIProvider("sk-wrong-key", url)) as stranger:
             with pytest.raises(ProviderError, match=r"401: .*[Kk]ey") as caught:
                 await _open(stranger, request("Hi"))
             assert "wrong" not in str(caught.value)
+
+
+async def _by_responses(provider: OpenAIProvider) -> None:
+    """The same model by Responses: an answer, and one of a conversation with a call in it."""
+    question = request("What is the capital of Switzerland?")
+    async with provider.open_response(question) as stream:
+        pieces = await drain(stream)
+    check_order(pieces)
+    assert "Bern" in text_of_pieces(pieces)
+    assert FinishPiece("stop") in pieces
+    assert isinstance(pieces[-1], UsagePiece)
+    assert pieces[-1].usage.output_tokens
+    call, result = ToolCallPart("m-0", "look", '{"at": "lake"}'), ToolResultPart("m-0", "It is 17 degrees.")
+    said = Message("n", "c", "assistant", (TextPart("Let me look."), call, result), datetime.now(UTC))
+    later = Message("o", "c", "user", (TextPart("So how many degrees?"),), datetime.now(UTC))
+    tools = (ToolSpec("look", "Tells how warm it is.", {"type": "object", "properties": {"at": {"type": "string"}}}),)
+    talked = msgspec.structs.replace(question, messages=(*question.messages, said, later), tools=tools)
+    async with provider.open_response(talked) as stream:
+        assert text_of_pieces(await drain(stream))
+
+
+async def _in_a_schema(provider: OpenAIProvider) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"capital": {"type": "string"}},
+        "required": ["capital"],
+        "additionalProperties": False,
+    }
+    question = request("What is the capital of Switzerland?")
+    shaped = msgspec.structs.replace(question, answer_schema=AnswerSchema("capital", schema))
+    async with provider.open_response(shaped) as stream:
+        assert set(msgspec.json.decode(text_of_pieces(await drain(stream)))) == {"capital"}
 
 
 async def _open(provider: OpenAIProvider, asked: Request) -> None:

@@ -130,14 +130,27 @@ def in_chunk(data: bytes) -> bytes:
 
 def chat_event(text: str | None = None, finish: str | None = None, **chunk: Any) -> bytes:
     """One event of Chat Completions, in a chunk of its own; ``chunk`` (JSON values) adds fields or replaces them."""
-    delta = {} if text is None else {"content": text}
-    value = {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}], **chunk}
+    return chat_delta({} if text is None else {"content": text}, finish, **chunk)
+
+
+def chat_delta(delta: dict[str, Any], finish: str | None = None, **chunk: Any) -> bytes:
+    """One event with any ``delta``: thoughts, a refusal, what a server calls its own."""
+    head = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+    value = {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": finish}], **chunk}
     return in_chunk(b"data: " + json.dumps(value, ensure_ascii=False).encode() + b"\n\n")
+
+
+def chat_call(index: int, call: str | None = None, name: str | None = None, arguments: str = "") -> bytes:
+    """A piece of a tool call: its beginning, with the id and the name, or more of its arguments."""
+    begun = {} if name is None else {"id": call, "type": "function"}
+    function = {"arguments": arguments} if name is None else {"name": name, "arguments": arguments}
+    return chat_delta({"tool_calls": [{"index": index, **begun, "function": function}]})
 
 
 def chat_end(prompt_tokens: int = 7, completion_tokens: int = 3, finish: str = "stop") -> list[bytes]:
     """The finish, the count, and the end of the stream."""
-    usage = {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens}
+    total = prompt_tokens + completion_tokens
+    usage = {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens, "total_tokens": total}
     last = in_chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n"
     return [chat_event(finish=finish), chat_event(choices=[], usage=usage), last]
 
@@ -148,25 +161,59 @@ def message_event(kind: str, **fields: Any) -> bytes:
     return in_chunk(f"event: {kind}\ndata: {value}\n\n".encode())
 
 
-def message_begin(input_tokens: int = 7) -> list[bytes]:
-    """The message and its first block begin."""
+def message_begin(input_tokens: int = 7, *, block: bool = True) -> list[bytes]:
+    """The message begins, and its first block, unless there is to be none yet."""
     usage = {"input_tokens": input_tokens, "output_tokens": 1}
+    message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": [], "usage": usage}
+    began = [message_event("message_start", message={**message, "stop_reason": None, "stop_sequence": None})]
+    return [*began, message_block(0, {"type": "text", "text": ""})] if block else began
+
+
+def message_block(index: int, block: dict[str, Any]) -> bytes:
+    """A block begins."""
+    return message_event("content_block_start", index=index, content_block=block)
+
+
+def message_text(text: str, index: int = 0) -> bytes:
+    """A token of a text."""
+    return message_event("content_block_delta", index=index, delta={"type": "text_delta", "text": text})
+
+
+def message_call(index: int, call: str, name: str, *arguments: str) -> list[bytes]:
+    """A whole tool call, its arguments in pieces."""
+    block = {"type": "tool_use", "id": call, "name": name, "input": {}}
+    deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in arguments]
     return [
-        message_event("message_start", message={"id": "msg_1", "role": "assistant", "content": [], "usage": usage}),
-        message_event("content_block_start", index=0, content_block={"type": "text", "text": ""}),
+        message_block(index, block),
+        *(message_event("content_block_delta", index=index, delta=delta) for delta in deltas),
+        message_event("content_block_stop", index=index),
     ]
 
 
-def message_text(text: str) -> bytes:
-    """A token of a text."""
-    return message_event("content_block_delta", index=0, delta={"type": "text_delta", "text": text})
-
-
-def message_end(output_tokens: int = 3, reason: str = "end_turn") -> list[bytes]:
-    """The block ends, then the reason and the count, and the end of the stream."""
+def message_thought(index: int, text: str, signature: str) -> list[bytes]:
+    """A whole thought, sealed."""
+    deltas = [{"type": "thinking_delta", "thinking": text}, {"type": "signature_delta", "signature": signature}]
     return [
-        message_event("content_block_stop", index=0),
-        message_event("message_delta", delta={"stop_reason": reason}, usage={"output_tokens": output_tokens}),
+        message_block(index, {"type": "thinking", "thinking": "", "signature": ""}),
+        *(message_event("content_block_delta", index=index, delta=delta) for delta in deltas),
+        message_event("content_block_stop", index=index),
+    ]
+
+
+def message_citation(document: int, quote: str, title: str | None = None, index: int = 0) -> bytes:
+    """Where the text of a block comes from: a place in the request's documents, by their order."""
+    place = {"start_char_index": 0, "end_char_index": len(quote), "file_id": None}
+    citation = {"type": "char_location", "cited_text": quote, "document_index": document, "document_title": title}
+    delta = {"type": "citations_delta", "citation": {**citation, **place}}
+    return message_event("content_block_delta", index=index, delta=delta)
+
+
+def message_end(output_tokens: int = 3, reason: str = "end_turn", index: int | None = 0) -> list[bytes]:
+    """The block ends (``None``: none is open), then the reason and the count, and the end of the stream."""
+    delta = {"stop_reason": reason, "stop_sequence": None}
+    return [
+        *([] if index is None else [message_event("content_block_stop", index=index)]),
+        message_event("message_delta", delta=delta, usage={"output_tokens": output_tokens}),
         message_event("message_stop") + b"0\r\n\r\n",
     ]
 
