@@ -5,6 +5,7 @@
     _news, _bus  telling each other at once, and noticing what was missed
     _router      commands, to the node that owns their conversation; _transport is the port to another node
     _follower    tails and lists of what is written elsewhere
+    _greeter     whether nodes can ask each other
     _placement   who takes what nobody has
     _cluster     all of these, for one engine
 
@@ -29,6 +30,7 @@ from trialogue._errors import ElsewhereError, FencedError, StorageError, Trialog
 from trialogue._feed import Feeds
 from trialogue._files import File
 from trialogue._follower import Follower
+from trialogue._greeter import Greeter
 from trialogue._lease import Lease
 from trialogue._news import (
     Advance,
@@ -118,6 +120,11 @@ class Cluster:
         self.router: Router = Router(
             node.id, node.store, nodes, joining.transport, self.news, host.submit_here, self.members
         )
+        self.greeter: Greeter = Greeter(self.info, joining.transport, self.members)
+        #: Called when the store has gone backwards, before anything of it is read anew.
+        self.starting_over: list[Callable[[], None]] = []
+        #: Done with each look at the other nodes; may raise ``TrialogueError``.
+        self.chores: list[Callable[[], Awaitable[None]]] = []
         self._members = Members((), node.store.generation)
         self._members_at = -float("inf")
         #: When each conversation that nobody has was first seen.
@@ -142,6 +149,7 @@ class Cluster:
             ChildSpec("follower", self.follower.run),
             ChildSpec("sweeper", self._sweep),
             ChildSpec("commands", self._take_up_commands),
+            ChildSpec("greeter", self.greeter.run),
         ]
 
     # --- for the engine ------------------------------------------------------------------------------------------
@@ -217,6 +225,16 @@ class Cluster:
             self.news.heard_by_others = sum(member.alive for member in self._members.nodes) > 1
         return self._members.nodes
 
+    @property
+    def others(self) -> list[Member]:
+        """The other nodes that are alive, as of a second ago."""
+        return [member for member in self._members.nodes if member.alive and member.node.id != self.info.id]
+
+    @property
+    def has_others(self) -> bool:
+        """Whether another node takes new work, as of a second ago."""
+        return any(not member.load.draining for member in self.others)
+
     def _owned(self, conversation: str) -> bool:
         activation = self._host.activation(conversation)
         return activation is not None and activation.gone is None
@@ -287,7 +305,7 @@ class Cluster:
         child.started()
         while True:
             self._asked = trio.Event()
-            for chore in (self._look_around, self._check, self._remove, self._release, self._adopt):
+            for chore in (self._look_around, self._check, self._remove, self._release, self._adopt, *self.chores):
                 await self._done(chore)
             self.news.say(Beat())
             with trio.move_on_after(EVERY):
@@ -316,6 +334,8 @@ class Cluster:
         if self._members.generation != self._generation:
             _log.error("the store has gone backwards: everything is read anew, and clients begin again")
             self._generation = self._members.generation
+            for callback in self.starting_over:
+                callback()
             await self._host.start_over()
 
     async def _check(self) -> None:

@@ -48,6 +48,8 @@ class ImportJob(msgspec.Struct, frozen=True):
     skipped: tuple[Skipped, ...] = ()
     #: Why it ended early.
     detail: str | None = None
+    #: Name of the node that has the upload, where there are several.
+    node: str = ""
 
     @property
     def open(self) -> bool:

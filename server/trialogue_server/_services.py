@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import trio
 
 from trialogue import (
@@ -105,12 +107,14 @@ class Services:
         #: One look at the disk at a time, whoever asks whether we are ready.
         self.storage_check = trio.Lock()
         self._authenticators = parts.authenticators
-        #: Set, and replaced by who looks, when sessions may have ended elsewhere that we were not told of.
-        self.missed = trio.Event()
+        #: Sessions may have ended elsewhere that we were not told of.
+        self._suspect = False
         #: What other nodes ask of this one, if they may.
         self.answering: Answering | None = None
         if engine.cluster is not None:
             engine.cluster.observers.append(self._told)
+            engine.cluster.chores.append(self._look_after_streams)
+            engine.cluster.starting_over.append(self.hub.break_off)
             if parts.part is not None and parts.part.signer is not None:
                 self.answering = Answering(engine, parts.part.signer)
 
@@ -169,9 +173,27 @@ class Services:
             case None:
                 self.sessions.cache.forget_where(lambda *_: True)
                 self.keys.cache.forget_where(lambda *_: True)
-                self.missed.set()
+                self._suspect = True
             case _:
                 pass
+
+    async def _look_after_streams(self) -> None:
+        """End the streams of sessions and keys that have ended, if we may have missed that. Raises ``StorageError``."""
+        if not self._suspect:
+            return
+        self._suspect = False
+        for user in self.hub.users():
+            good = await self._good_credentials(user)
+            self.hub.close_where(lambda tag, user=user, good=good: tag.user == user and tag.session not in good)
+
+    async def _good_credentials(self, user: str) -> frozenset[str]:
+        found, now = await self.accounts.user(user), datetime.now(UTC)
+        if found is None or found.disabled:
+            return frozenset()
+        sessions = [one.id for one in await self.accounts.sessions(user) if one.admits(found, now)]
+        keys = [one.id for one in await self.accounts.keys(user) if one.admits(found, now)]
+        # Whom a proxy vouches for has neither.
+        return frozenset({*sessions, *keys, ""})
 
     # --- who is calling ------------------------------------------------------------------------------------------
 

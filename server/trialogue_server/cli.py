@@ -3,6 +3,9 @@
     trialogue serve      serve until told to stop
     trialogue config     every setting: its value, where that came from, what it is for
     trialogue plugins    what is loaded, what it adds, and what was set aside and why
+    trialogue nodes      which processes serve over the storage, and what each has
+    trialogue top        what a running server does, live
+    trialogue doctor     what is right and what is not, and how to mend it
     trialogue openapi    the API as an OpenAPI 3.1 document
     trialogue version    versions, for a report
 
@@ -85,6 +88,9 @@ def _parser() -> argparse.ArgumentParser:
         ("serve", _serve, "serve until told to stop"),
         ("config", _config, "show every setting: its value, where that came from, what it is for"),
         ("plugins", _plugins, "list what is loaded, what it adds, and what was set aside and why"),
+        ("nodes", _nodes, "list the processes that serve over the storage, and what each one has"),
+        ("top", _top, "show live what a running server does, from its metrics"),
+        ("doctor", _doctor, "check configuration, storage, files, providers and machine, and say how to mend what is wrong"),
         ("openapi", _openapi, "print the API as an OpenAPI 3.1 document, for instance to generate a client"),
         ("version", _version, "show versions, for a report"),
     ):
@@ -96,9 +102,25 @@ def _parser() -> argparse.ArgumentParser:
             allow_abbrev=False,
         )
         command.set_defaults(run=run)
+        if run is _nodes:
+            command.add_argument("--json", action="store_true", help="as JSON, for a machine")
         if run not in (_version, _openapi):
             _add_settings(command)
+        _add_own(command, name)
     return parser
+
+
+def _add_own(command: argparse.ArgumentParser, name: str) -> None:
+    """What a command takes besides settings."""
+    if name == "top":
+        command.add_argument("servers", metavar="SERVER", nargs="*", help="http://host:port or unix:/path; else this one")
+        command.add_argument("--interval", type=float, default=2.0, metavar="SECONDS", help="between two looks [2]")
+        command.add_argument("--once", action="store_true", help="show it once and end")
+        command.add_argument("--json", action="store_true", help="one JSON object a look")
+        command.add_argument("--token-file", metavar="FILE", help="holds the metrics token, or an administrator's key")
+    elif name == "doctor":
+        command.add_argument("--ask", action="store_true", help="ask each provider for its models, over the network")
+        command.add_argument("--json", action="store_true", help="one JSON object")
 
 
 def _add_settings(command: argparse.ArgumentParser) -> None:
@@ -180,6 +202,32 @@ def _plugin_lines(plugins: Plugins) -> list[str]:
 
 def _without_prefix(hook: str) -> str:
     return hook.removeprefix("trialogue_")
+
+
+def _nodes(arguments: argparse.Namespace) -> int:
+    config = _loaded(arguments).config
+    import logging
+
+    from trialogue_server._nodes_command import lines, list_nodes
+
+    logging.getLogger("trialogue").addHandler(logging.NullHandler())  # What matters comes as an error.
+    for line in lines(list_nodes(config), as_json=arguments.json):
+        print(line)
+    return 0
+
+
+def _top(arguments: argparse.Namespace) -> int:
+    config = _loaded(arguments).config
+    from trialogue_server._top._running import run, wanted
+
+    once, as_json = arguments.once, arguments.json
+    return run(wanted(config, arguments.servers, arguments.token_file, arguments.interval, once=once, as_json=as_json))
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from trialogue_server._doctor import run
+
+    return run(lambda: _loaded(arguments), ask=arguments.ask, as_json=arguments.json)
 
 
 def _openapi(_: argparse.Namespace) -> int:

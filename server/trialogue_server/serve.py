@@ -212,4 +212,5 @@ def _providers(plugins: Plugins) -> Sequence[Provider]:
 async def drain(opened: Opened, grace: float) -> None:
     """No new work; running answers finish within ``grace`` seconds; then readers are sent away, to come back later."""
     await opened.engine.drain(grace)
-    opened.hub.drain()
+    cluster = opened.engine.cluster
+    opened.hub.drain(soon=cluster is not None and cluster.has_others)

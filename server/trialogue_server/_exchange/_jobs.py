@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -44,6 +44,8 @@ from trialogue_server._uploads import Pace
 AT_ONCE = 2
 #: Seconds before a store in trouble is tried again.
 AGAIN = 2.0
+#: How long another node's import may say nothing before it counts as lost with its node.
+GONE = timedelta(days=1)
 
 _log = logging.getLogger("trialogue.imports")
 
@@ -66,6 +68,8 @@ class Importer:
         self._imports = engine.store.imports
         self.spool = Spool(folder)
         self._limits = limits
+        #: Uploads lie where they came in: each node goes on with its own.
+        self._name = "" if engine.cluster is None else engine.cluster.info.name
         #: Open jobs of this process, as they are now; the store has them as they were a moment ago.
         self._open: dict[str, ImportJob] = {}
         self._limiter = trio.CapacityLimiter(AT_ONCE)
@@ -87,7 +91,7 @@ class Importer:
         if others >= self._limits.per_user:
             raise ThrottledError(f"{others} imports are under way (imports_per_user): wait for one", retry_after=10.0)
         now = datetime.now(UTC)
-        job = ImportJob(new_id(), owner, now, now, 0)
+        job = ImportJob(new_id(), owner, now, now, 0, node=self._name)
         # Counted while it arrives, so that many at once are not more than may be.
         self._open[job.id] = job
         try:
@@ -136,10 +140,14 @@ class Importer:
     async def _left(self) -> list[ImportJob]:
         while True:
             try:
-                return list(await self._imports.unfinished())
+                return [job for job in await self._imports.unfinished() if self._concerns(job)]
             except StorageError as error:
                 _log.warning("put off: %s", error)
                 await trio.sleep(AGAIN)
+
+    def _concerns(self, job: ImportJob) -> bool:
+        # What a node left that never came back is ended by any other one, in the end.
+        return job.node in ("", self._name) or datetime.now(UTC) - job.updated_at > GONE
 
     def _start(self, job: ImportJob) -> None:
         self._nursery.start_soon(self._work, job)

@@ -17,6 +17,7 @@
     exports        everything one has, as a document
     imports        such documents, and others' exports, taken in
     models         what can be asked
+    nodes          the processes over one storage
     oversight      others' keys, and the bounds that hold, for administrators
     usage          what was used and what it cost
     budgets        what may be used
@@ -50,6 +51,7 @@ from trialogue_server.api import (
     messages,
     metrics,
     models,
+    nodes,
     oversight,
     search,
     sharing,
@@ -76,6 +78,7 @@ BLUEPRINTS = {
     "exports": exports.ROUTES,
     "imports": imports.ROUTES,
     "models": models.ROUTES,
+    "nodes": nodes.ROUTES,
     "oversight": oversight.ROUTES,
     "usage": usage.ROUTES,
     "budgets": budgets.ROUTES,

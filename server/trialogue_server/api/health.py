@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 import trio
 
-from trialogue import Library, TrialogueError
+from trialogue import Cluster, Library, TrialogueError
 from trialogue_server._call import Call, Reply, json_reply
 from trialogue_server._routes import Answer, Route
 from trialogue_server._services import Services
@@ -20,6 +20,8 @@ log = logging.getLogger("trialogue.health")
 
 #: Longer than a healthy store ever takes, shorter than a balancer's patience.
 PATIENCE = 5.0
+#: Seconds by which a clock may differ before it is worth a word; nodes that are half a minute apart do not speak.
+SKEW = 2.0
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -52,6 +54,8 @@ async def readyz(services: Services, call: Call) -> Reply:
     checks = {"engine": _engine(services), "loop": _loop(services), "storage": await _storage(services)}
     if services.engine.library is not None:
         checks["files"] = await _files(services, services.engine.library)
+    if services.engine.cluster is not None:
+        checks |= _cluster(services.engine.cluster)
     ready = all(check.ok for check in checks.values())
     return json_reply(Ready("ok" if ready else "not ready", checks), 200 if ready else 503)
 
@@ -60,6 +64,26 @@ def _engine(services: Services) -> Check:
     if services.engine.draining:
         return Check(ok=False, detail="draining: this process is about to stop")
     return Check(ok=True, detail="taking commands")
+
+
+def _cluster(cluster: Cluster) -> dict[str, Check]:
+    lease, greeter, others = cluster.lease, cluster.greeter, cluster.others
+    held, skew = lease.left > 0, abs(lease.skew)
+    checks = {
+        "lease": Check(ok=held, detail=f"holds for {lease.left:.1f} s" if held else "lost: the server's log says why"),
+        "clock": Check(ok=True, detail=f"{skew:.1f} s from the database's" + (": set it" if skew > SKEW else "")),
+    }
+    lost = sum(member.node.id in greeter.unreachable for member in others)
+    if cluster.transport is None:
+        detail = f"{len(others)} others, asked by way of the database: cluster_secret is not set"
+    elif lost:
+        detail = f"{lost} of {len(others)} others cannot be asked directly: the server's log says why"
+    else:
+        detail = f"{len(others)} others can be asked"
+    found = cluster.transport is None or greeter.reached_itself
+    if not found:
+        detail = "this one is not found under its own address: mend advertise, the server's log says why"
+    return {**checks, "nodes": Check(ok=found, detail=detail)}
 
 
 def _loop(services: Services) -> Check:
