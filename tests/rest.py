@@ -101,6 +101,7 @@ async def serve(
     address = sockets.insecure_sockets[0].getsockname()
     stop = trio.Event()
     store = store or MemoryStore()
+    store.page_bytes = config.page_bytes
     async with (
         _library(store, files, extractors, config) as library,
         open_engine(

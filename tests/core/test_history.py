@@ -241,6 +241,22 @@ async def test_fork_takes_effect_once() -> None:
             await engine.fork(replace(command, title="other"))
 
 
+async def test_fork_of_a_branch_that_is_too_large_reads_no_more_of_it_than_shows_that() -> None:
+    async with opened([], history_bytes=10_000) as engine:
+        talk = await open_talk(engine)
+        for _ in range(9):
+            await talk.post("x" * 4_000, respond=False)
+        leaf = (await engine.snapshot(talk.id)).conversation.head
+        engine.store.page_bytes = 5_000
+        with pytest.raises(LimitError, match="history_bytes"):
+            await engine.fork(fork_of(talk))
+        shorter = (await engine.store.path(talk.id, leaf or "", 9))[0].parent
+        for _ in range(6):
+            shorter = (await engine.store.path(talk.id, shorter or "", 1))[0].parent
+        await engine.fork(fork_of(talk, message=shorter))
+        await talk.post("a word", respond=False)  # Nothing was held up.
+
+
 async def test_fork_of_what_is_not_there() -> None:
     async with opened(["yes"], history=2) as engine:
         talk, other = await open_talk(engine), await open_talk(engine)
