@@ -23,6 +23,7 @@ from trialogue import (
     MessageAdded,
     MessageRemoved,
     MessageRevised,
+    PartAdded,
     PartDelta,
     PartStarted,
     Policy,
@@ -34,8 +35,10 @@ from trialogue import (
     RunIncomplete,
     RunInterrupted,
     RunStarted,
+    Settings,
     Stop,
     TextPart,
+    ToolReturned,
     UsageReported,
     decode_event,
     event_type,
@@ -81,6 +84,10 @@ class Reader:
                 assert event.part == len(self.parts[event.message])
                 self.parts[event.message].append("")
                 self.kinds[event.message].append(event.kind)
+            case PartAdded() | ToolReturned():
+                assert event.part == len(self.parts[event.message])
+                self.parts[event.message].append("")
+                self.kinds[event.message].append("tool_result" if isinstance(event, ToolReturned) else "whole")
             case PartDelta():
                 written = self.parts[event.message][event.part]
                 assert len(written) == event.offset, "a hole or a repeat"
@@ -98,8 +105,9 @@ class Reader:
 
     def _write(self, message: Message) -> None:
         self.messages[message.id] = {"parent": message.parent, "role": message.role}
-        self.parts[message.id] = [part.text for part in message.parts if isinstance(part, TextPart)]
-        self.kinds[message.id] = ["text"] * len(message.parts)
+        texts = [part.text if isinstance(part, TextPart) else None for part in message.parts]
+        self.parts[message.id] = [text or "" for text in texts]
+        self.kinds[message.id] = ["whole" if text is None else "text" for text in texts]
 
     def _remove(self, message: str) -> None:
         for child in [other for other, row in self.messages.items() if row["parent"] == message]:
@@ -131,18 +139,35 @@ class Talk:
         self.model = model
 
     def post_command(
-        self, text: str, *, command: str | None = None, policy: Policy = "queue", respond: bool = True
+        self,
+        text: str,
+        *,
+        command: str | None = None,
+        policy: Policy = "queue",
+        respond: bool = True,
+        settings: Settings | None = None,
     ) -> PostMessage:
         """A command that says ``text``, with fresh ids."""
         message = new_id()
-        parts = (TextPart(text),)
         return PostMessage(
-            command or message, NOW, message, new_id(), new_id(), parts, self.model, policy=policy, respond=respond
+            command or message,
+            NOW,
+            message,
+            new_id(),
+            new_id(),
+            (TextPart(text),),
+            self.model,
+            settings or Settings(),
+            policy=policy,
+            respond=respond,
         )
 
-    async def post(self, text: str, *, policy: Policy = "queue", respond: bool = True) -> Receipt:
+    async def post(
+        self, text: str, *, policy: Policy = "queue", respond: bool = True, settings: Settings | None = None
+    ) -> Receipt:
         """Say ``text``."""
-        return await self.engine.submit(self.id, self.post_command(text, policy=policy, respond=respond))
+        command = self.post_command(text, policy=policy, respond=respond, settings=settings)
+        return await self.engine.submit(self.id, command)
 
     async def stop(self) -> Receipt:
         """Stop the live run."""

@@ -56,10 +56,12 @@ from trialogue._circuits import ModelStatistics as ModelStatistics
 from trialogue._cluster import Cluster as Cluster
 from trialogue._cluster import Joining as Joining
 from trialogue._commands import AddMessages as AddMessages
+from trialogue._commands import AnswerApproval as AnswerApproval
 from trialogue._commands import Command as Command
 from trialogue._commands import ContinueAnswer as ContinueAnswer
 from trialogue._commands import CreateConversation as CreateConversation
 from trialogue._commands import EditMessage as EditMessage
+from trialogue._commands import ExpireApprovals as ExpireApprovals
 from trialogue._commands import ForkConversation as ForkConversation
 from trialogue._commands import Known as Known
 from trialogue._commands import PostMessage as PostMessage
@@ -147,6 +149,8 @@ from trialogue._files import TextState as TextState
 from trialogue._files import Variant as Variant
 from trialogue._files import VariantKind as VariantKind
 from trialogue._files import file_view as file_view
+from trialogue._function_tools import FunctionTool as FunctionTool
+from trialogue._function_tools import tool as tool
 from trialogue._health import Health as Health
 from trialogue._health import HealthStatus as HealthStatus
 from trialogue._history import Beginning as Beginning
@@ -296,6 +300,14 @@ from trialogue._store import TreeView as TreeView
 from trialogue._store import Verdict as Verdict
 from trialogue._store import View as View
 from trialogue._tail import Tail as Tail
+from trialogue._toolbox import Toolbox as Toolbox
+from trialogue._tools import Search as Search
+from trialogue._tools import Tool as Tool
+from trialogue._tools import ToolContext as ToolContext
+from trialogue._tools import ToolError as ToolError
+from trialogue._tools import ToolLike as ToolLike
+from trialogue._tools import ToolOutput as ToolOutput
+from trialogue._tools import ToolSource as ToolSource
 from trialogue._transport import Parcel as Parcel
 from trialogue._transport import Transport as Transport
 from trialogue._transport import UnreachableError as UnreachableError
@@ -339,6 +351,7 @@ __all__ = [
     "Advance",
     "Advanced",
     "Answer",
+    "AnswerApproval",
     "AnswerSchema",
     "ApiKey",
     "ApprovalAsked",
@@ -399,6 +412,7 @@ __all__ = [
     "Engine",
     "Entry",
     "Event",
+    "ExpireApprovals",
     "Extractor",
     "Failure",
     "FaultedError",
@@ -423,6 +437,7 @@ __all__ = [
     "ForkConversation",
     "ForkedFrom",
     "Found",
+    "FunctionTool",
     "GenerationStarted",
     "HandlePiece",
     "HeadMoved",
@@ -537,6 +552,7 @@ __all__ = [
     "RunWaiting",
     "SIBLINGS",
     "Scope",
+    "Search",
     "SearchMode",
     "SearchQuery",
     "Searcher",
@@ -567,14 +583,21 @@ __all__ = [
     "TextPiece",
     "TextState",
     "ThrottledError",
+    "Tool",
     "ToolCallPart",
     "ToolCallPiece",
     "ToolCalled",
     "ToolChoice",
+    "ToolContext",
+    "ToolError",
+    "ToolLike",
+    "ToolOutput",
     "ToolResultPart",
     "ToolReturned",
+    "ToolSource",
     "ToolSpec",
     "ToolUse",
+    "Toolbox",
     "Transport",
     "Tree",
     "TreeView",
@@ -646,6 +669,7 @@ __all__ = [
     "take_snapshot",
     "text_of",
     "title_hit",
+    "tool",
     "with_siblings",
     "written",
 ]

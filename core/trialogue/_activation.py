@@ -235,6 +235,9 @@ class Activation:
         """``message`` and what is above it, newest first, as far as it is at hand: at least what the store has not yet."""
         found: list[Message] = []
         wanted: str | None = message
+        if self.answer is not None and self.answer.id == message:
+            found.append(self.answer.message())  # More than its row says.
+            wanted = found[0].parent
         while wanted is not None and (row := self._at_hand(wanted)) is not None:
             found.append(row)
             wanted = row.parent

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
 import msgspec
+from msgspec.structs import replace
 
 from trialogue._errors import BudgetError, InvalidError
 from trialogue._ledger import Hold, PayerKind, SpendingBudget, Standing, period_of
 from trialogue._prices import nano_dollars, rates_for
 from trialogue._state import LiveRun
-from trialogue._values import Model, Prices
+from trialogue._values import Model, Prices, Usage
 
 #: Longest answer assumed of a model that does not say, when it has to be bounded: what all of today's can give.
 ANSWER_TOKENS = 4096
@@ -106,10 +107,24 @@ def worst_rates(prices: Prices, asked: int) -> tuple[int, int]:
     return asked * max(rates.input, rates.cache_write or 0), max(rates.output, rates.reasoning or 0)
 
 
-def hold(prices: Prices | None, asked: int, said: int) -> Hold:
-    """The most that so many tokens of input and output can come to."""
+def hold(prices: Prices | None, asked: int, said: int, spent: Usage | None = None) -> Hold:
+    """The most that so many tokens of input and output can come to, besides what the run has ``spent``."""
     fixed, each = (0, 0) if prices is None else worst_rates(prices, asked)
-    return Hold(nano_dollars(fixed + each * said), asked + said)
+    cost, tokens = _spent(spent)
+    return Hold(nano_dollars(fixed + each * said) + cost, asked + said + tokens)
+
+
+def with_spent(standing: Standing, spent: Usage | None) -> Standing:
+    """Where somebody stands while a run of theirs has ``spent`` something that is not settled yet."""
+    cost, tokens = _spent(spent)
+    return replace(standing, month_held=standing.month_held + cost, day_held=standing.day_held + tokens)
+
+
+def _spent(spent: Usage | None) -> tuple[int, int]:
+    """In nano-dollars and in tokens."""
+    if spent is None:
+        return 0, 0
+    return spent.cost or 0, (spent.input_tokens or 0) + (spent.output_tokens or 0)
 
 
 def longest_answer(run: LiveRun, model: Model, asked: int) -> int:

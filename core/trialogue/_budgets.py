@@ -12,7 +12,7 @@ from datetime import datetime
 
 import trio
 
-from trialogue._affording import binds, bounds, grant, hold, longest_answer
+from trialogue._affording import binds, bounds, grant, hold, longest_answer, with_spent
 from trialogue._audit import AuditEntry
 from trialogue._ledger import Hold, PayerKind, SpendingBudget, Standing
 from trialogue._state import LiveRun
@@ -85,9 +85,9 @@ class Budgets:
             nonlocal granted
             granted = longest_answer(run, model, asked)
             for kind, budget in payers:
-                standing = of_key if kind == "key" and of_key is not None else of_owner
+                standing = with_spent(of_key if kind == "key" and of_key is not None else of_owner, run.steps.usage)
                 granted = grant(bounds(kind, budget, standing, prices, at, asked), granted, at)
-            return hold(prices, asked, granted)
+            return hold(prices, asked, granted, run.steps.usage)
 
         await self._store.ledger.reserve(owner, run.run, judge)
         return granted

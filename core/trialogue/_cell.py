@@ -21,7 +21,19 @@ from trialogue._activate import activate
 from trialogue._activation import Activation
 from trialogue._budget import Budget, RestartBudget
 from trialogue._changing import leaves
-from trialogue._commands import Command, Known, Receipt, Recover, RemoveMessage, Stop, names, needs, terms_of
+from trialogue._commands import (
+    AnswerApproval,
+    Command,
+    ExpireApprovals,
+    Known,
+    Receipt,
+    Recover,
+    RemoveMessage,
+    Stop,
+    names,
+    needs,
+    terms_of,
+)
 from trialogue._decide import decide
 from trialogue._errors import (
     BrokenError,
@@ -64,7 +76,18 @@ class Letter:
 class Cell:
     """The owner of one conversation on this node."""
 
-    __slots__ = ("__weakref__", "_budget", "_mailbox", "_node", "_working", "activation", "faulted", "id", "run", "used_at")
+    __slots__ = (
+        "__weakref__",
+        "_budget",
+        "_mailbox",
+        "_node",
+        "_working",
+        "activation",
+        "faulted",
+        "id",
+        "run",
+        "used_at",
+    )
 
     def __init__(self, node: Node, conversation: str) -> None:
         self.id = conversation
@@ -162,7 +185,7 @@ class Cell:
             done = await self._node.store.receipt(self.id, letter.command.id)
         if done is not None:
             if done.digest != digest:
-                raise ConflictError(f"the id {letter.command.id!r} was used for another command: choose a new one")
+                raise _used_otherwise(letter.command)
             self._stops(letter)  # a stop said twice is answered twice when the run is gone
             activation.reply_when_committed(letter.reply, done.receipt)
             return
@@ -264,7 +287,8 @@ class Cell:
         return run.handle is not None and not self._must_end(run)
 
     def _may_go_on(self, run: LiveRun) -> bool:
-        return not self._must_end(run) and "continues" in self._node.catalog.describe(run.model).capabilities
+        able = run.between or "continues" in self._node.catalog.describe(run.model).capabilities
+        return able and not self._must_end(run)
 
     def _must_end(self, run: LiveRun) -> bool:
         # An answer that takes the process with it each time must not do so for ever.
@@ -274,11 +298,12 @@ class Cell:
         """Let the running task be the one the state calls for: end one that is over, start one that is due."""
         activation = self.activation
         live = activation.state.run if activation is not None and activation.gone is None else None
-        if self.run is not None and self.run.writes(activation, live):
-            return
+        ours = self.run is not None and self.run.writes(activation, live)
+        if self.run is not None and ours and (not self.run.ended.is_set() or self._node.held):
+            return  # Else it was parked, and goes on as another task when it need wait no more.
         if self.run is not None:
             self.run.scope.cancel()
-        if activation is not None and live is not None:
+        if activation is not None and live is not None and not live.parked:
             run = Run(self._node, activation, live)
             # Refused while stopping: the run stays unfinished in the log, and the next process goes on with it.
             with suppress(ClosedError):
@@ -291,6 +316,14 @@ class Cell:
         if run.lost and run.live is not None and self.activation is not None and self.run is run:
             self._begin_anew(self.activation)
         self.follow()
+
+    def expire(self) -> None:
+        """Have those tool calls denied that nobody has decided about in time."""
+        run = self.activation.state.run if self.activation is not None else None
+        now = self._node.now()
+        if run is not None and any(call.expires_at is not None and call.expires_at <= now for call in run.steps.calls):
+            with suppress(TrialogueError):  # another time, then
+                self.post(Letter(ExpireApprovals(self._node.new_id(), now), fresh=True))
 
     async def quiet(self) -> None:
         """Wait until no run is live, those of waiting messages included, and all that was appended is committed."""
@@ -323,6 +356,12 @@ class Cell:
             self._refuse(FaultedError(f"conversation {self.id} failed too often and is parked"))
         elif activation is not None and activation.state.unfinished and not self._mailbox:
             self.post(Letter(None))  # commands that wait bring it back by themselves
+
+
+def _used_otherwise(command: Command) -> ConflictError:
+    if isinstance(command, AnswerApproval):
+        return ConflictError("this call was decided about already, and otherwise")
+    return ConflictError(f"the id {command.id!r} was used for another command: choose a new one")
 
 
 def _digest(command: Command) -> bytes:

@@ -154,6 +154,26 @@ class Stop(msgspec.Struct, frozen=True, tag="stop"):
     seen: str | None = None
 
 
+class AnswerApproval(msgspec.Struct, frozen=True, tag="approval"):
+    """Say whether the tool call ``call`` may be made, and with which arguments. The command's id is the call's, so that
+    the first answer counts.
+    """
+
+    id: str
+    at: datetime
+    call: str
+    decision: Literal["approve", "deny", "edit"]
+    arguments: str | None = None
+    reason: str | None = None
+
+
+class ExpireApprovals(msgspec.Struct, frozen=True, tag="expire"):
+    """Our own, from time to time: deny the calls that nobody has decided about in time."""
+
+    id: str
+    at: datetime
+
+
 class Recover(msgspec.Struct, frozen=True, tag="recover"):
     """Our own, after a claim: close the run whose process is gone and, if ``resume``, go on with its answer as ``run``."""
 
@@ -172,6 +192,8 @@ Command: TypeAlias = (
     | AddMessages
     | RemoveMessage
     | Stop
+    | AnswerApproval
+    | ExpireApprovals
     | Recover
 )
 

@@ -11,13 +11,16 @@ from typing import assert_never
 
 import msgspec
 
+from trialogue._approving import answer_approval, expire_approvals
 from trialogue._changing import add_messages, edit, go_on, regenerate, remove, update
 from trialogue._commands import (
     AddMessages,
+    AnswerApproval,
     Command,
     ContinueAnswer,
     CreateConversation,
     EditMessage,
+    ExpireApprovals,
     Known,
     PostMessage,
     Receipt,
@@ -28,8 +31,8 @@ from trialogue._commands import (
     UpdateConversation,
 )
 from trialogue._draft import Draft, cancel
-from trialogue._events import ConversationCreated, Event, RunInterrupted
-from trialogue._running import close, followed
+from trialogue._events import ConversationCreated, Event
+from trialogue._recovering import recover
 from trialogue._saying import advance, post
 from trialogue._state import State
 from trialogue._values import Conversation
@@ -83,8 +86,12 @@ def decide(state: State, command: Command, known: Known) -> Decision:
             receipt = update(draft, command, known)
         case Stop():
             receipt = _stop(draft, command)
+        case AnswerApproval():
+            receipt = answer_approval(draft, command)
+        case ExpireApprovals():
+            receipt = expire_approvals(draft, command)
         case Recover():
-            receipt = _recover(draft, command, known)
+            receipt = recover(draft, command, known)
         case _:
             assert_never(command)
     if not known.held:
@@ -105,13 +112,3 @@ def _stop(draft: Draft, command: Stop) -> Receipt:
         output_tokens=run.usage.output_tokens if run.usage else run.tokens,
         estimated=run.usage is None,
     )
-
-
-def _recover(draft: Draft, command: Recover, known: Known) -> Receipt:
-    run = draft.state.run
-    if run is None:
-        return draft.receipt()
-    draft.add(*close(run, RunInterrupted(run.run, run.message, command.at), known.asked))
-    if command.resume:
-        draft.add(followed(run, command.run, command.at, "recover"))
-    return draft.receipt(run=command.run if command.resume else None, answer=run.message)

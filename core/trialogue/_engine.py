@@ -68,6 +68,7 @@ from trialogue._snapshot import Snapshot, Tree, frame_snapshot, take_snapshot, t
 from trialogue._store import Done, History, Store
 from trialogue._supervisor import Supervisor, open_supervisor
 from trialogue._tail import Tail
+from trialogue._toolbox import Toolbox
 from trialogue._transport import Parcel
 from trialogue._values import Conversation, Model
 
@@ -355,6 +356,11 @@ class Engine:
         return self._node.catalog.resolve(model)
 
     @property
+    def toolbox(self) -> Toolbox:
+        """What models may call."""
+        return self._node.toolbox
+
+    @property
     def budgets(self) -> Budgets:
         """What users and keys may spend."""
         return self._node.budgets
@@ -429,6 +435,8 @@ class Engine:
     def rest(self, idle: float) -> int:
         """Drop the cells that have had nothing to do for ``idle`` seconds; returns how many."""
         self.feeds.sweep()
+        for cell in tuple(self._cells.values()):
+            cell.expire()
         horizon = trio.current_time() - idle
         quiet = [cell for cell in self._cells.values() if cell.used_at <= horizon and cell.may_rest()]
         for cell in quiet:
@@ -528,12 +536,13 @@ async def open_engine(
     observers: Sequence[Observer] = (),
     joining: Joining | None = None,
     random: Random | None = None,
+    toolbox: Toolbox | None = None,
 ) -> AsyncGenerator[Engine]:
     """Start the services, take up what an earlier process left unfinished, and stop in order when the block ends.
 
     ``joining`` makes the node one of several over the store. ``library`` has the files that messages name.
     ``observers`` are told of what has ended. ``node`` must be new for each incarnation. ``now``, ``ids`` and
-    ``random`` are for simulations. Leaving the block does not wait for live runs: call ``drain`` first.
+    ``random`` are for simulations. ``toolbox`` has what models may call. Leaving the block does not wait for live runs: call ``drain`` first.
     """
     engine: Engine
     feeds = Feeds(store)
@@ -556,6 +565,7 @@ async def open_engine(
         ids,
         library,
         random=random or Random(),
+        toolbox=toolbox or Toolbox(),
     )
     parts.observers = looking_on
     engine = Engine(parts, feeds)
@@ -580,6 +590,7 @@ async def open_engine(
         engine.draining = True
         if engine.cluster is not None:
             await engine.cluster.leave()
+        await parts.toolbox.aclose()
         await catalog.aclose()
 
 

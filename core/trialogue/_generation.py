@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from trialogue._asking import Answering, Question
 from trialogue._attaching import Attaching
-from trialogue._context import CODE_POINTS_PER_TOKEN, build_request, estimate_request
+from trialogue._context import CODE_POINTS_PER_TOKEN, build_request, estimate_request, estimate_tools
 from trialogue._errors import ProviderError
 from trialogue._kept import Kept, LostError
 from trialogue._provider import (
@@ -29,7 +29,7 @@ from trialogue._provider import (
 )
 from trialogue._running import write
 from trialogue._state import LiveRun
-from trialogue._values import FinishReason
+from trialogue._values import FinishReason, Model, ToolChoice, ToolSpec
 from trialogue._writer import Outcome, Writer
 
 
@@ -95,10 +95,28 @@ class Generation:
             patience=node.limits.file_patience,
         )
         at_hand, learn = activation.path(live.message), activation.learn
+        tools = await self._tools(live, described)
+        budget -= estimate_tools(tools)
         request = await build_request(node.store, header, live, name, budget, at_hand, learn, attach)
+        if tools:
+            request = replace(request, tools=tools, tool_choice=self._choice(live))
         if await node.budgets.concern(header.owner, live.terms):
             request = await self._affordable(request, live, header.owner)
         return request
+
+    async def _tools(self, live: LiveRun, model: Model) -> tuple[ToolSpec, ...]:
+        toolbox = self._writer.node.toolbox
+        if "tools" not in model.capabilities:
+            return ()
+        await toolbox.look()
+        return toolbox.specs(live.settings)
+
+    def _choice(self, live: LiveRun) -> ToolChoice:
+        """As the settings say; but a tool that has to be called is called once, and the last time there is none to call."""
+        if live.steps.generation >= self._writer.node.limits.generations:
+            return "none"
+        chosen = live.settings.tool_choice or "auto"
+        return "auto" if chosen == "required" and live.steps.settled else chosen
 
     async def _affordable(self, request: Request, live: LiveRun, owner: str) -> Request:
         """The request, with no longer an answer than what is set aside for it pays for."""
@@ -191,4 +209,4 @@ class Generation:
     def _overspends(self, afforded: int) -> bool:
         """Whether the provider goes on beyond the length that it was asked for."""
         live = self._writer.live
-        return live is not None and live.tokens > afforded
+        return live is not None and live.tokens - live.steps.tokens > afforded

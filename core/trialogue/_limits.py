@@ -48,6 +48,17 @@ class Limits(msgspec.Struct, frozen=True):
     trash: float = 30 * 86_400.0
     #: How long an entry of the audit log is kept.
     audit: float = 365 * 86_400.0
+    #: Calls of the model in one run with tools; in the last one it is told to do without them.
+    generations: int = 24
+    #: Tool calls that one response may ask for.
+    tool_calls: int = 32
+    #: Length of a call's arguments and of its result, in code points: more than a model can use of either.
+    tool_arguments: int = 100_000
+    tool_output: int = 100_000
+    #: How long a tool may take; one that says less has less.
+    tool_seconds: float = 120.0
+    #: How long a person has to decide about a tool call.
+    approval: float = 86_400.0
     #: Share of a model's context that history may fill; the rest is for the answer.
     context_share: float = 0.75
     #: How long an answer waits for a file that is still being read.

@@ -1,8 +1,21 @@
-"""The loop of a run: generations, until the model has said all it had to say or something ends it."""
+"""The loop of a run: generations, and between them the tool calls of each, until the model has said all it had to say.
+
+    generation -> calls -> results -> generation -> ... -> an end
+
+Where it stands is read from the log's state alone, so that it can be begun anywhere: in a run that somebody else left, and
+in one that was parked until a person had decided. It returns without an end when there is nothing to do but wait for that.
+"""
 
 from __future__ import annotations
 
+import trio
+
+from trialogue._calling import make_calls
+from trialogue._errors import BudgetError
+from trialogue._events import GenerationStarted
 from trialogue._generation import Generation
+from trialogue._running import account
+from trialogue._state import LiveRun
 from trialogue._values import FinishReason
 from trialogue._writer import Outcome, Writer
 
@@ -16,14 +29,56 @@ class Loop:
         self.generation: Generation | None = None
 
     async def go(self) -> Outcome | None:
-        """Write the answer to its end; ``None`` when the run was ended meanwhile. Raises what providers and stores raise."""
+        """Write the answer to its end; ``None`` when the run was ended meanwhile, or is parked. Raises what providers and
+        stores raise.
+        """
         writer = self._writer
         # The provider is asked while the question is being committed: nothing it says is shown before that, and a crash
         # in these milliseconds costs one request nobody was told of. A store in trouble is waited for.
         if writer.node.flusher.failing is not None:
             await writer.activation.wait_settled()
+        while (live := writer.live) is not None and not live.parked:
+            outcome = await (self._call(live) if live.steps.calls and writer.kept is None else self._generate(live))
+            if outcome is not None:
+                return outcome
+        return None
+
+    async def _call(self, live: LiveRun) -> Outcome | None:
+        """Make the calls that can be made."""
+        writer = self._writer
+        if live.steps.generation >= writer.node.limits.generations:
+            return writer.cut("max_generations")
+        writer.detach()
+        with trio.CancelScope(deadline=writer.deadline):
+            await make_calls(writer)
+            return None
+        return writer.cut("max_seconds")
+
+    async def _generate(self, live: LiveRun) -> Outcome | None:
+        """Ask the model; ``None`` when it goes on with calls, or the run was ended meanwhile."""
+        writer = self._writer
+        if 0 < live.steps.settled == live.parts and writer.kept is None:
+            if _is_steered(writer):
+                return "tool_call"  # What was said meanwhile is answered next, with the results in sight.
+            number = live.steps.generation + 1
+            writer.append([GenerationStarted(live.run, live.message, number, writer.node.now())])
         self.generation = Generation(writer)
-        outcome = await self.generation.make()
+        try:
+            outcome = await self.generation.make()
+        except BudgetError:
+            if live.steps.settled == 0:
+                raise
+            return writer.cut("budget")  # What was said and found out so far stays, and is no failure.
+        return self._after(outcome)
+
+    def _after(self, outcome: Outcome | None) -> Outcome | None:
+        """What follows on a generation. Some upstreams say ``stop`` where they mean that they wait for their calls."""
+        live = self._writer.live
+        if live is None or outcome is None:
+            return None
+        if outcome in ("tool_call", "stop") and live.steps.calls:
+            self._writer.append(account(live, self._writer.activation.asked))
+            return None
         return self._whose(outcome) if outcome == "length" else outcome
 
     def _whose(self, outcome: FinishReason) -> Outcome:
@@ -32,3 +87,8 @@ class Loop:
         if live is None or generation is None or generation.afforded in (None, live.settings.max_tokens):
             return outcome
         return self._writer.cut("budget")
+
+
+def _is_steered(writer: Writer) -> bool:
+    inbox = writer.activation.state.inbox
+    return bool(inbox) and inbox[0].policy == "steer"

@@ -21,6 +21,7 @@ from trialogue._pacer import Pacer
 from trialogue._shards import Shards
 from trialogue._store import Claim, Store
 from trialogue._tail import Tail
+from trialogue._toolbox import Toolbox
 
 if TYPE_CHECKING:
     from trialogue._library import Library
@@ -54,6 +55,8 @@ class Node:
     random: Random = field(default_factory=Random)
     #: Asks the providers.
     asking: Asking = field(init=False)
+    #: What models may call.
+    toolbox: Toolbox = field(default_factory=Toolbox)
     #: Who is told of runs that ended.
     observers: Observers = field(default_factory=Observers)
     #: How many conversations each user has awake.

@@ -31,6 +31,7 @@ from trialogue._identity import HeaderLogin, RedirectLogin
 from trialogue._provider import Provider
 from trialogue._soft import SoftState
 from trialogue._store import Store
+from trialogue._tools import ToolLike
 
 log = logging.getLogger("trialogue.plugins")
 
@@ -109,6 +110,11 @@ class Plugins:
     def extractors(self) -> list[Extractor]:
         """Every extractor that is offered; of two that read the same media type, the first one is asked."""
         return [extractor for _, some in self._declared("trialogue_extractors", Extractor) for extractor in some]
+
+    def tools(self, environment: Mapping[str, str]) -> list[ToolLike]:
+        """Every tool and every source of tools that is offered, in the order of asking."""
+        found = self._declared("trialogue_tools", ToolLike, environment=environment)
+        return [one for _, some in found for one in some]
 
     def embedders(self, environment: Mapping[str, str]) -> list[Embedder]:
         """Every embedder that is offered, in the order of asking."""

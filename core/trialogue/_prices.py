@@ -38,6 +38,21 @@ def cost_of(usage: Usage, prices: Prices) -> int | None:
     return None if asked is None or said is None else nano_dollars(asked + said)
 
 
+def plus(one: Usage | None, other: Usage) -> Usage:
+    """Both together. A count that one of them lacks is the other's; a cost is known only where both are."""
+    if one is None:
+        return other
+    names = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
+    counts = {name: _sum(getattr(one, name), getattr(other, name)) for name in names}
+    cost = None if one.cost is None or other.cost is None else one.cost + other.cost
+    reported = one.source == other.source == "reported"
+    return Usage("reported" if reported else "estimated", cost=cost, **counts)
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return other if one is None else one if other is None else one + other
+
+
 def nano_dollars(picodollars: int) -> int:
     """Rounded to the nearest."""
     return (picodollars + 500) // 1000

@@ -13,7 +13,7 @@ from trialogue._activate import fold_state, read_events
 from trialogue._answer import fold_answer
 from trialogue._cursor import Cursor
 from trialogue._errors import NotFoundError
-from trialogue._events import Queued
+from trialogue._events import OpenCall, Queued
 from trialogue._state import State
 from trialogue._store import Store, View
 from trialogue._values import Conversation, Message
@@ -29,6 +29,8 @@ class RunView(msgspec.Struct, frozen=True):
     model: str
     part: int | None
     waiting: Literal["turn", "retry"] | None = None
+    #: Tool calls that have no result yet, and what becomes of them.
+    calls: tuple[OpenCall, ...] = ()
 
 
 class Snapshot(msgspec.Struct, frozen=True, tag="snapshot"):
@@ -88,7 +90,9 @@ def _run_view(state: State) -> RunView | None:
     run = state.run
     if run is None:
         return None
-    return RunView(run.run, run.message, run.model, run.parts - 1 if run.open_kind else None, run.waiting)
+    return RunView(
+        run.run, run.message, run.model, run.parts - 1 if run.open_kind else None, run.waiting, run.steps.calls
+    )
 
 
 async def _written(store: Store, message: Message, state: State, next_seq: int) -> Message:

@@ -224,8 +224,8 @@ def _running(state: State, **changes: object) -> State:
     return replace(state, next_seq=state.next_seq + 1, run=replace(_run(state), **changes))
 
 
-def _call(state: State, call: str, **changes: object) -> State:
-    return _running(state, steps=_run(state).steps.changed(call, **changes))
+def _call(before: State, call: str, **changes: object) -> State:
+    return _running(before, steps=_run(before).steps.changed(call, **changes))
 
 
 def _touched(state: State, seq: int, at: object) -> Conversation:

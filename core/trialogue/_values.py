@@ -247,7 +247,8 @@ class Model(msgspec.Struct, frozen=True):
     provider: str
     name: str
     context_tokens: int
-    #: Any of ``vision``, ``tools``, ``reasoning``, ``structured_output``, ``continues`` (can go on from a prefix).
+    #: Any of ``vision``, ``tools``, ``reasoning``, ``structured_output``, ``citations`` (says what it takes from which
+    #: document), ``continues`` (can go on from a prefix).
     capabilities: tuple[str, ...] = ()
     description: str | None = None
     #: ``None``: nobody knows, which is not the same as free.

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from trialogue._provider import Provider
     from trialogue._soft import SoftState
     from trialogue._store import Store
+    from trialogue._tools import ToolLike
 
 hookspec: pluggy.HookspecMarker = pluggy.HookspecMarker("trialogue")
 #: Decorator for a plugin's implementations.
@@ -72,6 +73,15 @@ def trialogue_redirect_logins(environment: Mapping[str, str]) -> Sequence[Redire
 @hookspec
 def trialogue_header_logins(environment: Mapping[str, str]) -> Sequence[HeaderLogin]:  # type: ignore[empty-body]
     """What reads a person from the headers of a trusted proxy; none without its settings."""
+
+
+@hookspec
+def trialogue_tools(environment: Mapping[str, str]) -> Sequence[ToolLike]:  # type: ignore[empty-body]
+    """The tools this plugin adds, and sources of tools that come and go; an empty list when its settings are absent.
+
+    ``environment`` is the process's environment. Of two tools with one name the later is set aside. A connection is opened
+    when a tool is first called, or by a source in a task of its own, not here.
+    """
 
 
 @hookspec

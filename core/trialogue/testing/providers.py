@@ -28,6 +28,7 @@ from trialogue._provider import (
     Request,
     ResponseStream,
     TextPiece,
+    ToolCallPiece,
 )
 from trialogue._values import Model
 
@@ -61,7 +62,8 @@ Script: TypeAlias = Sequence[Step] | Callable[[Request], Sequence[Step]]
 class ScriptedProvider(Provider):
     """Plays the n-th script to the n-th request, and the last one to all that follow.
 
-    A script that says neither how it finishes nor that it fails ends with ``FinishPiece("stop")``; with ``forever`` it
+    A script that says neither how it finishes nor that it fails ends with ``FinishPiece("stop")``, or with ``"tool_call"``
+    when it has such a piece; with ``forever`` it
     begins again instead, and never ends. With ``continues`` a request with a prefix is played from where the prefix
     ends: waits and failures on the way there, and right behind it, are passed over. Without it a prefix is refused.
 
@@ -78,11 +80,14 @@ class ScriptedProvider(Provider):
         forever: bool = False,
         continues: bool = False,
         keeps: bool = False,
+        tools: bool = False,
     ) -> None:
         self.name: str = name
         self.forever: bool = forever
         self.continues: bool = continues
         self.keeps: bool = keeps
+        #: Whether its models call tools, and so are told of them.
+        self.tools: bool = tools
         #: Every response that was taken up again: its handle, and from where.
         self.reopened: list[tuple[str, int]] = []
         #: The handles of responses that nobody wanted any more.
@@ -111,7 +116,8 @@ class ScriptedProvider(Provider):
 
     async def models(self) -> Sequence[Model]:
         await trio.lowlevel.checkpoint()
-        capabilities = ("continues",) if self.continues else ()
+        can = {"continues": self.continues, "tools": self.tools}
+        capabilities = tuple(name for name, able in can.items() if able)
         return [
             Model(f"{self.name}:{name}", self.name, name, self._context_tokens, capabilities) for name in self._models
         ]
@@ -172,7 +178,7 @@ class ScriptedProvider(Provider):
         if OPENED not in steps:
             steps.insert(0, OPENED)
         if not self.forever and not any(_finishes(step) for step in steps):
-            steps.append(FinishPiece("stop"))
+            steps.append(FinishPiece("tool_call" if any(map(_calls, steps)) else "stop"))
         return _endless(steps) if self.forever else iter(steps)
 
     def __repr__(self) -> str:
@@ -251,6 +257,11 @@ def _finishes(step: Step) -> bool:
     if isinstance(step, tuple):
         return any(isinstance(piece, FinishPiece) for piece in step)
     return isinstance(step, (Fail, FinishPiece))
+
+
+def _calls(step: Step) -> bool:
+    pieces = step if isinstance(step, tuple) else (step,)
+    return any(isinstance(piece, ToolCallPiece) for piece in pieces)
 
 
 def _endless(steps: Iterable[Step]) -> Iterator[Step]:
