@@ -46,6 +46,10 @@ class Fold:
         self.run: Json | None = None
         #: Number of the part being written.
         self.open_part: int | None = None
+        #: The run that has to start next, since the last one failed and said so; and that one, with its answer.
+        self.successor: str | None = None
+        self.last: str | None = None
+        self.last_message: str | None = None
         #: Terminal events of each run that ever started.
         self.ends: dict[str, int] = {}
         #: Messages changed by the last event.
@@ -136,12 +140,18 @@ class Fold:
         require(self.run is None, "a run starts while", self.run, "is live")
         require(event["run"] not in self.ends, "a run starts twice:", event["run"])
         answer = self.messages[event["message"]]
-        goes_on = event.get("cause", "post") in ("continue", "recover")
+        require(self.successor in (None, event["run"]), "another run than the one that was to follow:", event)
+        failed_over = event.get("cause") == "failover"
+        require(failed_over == (self.successor is not None), "nobody has failed, or nobody said who follows:", event)
+        require(not failed_over or event["before"][-1] == self.last, "it follows another one:", event)
+        same = failed_over and self.last_message == event["message"]
+        goes_on = event.get("cause", "post") in ("continue", "recover") or same
         require(event.get("attempt", 1) == (answer["attempt"] + 1 if goes_on else 1), "attempt", event)
         require(event.get("first_part", 0) == len(answer["parts"]), "first part", event)
         fresh = {"status": "in_progress", "run": event["run"], "model": event["model"]}
         answer |= fresh | {"attempt": event.get("attempt", 1), "finish_reason": None, "failure": None, "usage": None}
-        self.run, self.open_part = event, None
+        answer["asked"] = event.get("asked")
+        self.run, self.open_part, self.successor = event, None, None
         if event["model"].startswith("endless"):
             self.free.add(event["message"])
         self.ends[event["run"]] = 0
@@ -185,6 +195,7 @@ class Fold:
         answer["finish_reason"], answer["failure"] = _reasons(event)
         self.ends[event["run"]] += 1
         self.run = None
+        self.last, self.last_message, self.successor = event["run"], event["message"], event.get("next")
         self._touch(event["at"])
 
 
@@ -213,6 +224,7 @@ _HANDLERS: dict[str, Callable[[Fold, Json], None]] = {
     "inbox.added": Fold._queued,
     "inbox.removed": Fold._dequeued,
     "run.started": Fold._started,
+    "run.waiting": Fold._written,
     "part.started": Fold._part_started,
     "part.delta": Fold._delta,
     "part.ended": Fold._part_ended,

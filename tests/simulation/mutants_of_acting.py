@@ -23,6 +23,7 @@ from trialogue import (
     _activate,
     _cell,
     _decide,
+    _generation,
     _housekeeping,
     _run,
     _running,
@@ -134,12 +135,12 @@ def terminal_event_twice() -> AbstractContextManager[object]:
 def next_not_taken_after_failure() -> AbstractContextManager[object]:
     """What waits goes on waiting when a run has failed."""
 
-    def end(run: Run, outcome: Any) -> None:
+    def end(run: Run, outcome: Any, succession: Any) -> None:
         live = run.live
-        if live is not None and isinstance(outcome, Failure):
+        if live is not None and isinstance(outcome, Failure) and succession is None:
             run._activation.append(_run._closing(live, outcome, run._node, run._activation.asked))
         else:
-            original(run, outcome)
+            original(run, outcome, succession)
 
     original = Run._end
     return patch.object(Run, "_end", end)
@@ -154,7 +155,7 @@ def wrong_offset_after_going_on() -> AbstractContextManager[object]:
         return original(moved, *rest)
 
     original = _running.write
-    return patch.object(_run, "write", write)
+    return patch.object(_generation, "write", write)
 
 
 @mutant

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
 import trio
+from simulation.asking import Watched
 from simulation.node_store import NodeStore
 from simulation.plan import now
 from simulation.providers import PRICES, open_providers
@@ -62,12 +63,13 @@ class SimNode:
             with self._scope:
                 async with open_engine(
                     self.store,
-                    self._providers,
+                    [Watched(provider, world.plan.limits, world.auditor.find) for provider in self._providers],
                     world.plan.limits,
                     node=self.name,
                     now=now,
                     ids=world.ids,
                     prices=PriceList(own={f"{name}:*": Listed(prices) for name, prices in PRICES.items()}),
+                    random=world.plan.source(self.name, "asking"),
                     budget=SpendingBudget(day_tokens=world.plan.budget),
                 ) as self.engine:
                     self.up.set()

@@ -8,8 +8,14 @@ from datetime import UTC, datetime, timedelta
 
 import trio
 
-from trialogue import Limits
+from trialogue import AskingLimits, Backoff, BreakerLimits, LaneLimits, Limits
 
+#: Whom to ask in whose place: one that goes on from a prefix, and those that begin anew.
+FALLBACKS = {
+    "steady:script": ("plain:script",),
+    "plain:script": ("steady:script", "abrupt:script"),
+    "abrupt:script": ("steady:script",),
+}
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -59,6 +65,9 @@ def draw(seed: int) -> Plan:
             buffer_tokens=source.choice((1, 5)),
             window=source.choice((0.0, 0.05)),
             stall=3.0,
+            asking=_asking(source),
+            fallbacks=FALLBACKS,
+            failovers=source.choice((0, 1, 2)),
             run_seconds=8.0,
             run_characters=source.choice((120, 100_000)),
             pending_bytes=source.choice((600, 1_048_576)),
@@ -68,6 +77,16 @@ def draw(seed: int) -> Plan:
             last_flush=2.0,
         ),
         budget=source.choice((None, None, 3_000)),
+    )
+
+
+def _asking(source: random.Random) -> AskingLimits:
+    return AskingLimits(
+        first_token=3.0,
+        backoff=Backoff(retries=source.choice((0, 2)), first=0.2, longest=1.0, asked=1.0),
+        breaker=BreakerLimits(window=10.0, failures=source.choice((3, 50)), rest=1.0, longest=4.0),
+        lanes={"plain": LaneLimits(concurrency=source.choice((0, 1)))},
+        wait=source.choice((2.0, 100.0)),
     )
 
 

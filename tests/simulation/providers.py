@@ -68,9 +68,15 @@ class _Scripts:
     def __init__(self, source: random.Random, calm: bool) -> None:
         self._source = source
         self._calm = calm
+        self._down_until = 0.0
 
     def play(self, request: Request) -> Sequence[Step]:
         source = self._source
+        if self._is_down():
+            fail = Fail(
+                source.choice(("unavailable", "throttled", "malformed")), retry_after=source.choice((None, 0.5))
+            )
+            return [fail, OPENED] if source.random() < 0.7 else [fail]
         begun = request.prefix.count(" ")
         steps: list[Step] = [Pause(source.choice((0, 0, 0.5))), OPENED]
         if source.random() < 0.2:
@@ -81,6 +87,13 @@ class _Scripts:
             steps += [tuple(token(number + i) for i in range(size)), Pause(source.choice((0, 0.02, 0.1, 0.6)))]
             number += size
         return steps + self._ending()
+
+    def _is_down(self) -> bool:
+        """Now and then nobody is answered for some seconds."""
+        now, source = trio.current_time(), self._source
+        if not self._calm and now > self._down_until and source.random() < 0.08:
+            self._down_until = now + source.uniform(0.5, 6.0)
+        return not self._calm and now < self._down_until
 
     def _ending(self) -> list[Step]:
         match "stop" if self._calm else self._source.choice(_ENDINGS):

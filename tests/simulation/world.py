@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import trio
+from simulation.asking import judge_failovers
 from simulation.auditor import Auditor
 from simulation.bill import judge_bill, judge_budget
 from simulation.client import SimClient
@@ -218,6 +219,7 @@ class World:
             try:
                 judge(self.row(name), sent)
                 judge_bill(self.row(name), self.store.ledger.book)
+                judge_failovers(self.row(name), self.plan.limits)
             except (Impossible, KeyError) as error:
                 self.auditor.found.append(f"{name} in the end: {error!r}")
         try:

@@ -235,7 +235,7 @@ async def test_first_wording_that_is_not_kept_is_left_out(
 
 
 async def test_corrected_answer_that_was_gone_on_with_comes_back(autojump_clock: trio.testing.MockClock) -> None:
-    provider = ScriptedProvider(["Hello", Fail("broken")], ["better and on"], continues=True)
+    provider = ScriptedProvider(["Hello", Fail("refused")], ["better and on"], continues=True)
     async with open_engine(MemoryStore(), [provider]) as here, opened() as there:
         await here.models()
         name = new_id()

@@ -319,7 +319,7 @@ async def test_regenerated_answer_is_a_sibling() -> None:
 
 
 async def test_unfinished_answer_goes_on() -> None:
-    provider = ScriptedProvider(["Hello", Fail("unavailable")], ["Hello", " world"], continues=True)
+    provider = ScriptedProvider(["Hello", Fail("refused")], ["Hello", " world"], continues=True)
     async with serve(provider) as server, server.user() as ada:
         url = await make(ada)
         first = await say(ada, url, "Hi")
