@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import httpx2
 from browser.chat import Chat, Visit
@@ -33,6 +34,35 @@ def test_older_messages_come_in_above_what_is_read(server: Server, visit: Visit)
     assert [text.strip() for text in messages.locator(".part").all_inner_texts()] == [
         f"message {n}" for n in range(120)
     ]
+
+
+def test_pages_that_are_short_fill_the_view_all_the_same(tmp_path: Path, visit: Visit) -> None:
+    """What is large may be little to look at: a page ends after so many bytes, and the next one is fetched at once."""
+    server = Server(tmp_path, page_bytes="8000")
+    try:
+        server.start()
+        context = visit(server, "reader")
+        large = {"metadata": {"a": "x" * 3000}}
+        with _client(server, "reader") as client:
+            for number in range(12):
+                client.post("/api/conversations", json={"title": f"Thing {number}", **large}).raise_for_status()
+            name = client.post("/api/conversations", json={"title": "Long"}).raise_for_status().json()["id"]
+            for number in range(20):
+                said = {"text": f"message {number}", "respond": False, **large}
+                client.post(f"/api/conversations/{name}/messages", json=said).raise_for_status()
+        page = context.new_page()
+        page.goto(f"/c/{name}")
+        expect(page.locator(".conversations a")).to_have_count(13)
+        messages = page.locator("article.user")
+        expect(messages.nth(9)).to_be_attached()  # As many as fill the view, from pages of two.
+        while (count := messages.count()) < 20:
+            messages.first.scroll_into_view_if_needed()
+            expect(messages).not_to_have_count(count)
+        texts = messages.locator(".part").all_inner_texts()
+        assert [text.strip() for text in texts] == [f"message {n}" for n in range(20)]
+        context.close()
+    finally:
+        server.close()
 
 
 def test_the_list_grows_as_it_is_scrolled_and_can_be_searched(server: Server, visit: Visit) -> None:

@@ -78,6 +78,19 @@ export function oncePerFrame(work) {
   };
 }
 
+/**
+ * Call `act` when `element` comes within `margin` of what `root` shows. The returned function looks anew: an observer tells of
+ * changes alone, and what `act` brought may have been too little for one.
+ */
+export function whenSeen(root, element, margin, act) {
+  const observer = new IntersectionObserver(([entry]) => entry.isIntersecting && act(), { root, rootMargin: margin });
+  observer.observe(element);
+  return () => {
+    observer.unobserve(element);
+    observer.observe(element);
+  };
+}
+
 let toasts = null;
 
 /** Say something at the edge of the page for a while; `action` is an optional [label, function] button. */

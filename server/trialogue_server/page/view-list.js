@@ -3,7 +3,7 @@
 // Its first page and every change come from the list's stream; what is searched for and what is further down is asked for.
 
 import { api } from "./api.js";
-import { h, icon, iconButton, oncePerFrame } from "./dom.js";
+import { h, icon, iconButton, oncePerFrame, whenSeen } from "./dom.js";
 import { newest, placed, refreshed } from "./rows.js";
 import { ago } from "./words.js";
 
@@ -43,7 +43,7 @@ export class ListView {
       this.nav(),
       this.account(user),
     );
-    this.watchEnd();
+    this.lookOn = whenSeen(this.scroll, this.more, "200px", () => this.loadMore());
   }
 
   top() {
@@ -94,14 +94,6 @@ export class ListView {
       iconButton("trash", "Trash", () => this.act.trash()),
       iconButton("leave", "Sign out", () => this.act.signOut()),
     );
-  }
-
-  watchEnd() {
-    const observer = new IntersectionObserver(([entry]) => entry.isIntersecting && this.loadMore(), {
-      root: this.scroll,
-      rootMargin: "200px",
-    });
-    observer.observe(this.more);
   }
 
   /** Links stay links: a click with Ctrl or the middle button opens a tab as anywhere. */
@@ -179,6 +171,7 @@ export class ListView {
       this.items = refreshed(unique(merge(page)), this.known);
       this.cursor = page.has_more ? page.cursor : null;
       this.draw();
+      this.lookOn();
     } catch (error) {
       if (asked === this.asked && error.status === 401) this.act.error(error);
     }

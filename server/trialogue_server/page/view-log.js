@@ -1,7 +1,7 @@
 // The log: the messages of the open conversation in order, then those on their way and those that wait. Keeps its place
 // while older messages come in above, and follows the newest text unless the reader has scrolled away from it.
 
-import { h, iconButton, wordButton } from "./dom.js";
+import { h, iconButton, whenSeen, wordButton } from "./dom.js";
 import { siblingsOf } from "./fold.js";
 import { MessageView, textOf } from "./view-message.js";
 
@@ -47,15 +47,9 @@ export class LogView {
     /** Of a version that was switched to with the pager: when it is here, its pager takes the focus. */
     this.landing = null;
     this.element.addEventListener("scroll", () => this.scrolled(), { passive: true });
-    this.watchTop();
-  }
-
-  watchTop() {
-    const observer = new IntersectionObserver(([entry]) => entry.isIntersecting && this.act.older(), {
-      root: this.element,
-      rootMargin: "300px",
-    });
-    observer.observe(this.older);
+    /** The first message that is drawn; when it is another one, older ones have come, perhaps a few short ones. */
+    this.first = null;
+    this.lookUp = whenSeen(this.element, this.older, "300px", () => act.older());
   }
 
   /** Another conversation is shown from now on. */
@@ -79,6 +73,9 @@ export class LogView {
     if (this.following) this.toEnd();
     else this.keep(anchor);
     this.land();
+    const first = state?.messages[0]?.id ?? null;
+    if (first !== this.first) this.lookUp();
+    this.first = first;
   }
 
   land() {
