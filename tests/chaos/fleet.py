@@ -28,6 +28,7 @@ SETTINGS = {
     "burst_per_address": "1000000",
     "streams_per_user": "10000",
     "sockets_per_user": "10000",
+    "log_level": "warning",
     # Readers that do not read are cut, and drains end, within the length of a test.
     "send_deadline_seconds": "3",
     "shutdown_grace_seconds": "2",
@@ -195,4 +196,7 @@ def _settings(number: int, links: Mapping[str, Proxy], dsn: str) -> dict[str, st
         **SETTINGS,
         "storage_url": with_parameters(proxied, connections="6"),
         "redis_url": f"redis://127.0.0.1:{links['redis'].port}/0",
+        "cluster_secret": "chaos-chaos-chaos-chaos",
+        "advertise": f"http://127.0.0.1:{links['peers'].port}",
+        "node_name": f"node{number}",
     }

@@ -93,9 +93,8 @@ def check_log(found: Evidence) -> list[str]:
 def check_reader(record: Record, log: Sequence[Frame]) -> list[str]:
     """What one reader saw: all of it from where it began, in order, and as it is stored."""
     problems = [*record.problems, *check_order(record.frames, record.first), *check_seen(log, record.frames)]
-    last = record.frames[-1].seq if record.frames else record.first - 1
-    if last != log[-1].seq:
-        problems.append(f"it saw events up to {last}, and there are {log[-1].seq}")
+    if record.last != log[-1].seq:
+        problems.append(f"it saw events up to {record.last}, and there are {log[-1].seq}")
     return problems
 
 

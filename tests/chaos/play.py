@@ -119,7 +119,7 @@ async def _goes_on(dsn: str, talks: list[Talk]) -> bool:
         return True
     for talk in talks:
         found = await trio.to_thread.run_sync(collect, dsn, talk.conversation)
-        if any(not record.frames or record.frames[-1].seq < found.next_seq - 1 for record in talk.records):
+        if any(record.last < found.next_seq - 1 for record in talk.records):
             return True
     return False
 

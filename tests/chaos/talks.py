@@ -45,6 +45,11 @@ class Record:
     #: Until when it does not read.
     asleep_until: float = 0.0
 
+    @property
+    def last(self) -> int:
+        """The number of the event up to which it knows the conversation."""
+        return self.frames[-1].seq if self.frames else self.first - 1
+
     def take(self, frame: Frame) -> None:
         """Note a frame. A reset would mean that the log went backwards, which no trouble here brings about."""
         if frame.type == "snapshot":
