@@ -34,6 +34,7 @@ from trialogue.testing._kit_search import SEARCH_CHECKS
 from trialogue.testing._kit_sharing import SHARING_CHECKS
 from trialogue.testing._kit_tree import TREE_CHECKS
 from trialogue.testing._kit_trouble import TROUBLE_CHECKS
+from trialogue.testing._kit_vectors import VECTOR_CHECKS
 
 #: All of them, in the order from the simple to the awkward.
 STORE_CHECKS: tuple[StoreCheck, ...] = (
@@ -47,6 +48,7 @@ STORE_CHECKS: tuple[StoreCheck, ...] = (
     *FILE_CHECKS,
     *LEDGER_CHECKS,
     *SEARCH_CHECKS,
+    *VECTOR_CHECKS,
     *SHARING_CHECKS,
     *NODE_CHECKS,
     *TROUBLE_CHECKS,

@@ -10,6 +10,7 @@
     logins         logging in at another place
     conversations  conversations and their lists
     messages       what is said in them, and stopping the answer
+    branches       what was said in them, in pages
     files          uploading, listing, sending and removing files
     forks          a conversation that begins with a branch of another
     sharing        public links to a branch
@@ -35,6 +36,7 @@ from trialogue_server.api import (
     admin,
     audit,
     auth,
+    branches,
     budgets,
     conversations,
     description,
@@ -70,7 +72,7 @@ BLUEPRINTS = {
     "audit": audit.ROUTES,
     "logins": logins.ROUTES,
     "conversations": conversations.ROUTES,
-    "messages": messages.ROUTES,
+    "messages": (*messages.ROUTES, *branches.ROUTES),
     "files": files.ROUTES,
     "forks": forks.ROUTES,
     "sharing": sharing.ROUTES,
