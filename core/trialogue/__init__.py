@@ -243,6 +243,7 @@ from trialogue._provider import ReasoningPiece as ReasoningPiece
 from trialogue._provider import Request as Request
 from trialogue._provider import RequestImage as RequestImage
 from trialogue._provider import ResponseStream as ResponseStream
+from trialogue._provider import RequestDocument as RequestDocument
 from trialogue._provider import TextPiece as TextPiece
 from trialogue._provider import ToolCallPiece as ToolCallPiece
 from trialogue._provider import UsagePiece as UsagePiece
@@ -538,6 +539,7 @@ __all__ = [
     "Reset",
     "ResponseStream",
     "Role",
+    "RequestDocument",
     "Round",
     "RunAttached",
     "RunCancelled",

@@ -1,8 +1,9 @@
 """What a model is shown of the files that messages name: images if it sees them, text where there is some, else a note.
 
-A file's text stands in the message as text, under its name, so that a provider need know nothing of files. An image stays
-a part of the message, and its picture goes with the request: the preview, which is small and tells nothing of where and
-with what it was taken. A model that sees no images, and one whose request is full, gets a note in their place.
+A file's text stands in the message as text, under its name, so that a provider need know nothing of files; only for a model
+that cites, it stays a part of the message, and its text goes with the request as a document. An image stays a part too,
+and its picture goes with the request: the preview, which is small and tells nothing of where and with what it was taken. A
+model that sees no images, and one whose request is full, gets a note in their place.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import msgspec
 
 from trialogue._errors import NotFoundError
 from trialogue._files import File, Variant
-from trialogue._provider import RequestImage
+from trialogue._provider import RequestDocument, RequestImage
 from trialogue._values import FilePart, Message, Part, TextPart
 
 if TYPE_CHECKING:
@@ -32,12 +33,16 @@ class Attaching:
     Messages come newest first, so that what is old finds no room.
     """
 
-    def __init__(self, library: Library | None, owner: str, *, sees: bool, room: int, patience: float) -> None:
-        #: Pictures that go with the request, by the id of their file.
+    def __init__(
+        self, library: Library | None, owner: str, *, sees: bool, room: int, patience: float, cites: bool = False
+    ) -> None:
+        #: Pictures and documents that go with the request, by the id of their file.
         self.images: dict[str, RequestImage] = {}
+        self.documents: dict[str, RequestDocument] = {}
         self._library = library
         self._owner = owner
         self._sees = sees
+        self._cites = cites
         self._room = room
         self._patience = patience
         self._bytes = 0
@@ -50,11 +55,18 @@ class Attaching:
         parts: list[Part] = []
         for part in message.parts:
             shown = part if not isinstance(part, FilePart) else await self._shown(part, room)
-            if isinstance(part, FilePart) and isinstance(shown, TextPart):
-                room -= len(shown.text)
-                self._room -= len(shown.text)
+            if isinstance(part, FilePart):
+                room -= self._length(shown)
+                self._room -= self._length(shown)
             parts.append(shown)
         return msgspec.structs.replace(message, parts=tuple(parts))
+
+    def _length(self, shown: Part) -> int:
+        """What a file takes of the room for texts."""
+        if isinstance(shown, FilePart):
+            document = self.documents.get(shown.file)
+            return 0 if document is None else len(document.text)
+        return len(shown.text) if isinstance(shown, TextPart) else 0
 
     async def _shown(self, part: FilePart, room: int) -> Part:
         file = None if self._library is None else await self._library.reading.settled(part.file, self._patience)
@@ -89,11 +101,16 @@ class Attaching:
         self.images[part.file] = RequestImage(picture.media_type, coded.decode())
         return part
 
-    async def _text(self, library: Library, part: FilePart, file: File, room: int) -> TextPart:
+    async def _text(self, library: Library, part: FilePart, file: File, room: int) -> Part:
+        if part.file in self.documents:
+            return _note(part, "its text follows further down")
         text = await library.files.text(file.id, max(room, 0)) or ""
         if room <= 0 or not text:
             return _note(part, "there is no room for its text" if file.text.characters else "it is empty")
         cut = "" if len(text) >= file.text.characters else f"\n[{file.text.characters - len(text)} characters left out]"
+        if self._cites:
+            self.documents[part.file] = RequestDocument(part.name, text + cut)
+            return part
         name = part.name.replace('"', "'")
         return TextPart(f'\n<file name="{name}">\n{text}{cut}\n</file>\n')
 

@@ -85,6 +85,11 @@ class CallCollector:
         self.handed_out += len(found)
         return found
 
+    def end_whole(self) -> list[ToolCallPiece]:
+        """The calls so far, if their arguments can be meant; else it depends on how the answer ends."""
+        whole = all(_is_object("".join(one.arguments) or "{}") for one in self._waiting)
+        return self.end() if whole else []
+
     def _fail(self, what: str) -> None:
         self.failure = self.failure or ProviderError(f"the upstream {what}", kind="malformed")
 

@@ -6,14 +6,15 @@ costs what the context holds and not what the conversation does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec.structs import replace
 
 from trialogue._errors import NotFoundError
-from trialogue._provider import Request
+from trialogue._provider import Request, RequestDocument
 from trialogue._state import LiveRun
 from trialogue._store import Store
 from trialogue._values import (
@@ -46,9 +47,15 @@ def estimate_tokens(text: str) -> int:
     return len(text) // CODE_POINTS_PER_TOKEN + OVERHEAD
 
 
-def estimate_message(message: Message) -> int:
-    """How many tokens a message takes, as a model is shown it."""
-    return OVERHEAD + sum(map(_estimate_part, message.parts)) // CODE_POINTS_PER_TOKEN
+def estimate_message(message: Message, documents: Mapping[str, RequestDocument] = MappingProxyType({})) -> int:
+    """How many tokens a message takes, as a model is shown it: files are images, unless they are ``documents``."""
+    texts = sum(
+        len(documents[part.file].text)
+        if isinstance(part, FilePart) and part.file in documents
+        else _estimate_part(part)
+        for part in message.parts
+    )
+    return OVERHEAD + texts // CODE_POINTS_PER_TOKEN
 
 
 def _estimate_part(part: Part) -> int:
@@ -66,7 +73,8 @@ def _estimate_part(part: Part) -> int:
 
 def estimate_request(request: Request) -> int:
     """How many tokens a request takes, as ``estimate_tokens`` estimates."""
-    said = sum(map(estimate_message, request.messages)) + estimate_tools(request.tools)
+    said = sum(estimate_message(message, request.documents) for message in request.messages)
+    said += estimate_tools(request.tools)
     return said + estimate_tokens(request.system or "") + estimate_tokens(request.prefix)
 
 
@@ -106,6 +114,7 @@ async def build_request(
         system=conversation.system,
         prefix=prefix,
         images=attach.images if attach is not None else {},
+        documents=attach.documents if attach is not None else {},
     )
 
 
@@ -124,7 +133,7 @@ async def _branch(
         for message in page:
             if attach is not None:
                 message = await attach(message)
-            budget -= estimate_message(message)
+            budget -= estimate_message(message, {} if attach is None else attach.documents)
             # The answer and what it answers are always shown, however long: the provider then says it is too long.
             if budget < 0 and len(kept) >= 2:
                 return kept[::-1]

@@ -91,6 +91,7 @@ class Generation:
             node.library,
             header.owner,
             sees="vision" in described.capabilities,
+            cites="citations" in described.capabilities,
             room=budget * CODE_POINTS_PER_TOKEN,
             patience=node.limits.file_patience,
         )

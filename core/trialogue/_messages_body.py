@@ -6,8 +6,19 @@ from typing import Any, Final
 
 import msgspec
 
+from trialogue._call_ids import ids_of_calls
 from trialogue._provider import Request
-from trialogue._values import FilePart, Message, ReasoningPart, TextPart, text_of
+from trialogue._rounds import rounds_of
+from trialogue._values import (
+    FilePart,
+    Message,
+    Part,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    text_of,
+)
 
 #: Stands before what is kept as the signature of a thought that came encrypted. No signature holds a colon.
 REDACTED: Final = "redacted:"
@@ -18,6 +29,9 @@ GO_ON: Final = (
     "Your answer above was cut off. Go on exactly where it ends, in the middle of a word if need be: repeat nothing, "
     "and do not say that you are going on."
 )
+
+#: A longer title of a document is not taken.
+_LONGEST_TITLE: Final = 255
 
 #: JSON values.
 _Block = dict[str, Any]
@@ -31,14 +45,18 @@ def messages_body(
     ``max_tokens`` is how long the answer may be, which has to be said; the settings are not looked into for it. With
     ``prefills`` a prefix is given to the model as the beginning of
     its answer; without, the model is asked to go on. Thoughts are sent back if ``own`` is the full id of the model that
-    thought them. Anthropic knows no seed.
+    thought them, and calls under the ids that it gave them. Anthropic knows no seed.
     """
     settings = request.settings
+    messages = _messages(request, prefills, own)
     body: _Block = {
         "model": request.model,
         "max_tokens": max_tokens,
-        "messages": _messages(request, prefills, own),
+        "messages": messages,
         "system": _system(request),
+        "tools": _tools(request),
+        "tool_choice": _choice(request),
+        "output_config": _format(request),
         "stream": True,
         "temperature": settings.temperature,
         "top_p": settings.top_p,
@@ -53,6 +71,12 @@ def expected_space(prefix: str) -> str:
     return prefix[len(prefix.rstrip()) :]
 
 
+def documents_of(request: Request) -> tuple[str, ...]:
+    """The files that stand in a request as documents, in the order in which its answer counts them."""
+    parts = [part for message in request.messages if message.role != "system" for part in message.parts]
+    return tuple(part.file for part in parts if isinstance(part, FilePart) and part.file in request.documents)
+
+
 def _system(request: Request) -> list[_Block] | None:
     """The system prompt, and what else speaks as the system: there is one place for it."""
     texts = [request.system or "", *(text_of(one.parts) for one in request.messages if one.role == "system")]
@@ -62,14 +86,38 @@ def _system(request: Request) -> list[_Block] | None:
     return blocks or None
 
 
+def _tools(request: Request) -> list[_Block] | None:
+    """The tools that are offered; or, where calls were made and none is offered any more, those, so that they are known."""
+    tools: list[_Block] = [
+        {"name": tool.name, "description": tool.description, "input_schema": tool.parameters} for tool in request.tools
+    ]
+    if not tools:
+        calls = [part.name for one in request.messages for part in one.parts if isinstance(part, ToolCallPart)]
+        tools = [{"name": name, "input_schema": {"type": "object"}} for name in dict.fromkeys(calls)]
+    if tools:
+        tools[-1]["cache_control"] = _STABLE
+    return tools or None
+
+
+def _choice(request: Request) -> _Block | None:
+    if not request.tools:
+        return {"type": "none"} if _tools(request) else None
+    return {"none": {"type": "none"}, "required": {"type": "any"}}.get(request.tool_choice)
+
+
+def _format(request: Request) -> _Block | None:
+    wanted = request.answer_schema
+    return None if wanted is None else {"format": {"type": "json_schema", "schema": wanted.schema}}
+
+
 def _messages(request: Request, prefills: bool, own: str | None) -> list[_Block]:
     said: list[_Block] = []
     for message in request.messages:
-        if message.role != "system" and (content := _content(message, request, own)):
-            said.append({"role": "assistant" if message.role == "assistant" else "user", "content": content})
-    asked = [one for one in said if one["role"] == "user"]
-    if len(asked) > 1:
-        asked[-2]["content"][-1]["cache_control"] = _STABLE
+        if message.role == "assistant":
+            said += _answer(message, own)
+        elif message.role != "system" and (content := _content(message, request)):
+            said.append({"role": "user", "content": content})
+    _mark([one["content"] for one in said if one["role"] == "user"])
     prefix = request.prefix.rstrip()
     if prefix:
         said.append({"role": "assistant", "content": prefix})
@@ -78,8 +126,70 @@ def _messages(request: Request, prefills: bool, own: str | None) -> list[_Block]
     return said
 
 
-def _content(message: Message, request: Request, own: str | None) -> list[_Block]:
-    """The blocks of a message: no empty text, which is refused, and no thought at the end of an answer."""
+def _mark(asked: list[list[_Block]]) -> None:
+    """Mark what the next request will begin with too: all up to the question before the last, and the results of calls,
+    which another call or the rest of the answer follows.
+    """
+    if len(asked) > 1:
+        asked[-2][-1]["cache_control"] = _STABLE
+    if asked and asked[-1][-1]["type"] == "tool_result":
+        asked[-1][-1]["cache_control"] = _STABLE
+
+
+def _answer(message: Message, own: str | None) -> list[_Block]:
+    """What the model said, and what its calls came to, in turns."""
+    ids = ids_of_calls(message, own)
+    thinks = own is not None and message.model == own
+    turns: list[_Block] = []
+    for said, results in rounds_of(message.parts):
+        if content := _said(said, ids, thinks):
+            turns.append({"role": "assistant", "content": content})
+        if results:
+            turns.append({"role": "user", "content": [_result(result, ids) for result in results]})
+    return turns
+
+
+def _said(parts: tuple[Part, ...], ids: dict[str, str], thinks: bool) -> list[_Block]:
+    """The blocks of an answer: no empty text, which is refused, and no thought at its end."""
+    blocks: list[_Block] = []
+    for part in parts:
+        match part:
+            case TextPart(text) if blocks and blocks[-1]["type"] == "text":
+                blocks[-1]["text"] += text  # One text, which a citation stands in.
+            case TextPart(text) if text:
+                blocks.append({"type": "text", "text": text})
+            case ReasoningPart(signature=str()) if thinks:
+                blocks.append(_thought(part))
+            case ToolCallPart():
+                called = {"id": ids[part.call], "name": part.name, "input": _object(part.arguments)}
+                blocks.append({"type": "tool_use", **called})
+            case _:
+                pass
+    blocks = [block for block in blocks if block["type"] != "text" or block["text"].strip()]
+    while blocks and blocks[-1]["type"] in ("thinking", "redacted_thinking"):
+        blocks.pop()
+    return blocks
+
+
+def _object(arguments: str) -> msgspec.Raw:
+    """Arguments as the object they have to be; what was none is empty, and its result says what was wrong with it."""
+    try:
+        if isinstance(msgspec.json.decode(arguments), dict):
+            return msgspec.Raw(arguments.encode())
+    except (msgspec.DecodeError, UnicodeError):
+        pass
+    return msgspec.Raw(b"{}")
+
+
+def _result(result: ToolResultPart, ids: dict[str, str]) -> _Block:
+    block: _Block = {"type": "tool_result", "tool_use_id": ids[result.call]}
+    if result.text.strip():
+        block["content"] = result.text
+    return {**block, "is_error": True} if result.failed else block
+
+
+def _content(message: Message, request: Request) -> list[_Block]:
+    """The blocks of what somebody else said."""
     blocks: list[_Block] = []
     for part in message.parts:
         match part:
@@ -88,12 +198,13 @@ def _content(message: Message, request: Request, own: str | None) -> list[_Block
             case FilePart(file) if image := request.images.get(file):
                 source = {"type": "base64", "media_type": image.media_type, "data": image.base64}
                 blocks.append({"type": "image", "source": source})
-            case ReasoningPart(signature=str()) if own is not None and message.model == own:
-                blocks.append(_thought(part))
+            case FilePart(file) if document := request.documents.get(file):
+                source = {"type": "text", "media_type": "text/plain", "data": document.text}
+                titled = {"source": source, "title": document.title[:_LONGEST_TITLE]}
+                # An answer in a schema has no room for citations, and a request for both is refused.
+                blocks.append({"type": "document", **titled, "citations": {"enabled": request.answer_schema is None}})
             case _:
                 pass
-    while blocks and blocks[-1]["type"] in ("thinking", "redacted_thinking"):
-        blocks.pop()
     return blocks
 
 

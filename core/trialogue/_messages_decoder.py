@@ -5,60 +5,40 @@ Only the few fields that become pieces are decoded, because the cost of a token 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
+from trialogue._call_collector import CallCollector
 from trialogue._errors import ProviderError
 from trialogue._event_lines import EventDecoder, shown
 from trialogue._messages_body import REDACTED
-from trialogue._provider import FinishPiece, Piece, ReasoningPiece, TextPiece, UsagePiece
-from trialogue._values import FinishReason, Usage
+from trialogue._messages_usage import MessagesUsage, usage_of
+from trialogue._provider import CitationPiece, FinishPiece, Piece, ReasoningPiece, TextPiece, UsagePiece
+from trialogue._values import FinishReason
 
 
-class _OutputDetails(msgspec.Struct):
-    thinking_tokens: int | None = None
+class _Citation(msgspec.Struct):
+    """A place in a document of the request, or in something that was found."""
 
-
-class MessagesUsage(msgspec.Struct):
-    """The ``usage`` of ``message_start`` and ``message_delta``; the latter's counts are those of the whole message."""
-
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-    output_tokens_details: _OutputDetails | None = None
-
-    def then(self, later: MessagesUsage) -> MessagesUsage:
-        """What is known after ``later``: what that says, and what it does not speak of."""
-        told = {name: value for name, value in msgspec.structs.asdict(later).items() if value is not None}
-        return msgspec.structs.replace(self, **told)
-
-
-def usage_of(counts: MessagesUsage) -> Usage:
-    """The counts with totals as ours are.
-
-    Anthropic counts tokens that were read from or written to a cache beside ``input_tokens``; our totals include them.
-    What was thought is in the output, there as here.
-    """
-    beside = (counts.cache_read_input_tokens or 0) + (counts.cache_creation_input_tokens or 0)
-    return Usage(
-        "reported",
-        input_tokens=None if counts.input_tokens is None else counts.input_tokens + beside,
-        output_tokens=counts.output_tokens,
-        cache_read_tokens=counts.cache_read_input_tokens,
-        cache_write_tokens=counts.cache_creation_input_tokens,
-        reasoning_tokens=counts.output_tokens_details.thinking_tokens if counts.output_tokens_details else None,
-    )
+    cited_text: str | None = None
+    document_index: int | None = None
+    document_title: str | None = None
+    url: str | None = None
+    source: str | None = None
+    title: str | None = None
 
 
 # The next two are made for every token. They cannot refer to themselves, so the collector need not look.
 class _Delta(msgspec.Struct, gc=False):
-    """Of a block (``text``, ``thinking``, ``signature``) or of the message (``stop_reason``)."""
+    """Of a block (``text``, ``thinking`` and so on) or of the message (``stop_reason``)."""
 
     text: str | None = None
     thinking: str | None = None
     signature: str | None = None
+    partial_json: str | None = None
+    citation: _Citation | None = None
     stop_reason: str | None = None
 
 
@@ -66,6 +46,10 @@ class _Began(msgspec.Struct):
     """What a block begins with."""
 
     type: str = ""
+    id: str | None = None
+    name: str | None = None
+    #: Of a call; whole where it does not come in pieces.
+    input: msgspec.Raw = msgspec.Raw()
     text: str | None = None
     thinking: str | None = None
     signature: str | None = None
@@ -83,6 +67,7 @@ class _Error(msgspec.Struct):
 
 class _Event(msgspec.Struct, gc=False):
     type: str
+    index: int = 0
     delta: _Delta | None = None
     content_block: _Began | None = None
     message: _Message | None = None
@@ -135,11 +120,16 @@ class MessagesDecoder(EventDecoder):
     """Turns the bytes of a stream into pieces; cut anywhere, inside a character too.
 
     ``space`` is what was cut off the end of a prefix, and is not handed out again if the answer begins with it.
+    ``documents`` are the files that can be cited, as ``documents_of`` tells them.
     """
 
-    def __init__(self, space: str = "") -> None:
+    def __init__(self, space: str = "", documents: Sequence[str] = ()) -> None:
         super().__init__()
         self._space = space
+        self._documents = documents
+        #: Calls of tools, and the blocks that are such.
+        self._calls = CallCollector()
+        self._calling: set[int] = set()
         self._counts = MessagesUsage()
         #: The seal of the thought that is being thought.
         self._signature: str | None = None
@@ -153,9 +143,9 @@ class MessagesDecoder(EventDecoder):
             return
         match event.type:
             case "content_block_delta" if event.delta is not None:
-                self._write(event.delta, pieces)
+                self._write(event.delta, pieces, event.index)
             case "content_block_start" if event.content_block is not None:
-                self._begin(event.content_block, pieces)
+                self._begin(event.content_block, pieces, event.index)
             case "content_block_stop":
                 self._seal(pieces)
             case "message_start" if event.message is not None and event.message.usage is not None:
@@ -169,7 +159,7 @@ class MessagesDecoder(EventDecoder):
             case _:
                 pass
 
-    def _write(self, delta: _Delta, pieces: list[Piece]) -> None:
+    def _write(self, delta: _Delta, pieces: list[Piece], index: int) -> None:
         text = delta.text
         if self._finished:
             self._fail("malformed", "the upstream went on after it had finished")
@@ -179,6 +169,21 @@ class MessagesDecoder(EventDecoder):
             pieces.append(ReasoningPiece(delta.thinking))
         elif delta.signature:
             self._signature = delta.signature
+        elif delta.partial_json and index in self._calling:
+            self._call(index, None, None, delta.partial_json)
+        elif delta.citation is not None:
+            self._cite(delta.citation, pieces)
+
+    def _call(self, index: int, name: str | None, call: str | None, arguments: str) -> None:
+        self._calls.take(index, name, call, arguments)
+        self.failure = self._calls.failure
+
+    def _cite(self, citation: _Citation, pieces: list[Piece]) -> None:
+        source, place = citation.url or citation.source, citation.document_index
+        if source is None and place is not None and 0 <= place < len(self._documents):
+            source = f"file:{self._documents[place]}"
+        if source:
+            pieces.append(CitationPiece(source, citation.title or citation.document_title, citation.cited_text))
 
     def _without_space(self, text: str) -> str:
         """The text without what the prefix ended with already."""
@@ -188,16 +193,23 @@ class MessagesDecoder(EventDecoder):
         self._space = self._space[same:] if same == len(text) else ""
         return text[same:]
 
-    def _begin(self, block: _Began, pieces: list[Piece]) -> None:
+    def _begin(self, block: _Began, pieces: list[Piece], index: int) -> None:
         if block.type == "redacted_thinking":
             self._signature = REDACTED + (block.data or "")
+        elif block.type == "tool_use" and not self._finished:
+            whole = bytes(block.input)
+            self._calling.add(index)
+            self._call(index, block.name or "", block.id, "" if whole in (b"{}", b"null") else whole.decode())
         else:
-            self._write(_Delta(block.text, block.thinking, block.signature), pieces)
+            self._write(_Delta(block.text, block.thinking, block.signature), pieces, index)
 
     def _seal(self, pieces: list[Piece]) -> None:
         if self._signature is not None:
             pieces.append(ReasoningPiece("", self._signature))
             self._signature = None
+        if self._calling:
+            self._calling.clear()
+            pieces += self._calls.end_whole()
 
     def _close(self, event: _Event, pieces: list[Piece]) -> None:
         if event.usage is not None:
@@ -205,7 +217,11 @@ class MessagesDecoder(EventDecoder):
         reason = event.delta.stop_reason if event.delta is not None else None
         if reason and not self._finished:
             self._finished = True
-            pieces.append(FinishPiece(_REASONS.get(reason, "stop")))
+            finish = _REASONS.get(reason, "stop")
+            pieces += self._calls.end(cut=finish != "tool_call")
+            if finish == "tool_call" and not self._calls.handed_out:
+                finish = "stop"
+            pieces.append(FinishPiece(finish))
         if self._finished:
             pieces.append(UsagePiece(usage_of(self._counts)))
 

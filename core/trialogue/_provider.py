@@ -28,6 +28,16 @@ class RequestImage(msgspec.Struct, frozen=True):
         return f"RequestImage({self.media_type!r}, {len(self.base64)} characters)"
 
 
+class RequestDocument(msgspec.Struct, frozen=True):
+    """The text of a file for a model that says what it takes from where."""
+
+    title: str
+    text: str
+
+    def __repr__(self) -> str:
+        return f"RequestDocument({self.title!r}, {len(self.text)} characters)"
+
+
 class Request(msgspec.Struct, frozen=True):
     """One generation to be made. ``model`` is the name inside the provider, without its prefix.
 
@@ -42,7 +52,8 @@ class Request(msgspec.Struct, frozen=True):
     messages though no tool is offered any more. ``answer_schema`` is given only where they hold ``structured_output``.
 
     Files are in the messages as text, under their names. A ``FilePart`` that is left is an image, whose picture stands in
-    ``images`` under the file's id; that is so only for a model whose capabilities hold ``vision``.
+    ``images`` under the file's id; that is so only for a model whose capabilities hold ``vision``. Or it is a text for a
+    model whose capabilities hold ``citations``, and stands in ``documents``.
     """
 
     model: str
@@ -51,6 +62,7 @@ class Request(msgspec.Struct, frozen=True):
     system: str | None = None
     prefix: str = ""
     images: dict[str, RequestImage] = {}
+    documents: dict[str, RequestDocument] = {}
     tools: tuple[ToolSpec, ...] = ()
     tool_choice: ToolChoice = "auto"
     answer_schema: AnswerSchema | None = None

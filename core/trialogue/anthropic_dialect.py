@@ -7,23 +7,25 @@ For plugins whose upstream speaks this dialect, over whatever transport; nothing
     pieces = decoder.feed(data)      # as often as bytes arrive
     decoder.end()                    # when the upstream ended
 
-Citations, and tools that run at Anthropic, have no pieces here: nobody asks for them.
+Tools that run at Anthropic have no pieces here: nobody asks for them.
 """
 
 from __future__ import annotations
 
 from trialogue._messages_body import GO_ON as GO_ON
+from trialogue._messages_body import documents_of as documents_of
 from trialogue._messages_body import expected_space as expected_space
 from trialogue._messages_body import holds_thoughts as holds_thoughts
 from trialogue._messages_body import messages_body as messages_body
 from trialogue._messages_decoder import MessagesDecoder as MessagesDecoder
-from trialogue._messages_decoder import MessagesUsage as MessagesUsage
-from trialogue._messages_decoder import usage_of as usage_of
+from trialogue._messages_usage import MessagesUsage as MessagesUsage
+from trialogue._messages_usage import usage_of as usage_of
 
 __all__ = [
     "GO_ON",
     "MessagesDecoder",
     "MessagesUsage",
+    "documents_of",
     "expected_space",
     "holds_thoughts",
     "messages_body",

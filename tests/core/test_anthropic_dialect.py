@@ -174,7 +174,7 @@ def test_counts_of_the_end_hold() -> None:
         ("model_context_window_exceeded", "length"),
         ("pause_turn", "length"),
         ("refusal", "content_filter"),
-        ("tool_use", "tool_call"),
+        ("tool_use", "stop"),
         ("of_tomorrow", "stop"),
     ],
 )

@@ -13,8 +13,21 @@ import trio
 from PIL import Image
 
 import trialogue_documents
-from trialogue import File, FilePart, Library, Message, Request, RequestImage, TextPart, new_id, open_library, text_of
+from trialogue import (
+    File,
+    FilePart,
+    Library,
+    Message,
+    Request,
+    RequestDocument,
+    RequestImage,
+    TextPart,
+    new_id,
+    open_library,
+    text_of,
+)
 from trialogue._attaching import Attaching
+from trialogue._context import estimate_request
 from trialogue.openai_dialect import chat_body
 from trialogue.testing import MemoryStore
 
@@ -43,8 +56,10 @@ def part_of(file: File) -> FilePart:
     return FilePart(file.id, file.name, file.media_type)
 
 
-def attaching(library: Library | None, *, sees: bool = False, room: int = 10_000, patience: float = 20) -> Attaching:
-    return Attaching(library, "owner", sees=sees, room=room, patience=patience)
+def attaching(
+    library: Library | None, *, sees: bool = False, room: int = 10_000, patience: float = 20, cites: bool = False
+) -> Attaching:
+    return Attaching(library, "owner", sees=sees, room=room, patience=patience, cites=cites)
 
 
 def picture(size: int = 2_000) -> bytes:
@@ -74,6 +89,22 @@ async def test_long_text_is_cut_to_the_room_there_is_and_says_so(tmp_path: Path)
         older = text_of((await attach(a_message(part_of(second)))).parts)
         assert 1_000 < older.count("b") < 3_000
         assert "characters left out" in older
+
+
+async def test_model_that_cites_gets_documents(tmp_path: Path) -> None:
+    async with library_in(tmp_path) as library:
+        file = await put(library, b"The answer is 42.", "note.txt")
+        attach = attaching(library, cites=True, room=100)
+        message = await attach(a_message(TextPart("Read this."), part_of(file)))
+        assert message.parts == (TextPart("Read this."), part_of(file))
+        assert attach.documents == {file.id: RequestDocument("note.txt", "The answer is 42.")}
+        # It is there once, and takes of the room what it takes.
+        assert "further down" in text_of((await attach(a_message(part_of(file)))).parts)
+        other = await put(library, b"b" * 200)
+        await attach(a_message(part_of(other)))
+        assert "characters left out" in attach.documents[other.id].text
+        request = Request("m", (message,), documents=attach.documents)
+        assert estimate_request(request) - estimate_request(Request("m", (a_message(TextPart("Read this.")),))) == 6
 
 
 async def test_model_that_sees_gets_the_picture(tmp_path: Path) -> None:

@@ -97,7 +97,9 @@ REPLIES: dict[Situation, Reply] = {
 
 def able(**thinking: bool) -> dict[str, Any]:
     types = {name: {"supported": value} for name, value in thinking.items()}
-    return {"image_input": {"supported": True}, "thinking": {"supported": True, "types": types}}
+    named = ("image_input", "citations", "structured_outputs")
+    told = {name: {"supported": True} for name in named}
+    return {**told, "thinking": {"supported": True, "types": types}}
 
 
 LISTED: list[dict[str, Any]] = [
@@ -264,14 +266,12 @@ async def test_models_are_listed_with_what_they_can() -> None:
         for _ in range(2):
             models = await provider.models()
     assert [asked.path for asked in upstream.requests] == ["/v1/models?limit=1000"]
+    can_new = ("vision", "tools", "structured_output", "citations", "reasoning")
+    can_old = ("vision", "tools", "structured_output", "citations", "continues")
     assert models == [
-        Model(
-            f"anthropic:{NEW}", "anthropic", "Claude Opus 5", 1_000_000, ("vision", "reasoning"), output_tokens=128_000
-        ),
-        Model(
-            f"anthropic:{OLD}", "anthropic", "Claude Haiku 4.5", 200_000, ("vision", "continues"), output_tokens=64_000
-        ),
-        Model("anthropic:another", "anthropic", "another", 200_000),
+        Model(f"anthropic:{NEW}", "anthropic", "Claude Opus 5", 1_000_000, can_new, output_tokens=128_000),
+        Model(f"anthropic:{OLD}", "anthropic", "Claude Haiku 4.5", 200_000, can_old, output_tokens=64_000),
+        Model("anthropic:another", "anthropic", "another", 200_000, ("tools",)),
     ]
 
 

@@ -51,6 +51,8 @@ def thinking_of(facts: Facts | None, request: Request, wanted: bool) -> dict[str
     settings = request.settings
     if facts is None or settings.temperature is not None or settings.top_p is not None:
         return None
+    # Who has to call a tool is not left to think first.
+    wanted = wanted and not (request.tools and request.tool_choice == "required")
     if wanted and facts.thinks:
         return {"type": "adaptive", "display": "summarized"}
     return {"type": "disabled"} if not wanted and facts.thinks and facts.abstains else None

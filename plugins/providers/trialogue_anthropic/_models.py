@@ -30,6 +30,8 @@ class _Thinking(msgspec.Struct):
 
 class _Capabilities(msgspec.Struct):
     image_input: _Support = msgspec.field(default_factory=_Support)
+    citations: _Support = msgspec.field(default_factory=_Support)
+    structured_outputs: _Support = msgspec.field(default_factory=_Support)
     thinking: _Thinking = msgspec.field(default_factory=_Thinking)
 
 
@@ -66,6 +68,9 @@ def _facts(listed: _Listed, provider: str, official: bool) -> Facts:
     told = listed.capabilities or _Capabilities(image_input=_Support(official))
     named = {
         "vision": told.image_input.supported,
+        "tools": True,  # they are of the dialect
+        "structured_output": told.structured_outputs.supported,
+        "citations": told.citations.supported,
         "reasoning": told.thinking.types.adaptive.supported,
         "continues": takes_prefix(listed.id),
     }

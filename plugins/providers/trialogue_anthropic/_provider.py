@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from trialogue import Model, ProviderError, Request
-from trialogue.anthropic_dialect import MessagesDecoder, expected_space, holds_thoughts, messages_body
+from trialogue.anthropic_dialect import MessagesDecoder, documents_of, expected_space, holds_thoughts, messages_body
 from trialogue.sdk_provider import SdkProvider
 from trialogue_anthropic._facts import Facts, headers_of, length_of, takes_prefix, thinking_of
 
@@ -68,14 +68,14 @@ class AnthropicProvider(SdkProvider["AnthropicUpstream"]):
         from trialogue.upstreams import DecodedStream
 
         space = expected_space(request.prefix) if takes_prefix(request.model) else ""
-        return DecodedStream(await self._begun(upstream, request), MessagesDecoder(space))
+        return DecodedStream(await self._begun(upstream, request), MessagesDecoder(space, documents_of(request)))
 
     async def _begun(self, upstream: AnthropicUpstream, request: Request) -> Body:
         """The body of the answer. Thoughts that are not taken back, or for which there is no room, are left out.
 
         Newer models take a thought only behind the very words it was thought behind, and some of those may have been
-        corrected or have become too old to be shown. And how long a thought was, only its vendor knows. Without tools a
-        model needs no old thoughts.
+        corrected or have become too old to be shown. And how long a thought was, only its vendor knows. A model needs no
+        old thoughts; only in the middle of its tool calls it is better off with them.
         """
         content, headers = self._body(request, f"{self.name}:{request.model}"), headers_of(request)
         try:
