@@ -55,7 +55,7 @@ class ToolContext(msgspec.Struct, frozen=True):
     search: Search | None = None
 
 
-class ToolLike(ABC):  # noqa: B024 - what both have in common is what they are for
+class ToolLike(ABC):
     """What a plugin adds: a ``Tool``, or a ``ToolSource``."""
 
     name: str
@@ -104,5 +104,5 @@ class ToolSource(ToolLike):
     async def tools(self) -> Sequence[Tool]:
         """Those there are now. Asked before each generation, so it must answer from memory; what it raises is logged."""
 
-    async def aclose(self) -> None:  # noqa: B027 - some have nothing to close
+    async def aclose(self) -> None:
         """Close connections and child processes. Called once, when nothing uses its tools any more."""
