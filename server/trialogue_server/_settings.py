@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from trialogue_server._masking import HIDDEN, mask
-from trialogue_server.config import SETTINGS, Config, Setting
+from trialogue_server._setting import Setting
+from trialogue_server.config import SETTINGS, Config
 
 DEFAULT_FILE = "trialogue.toml"
 FILE_VARIABLE = "TRIALOGUE_CONFIG"
@@ -99,13 +100,28 @@ def _from_environment(environment: Mapping[str, str], plugins: Collection[str]) 
 def _checked(setting: Setting, given: _Given) -> object:
     value = given.value
     if given.is_text and setting.is_list:
-        value = [item.strip() for item in str(value).split(",") if item.strip()]
+        value = _items(str(value))
+    elif given.is_text and setting.is_table:
+        value = _table(setting, given)
     try:
         return msgspec.convert(value, setting.type, strict=not given.is_text, dec_hook=_path)
     except msgspec.ValidationError as error:
         shown = HIDDEN if setting.is_secret else mask(repr(given.value))
         expected = _expected(setting, error)
         raise _wrong(f"{given.source}: {setting.name} cannot be {shown}: expected {expected}. {setting.doc}") from error
+
+
+def _items(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",") if item.strip()]
+
+
+def _table(setting: Setting, given: _Given) -> dict[str, object]:
+    """``name=value;name=value``; where the values are lists, their items stand between commas."""
+    rows = [row.partition("=") for row in str(given.value).split(";") if row.strip()]
+    if not all(equals for _, equals, _ in rows):
+        shown = mask(repr(given.value))
+        raise _wrong(f"{given.source}: {setting.name} cannot be {shown}: expected something like {setting.example}")
+    return {name.strip(): _items(text) if setting.has_lists else text.strip() for name, _, text in rows}
 
 
 def _path(kind: type, value: object) -> Path:

@@ -124,7 +124,8 @@ def _add_own(command: argparse.ArgumentParser, name: str) -> None:
 
 
 def _add_settings(command: argparse.ArgumentParser) -> None:
-    from trialogue_server.config import SETTINGS, toml
+    from trialogue_server._setting import toml
+    from trialogue_server.config import SETTINGS
 
     command.add_argument("--config", metavar="FILE", help="TOML file to read [TRIALOGUE_CONFIG, else ./trialogue.toml]")
     settings = command.add_argument_group("settings", "A flag goes before its variable, and that before the file.")

@@ -10,17 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
+from typing import Annotated, Literal, TypeAlias, get_type_hints
 
 import msgspec
 from msgspec import Meta
 
-from trialogue_server._masking import HIDDEN, SECRET_NAME, mask
+from trialogue_server._setting import Setting
 
 _YEAR = 366 * 24 * 3600.0  # Upper bound of what is counted in seconds; it keeps infinity out as well.
 
 #: A URL's scheme and host, without a path.
 Origin: TypeAlias = Annotated[str, Meta(pattern=r"^https?://[^/\s]+/?$")]
+#: A model's full id, and a provider's name.
+ModelId: TypeAlias = Annotated[str, Meta(pattern="^[a-z0-9-]+:.+$")]
+ProviderName: TypeAlias = Annotated[str, Meta(pattern="^[a-z0-9-]+$")]
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -110,7 +113,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         int, Meta(ge=1, le=100_000, description="Messages that a fork or an imported conversation may begin with.")
     ] = 10_000
     history_bytes: Annotated[
-        int, Meta(ge=1024, description="Bytes of messages that a fork may begin with; it is written in one transaction.")
+        int,
+        Meta(ge=1024, description="Bytes of messages that a fork may begin with; it is written in one transaction."),
     ] = 16 * 1024**2
     shares_per_conversation: Annotated[
         int, Meta(ge=1, le=10_000, description="Public links that one conversation may have at a time.")
@@ -206,6 +210,16 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             description="Model of a conversation that names none, as provider:model; unset, the first that is there.",
         ),
     ] = ""
+    fallbacks: Annotated[
+        dict[ModelId, tuple[ModelId, ...]],
+        Meta(
+            examples=["openai:gpt-5=anthropic:claude-sonnet-4-5,local:small;local:small=openai:gpt-5"],
+            description="Models to ask in the place of one that fails, in this order.",
+        ),
+    ] = {}
+    run_failovers: Annotated[
+        int, Meta(ge=0, le=10, description="How often an answer that failed is gone on with, by any model.")
+    ] = 2
     stream_buffer_tokens: Annotated[
         int, Meta(ge=1, le=1000, description="Tokens that leave together; the first of an answer goes at once.")
     ] = 5
@@ -213,7 +227,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         float, Meta(ge=0, le=10, description="Longest time a token waits for others to leave with it.")
     ] = 0.05
     stall_seconds: Annotated[
-        float, Meta(gt=0, le=_YEAR, description="Silence of a provider after which its answer has failed.")
+        float, Meta(gt=0, le=_YEAR, description="Silence of a provider within an answer, after which that has failed.")
+    ] = 60.0
+    first_token_seconds: Annotated[
+        float, Meta(gt=0, le=_YEAR, description="Silence of a provider before an answer, after which that has failed.")
     ] = 60.0
     run_max_seconds: Annotated[float, Meta(gt=0, le=_YEAR, description="Longest time one answer may take.")] = 600.0
     run_max_characters: Annotated[int, Meta(ge=1, description="Characters after which an answer is ended.")] = 1_000_000
@@ -227,6 +244,54 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     passivation_seconds: Annotated[
         float, Meta(gt=0, le=_YEAR, description="Idle time after which a conversation leaves memory.")
     ] = 120.0
+
+    # --- how providers are asked ---------------------------------------------------------------------------------
+
+    provider_retries: Annotated[
+        int, Meta(ge=0, le=10, description="How often a request that a provider turned away is made again.")
+    ] = 2
+    provider_retry_after_seconds: Annotated[
+        float, Meta(ge=0, le=3600, description="Longest wait that a provider may ask for and is granted.")
+    ] = 20.0
+    provider_concurrency: Annotated[
+        dict[ProviderName, Annotated[int, Meta(ge=1)]],
+        Meta(
+            examples=["openai=50;local=2"],
+            description="Answers that a provider is asked for at a time, by its name; others wait for their turn.",
+        ),
+    ] = {}
+    provider_requests_per_minute: Annotated[
+        dict[ProviderName, Annotated[int, Meta(ge=1)]],
+        Meta(examples=["openai=500"], description="Answers that a provider is asked for in a minute, by its name."),
+    ] = {}
+    provider_tokens_per_minute: Annotated[
+        dict[ProviderName, Annotated[int, Meta(ge=1)]],
+        Meta(
+            examples=["openai=200000"],
+            description="Tokens, of input and output together, that a provider is asked for in a minute, by its name.",
+        ),
+    ] = {}
+    provider_waiting: Annotated[
+        int, Meta(ge=0, le=10**6, description="Answers that may wait for their turn at one provider.")
+    ] = 1000
+    provider_wait_seconds: Annotated[
+        float, Meta(gt=0, le=_YEAR, description="How long an answer may wait for its turn at its provider.")
+    ] = 300.0
+    breaker_failures: Annotated[
+        int, Meta(ge=1, le=100, description="Failures of a model after which it is not asked for a while.")
+    ] = 5
+    breaker_share: Annotated[
+        float, Meta(gt=0, le=1, description="Share of what a model is asked that has to fail as well before that.")
+    ] = 0.5
+    breaker_window_seconds: Annotated[
+        float, Meta(gt=0, le=3600, description="How long failures and answers of a model count for that.")
+    ] = 30.0
+    breaker_rest_seconds: Annotated[
+        float, Meta(gt=0, le=3600, description="How long a model that failed too often is not asked, at first.")
+    ] = 5.0
+    breaker_rest_max_seconds: Annotated[
+        float, Meta(gt=0, le=3600, description="The same when it goes on failing: each time twice as long, up to this.")
+    ] = 60.0
 
     # --- what answers cost ---------------------------------------------------------------------------------------
 
@@ -312,7 +377,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ] = 1000
     page_bytes: Annotated[
         int,
-        Meta(ge=1024, description="Bytes after which a page of what is stored ends; one row is given whatever its size."),
+        Meta(
+            ge=1024, description="Bytes after which a page of what is stored ends; one row is given whatever its size."
+        ),
     ] = 4 * 1024**2
     max_body_bytes: Annotated[int, Meta(ge=1024, description="Largest JSON body of a request.")] = 1_048_576
     send_deadline_seconds: Annotated[
@@ -363,57 +430,6 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def __repr__(self) -> str:
         return f"Config({', '.join(f'{one.name}={one.show(self)}' for one in SETTINGS)})"
-
-
-class Setting(msgspec.Struct, frozen=True):
-    """One row of ``Config``, as others see it."""
-
-    name: str
-    type: Any  # A type expression, for msgspec; typing has no name for what that is.
-    default: Any  # Of that type.
-    doc: str
-    #: A value that is right, for types that a pattern describes.
-    example: str = ""
-
-    @property
-    def variable(self) -> str:
-        """Its environment variable."""
-        return f"TRIALOGUE_{self.name.upper()}"
-
-    @property
-    def flag(self) -> str:
-        """Its flag on the command line."""
-        return f"--{self.name.replace('_', '-')}"
-
-    @property
-    def is_list(self) -> bool:
-        """Whether it takes several values; between commas where it is text."""
-        return get_origin(self._plain) is tuple
-
-    @property
-    def choices(self) -> tuple[str, ...]:
-        """Its possible values, when they can be counted."""
-        return get_args(self._plain) if get_origin(self._plain) is Literal else ()
-
-    @property
-    def _plain(self) -> Any:  # A type expression, as above.
-        return get_args(self.type)[0]
-
-    def show(self, config: Config) -> str:
-        """Its value as TOML writes it, with any password in it masked."""
-        value = getattr(config, self.name)
-        return toml(HIDDEN if value and self.is_secret else value)
-
-    @property
-    def is_secret(self) -> bool:
-        """Whether nobody is shown its value, as its name says."""
-        return SECRET_NAME.search(self.name) is not None
-
-
-def toml(value: object) -> str:
-    """A setting's value in TOML, with any password in it masked."""
-    plain = msgspec.to_builtins(value, enc_hook=str)
-    return mask(msgspec.json.encode(plain).decode())  # For text, numbers and lists of them JSON is TOML.
 
 
 def _rows() -> Iterator[Setting]:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rest import serve
 
-from trialogue_server.config import SETTINGS, Config, Setting
+from trialogue import BreakerLimits, ConfigurationError, LaneLimits
+from trialogue_server._patience import check_names
+from trialogue_server._setting import Setting
+from trialogue_server.config import SETTINGS, Config
 from trialogue_server.serve import file_limits, import_limits, limits
 
 ROOT = Path(__file__).parents[2]
@@ -56,13 +60,50 @@ def test_limits_reach_the_core() -> None:
         history_messages=12,
         history_bytes=1025,
         awake_per_user=13,
+        run_failovers=4,
+        fallbacks={"a:b": ("c:d",)},
+        first_token_seconds=14,
+        provider_retries=3,
+        provider_retry_after_seconds=15,
+        provider_waiting=16,
+        provider_wait_seconds=17,
+        provider_concurrency={"a": 1},
+        provider_requests_per_minute={"b": 2},
+        provider_tokens_per_minute={"a": 3},
+        breaker_failures=18,
+        breaker_share=0.25,
+        breaker_window_seconds=19,
+        breaker_rest_seconds=20,
+        breaker_rest_max_seconds=21,
     )
     told = limits(config)
+    assert (told.failovers, told.fallbacks) == (4, {"a:b": ("c:d",)})
+    asking = told.asking
+    assert (asking.first_token, asking.backoff.retries, asking.backoff.asked) == (14, 3, 15)
+    assert (asking.most_waiting, asking.wait) == (16, 17)
+    assert asking.lanes == {"a": LaneLimits(1, 0, 3), "b": LaneLimits(0, 2, 0)}
+    assert asking.breaker == BreakerLimits(window=19, failures=18, share=0.25, rest=20, longest=21)
     assert (told.buffer_tokens, told.window, told.stall) == (2, 3, 4)
     assert (told.run_seconds, told.run_characters, told.idle) == (5, 6, 7)
     assert (told.retention, told.file_patience, told.history) == (8 * 3600, 9, 12)
     assert (told.trash, told.audit) == (10 * 86_400, 11 * 86_400)
     assert (told.history_bytes, told.awake) == (1025, 13)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"fallbacks": {"here:a": ("gone:b",)}},
+        {"fallbacks": {"gone:a": ("here:b",)}},
+        {"provider_concurrency": {"gone": 1}},
+        {"provider_requests_per_minute": {"gone": 1}},
+        {"provider_tokens_per_minute": {"gone": 1}},
+    ],
+)
+def test_provider_that_is_not_there_is_not_bounded_in_silence(setting: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=f"{next(iter(setting))} names the provider 'gone'.*here are here"):
+        check_names(Config(**setting), ["here"])
+    check_names(Config(fallbacks={"here:a": ("here:b",)}, provider_concurrency={"here": 1}), ["here"])
 
 
 def test_limits_reach_files_and_imports() -> None:
