@@ -154,7 +154,12 @@ async def test_ollama_may_not_tell_what_runs() -> None:
 async def test_lmstudio_tells_what_is_loaded_and_what_sees() -> None:
     loaded = [{"id": "a", "config": {"context_length": 16_384}}]
     native = [
-        {"type": "llm", "key": "a", "loaded_instances": loaded, "capabilities": {"vision": True, "trained_for_tool_use": True}},
+        {
+            "type": "llm",
+            "key": "a",
+            "loaded_instances": loaded,
+            "capabilities": {"vision": True, "trained_for_tool_use": True},
+        },
         {"type": "llm", "key": "b", "loaded_instances": [], "max_context_length": 131_072},
         {"type": "embedding", "key": "c", "loaded_instances": []},
     ]
