@@ -143,19 +143,12 @@ class NodeStore(MemoryStore):
         #: Nothing gets through while it is set: the database, or the way to it, is down.
         self.down = False
 
-    @property
-    def generation(self) -> int:
-        return self._shared.generation if hasattr(self, "_shared") else 1
-
-    @generation.setter
-    def generation(self, value: int) -> None:
-        del value
-
     async def _call(self, name: str, effect: Callable[[], T], *, writes: bool = False) -> T:
         await trio.lowlevel.checkpoint()
         if self.dead or self.down:
             raise StorageError("the store is out of reach", retry_after=1)
         result = await self._shared._call(name, effect, writes=writes)
+        self.generation = self._shared.generation
         if self.dead:
             raise StorageError("this process is gone")
         return result

@@ -33,7 +33,7 @@ class Bus(ABC):
 
     @abstractmethod
     def say(self, message: bytes) -> None:
-        """Tell all listeners, ourselves included. Never waits, never raises. ``message`` is text, of ``MOST`` bytes at most."""
+        """Tell all listeners, ourselves included. ``message`` is text, of ``MOST`` bytes at most. Never waits nor raises."""
 
     @abstractmethod
     def listen(self) -> AbstractContextManager[Ear]:

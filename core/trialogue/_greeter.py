@@ -68,7 +68,9 @@ class Greeter:
     def _tell(self, node: NodeInfo, now: str | None, before: str | None) -> None:
         if now == before or self._transport is None:
             return
-        itself = "this node itself, under its advertised address," if node.id == self._node.id else f"node {node.name!r}"
+        itself = (
+            "this node itself, under its advertised address," if node.id == self._node.id else f"node {node.name!r}"
+        )
         if now is None:
             _log.info("%s can be asked again", itself)
         else:

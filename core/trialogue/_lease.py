@@ -90,7 +90,7 @@ class Lease:
                 nursery.start_soon(self._renew_here)
             else:
                 nursery.start_soon(self._renew_in_thread, renewer, stop)
-            while not await self._pulse():
+            while not await self._pulse():  # noqa: ASYNC110 - a thread tells, and there is no hurry
                 await trio.sleep(PULSE / 10)
             child.started()
             while True:

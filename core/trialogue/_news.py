@@ -147,7 +147,9 @@ class News:
         message = _encode(Message(self._node, self._number, item))
         ways = [way for way in self._ways if way.is_open]
         if len(message) > MOST:
-            _log.warning("%d bytes are too many for other nodes to be told of; they find out for themselves", len(message))
+            _log.warning(
+                "%d bytes are too many for other nodes to be told of; they find out for themselves", len(message)
+            )
             return
         for way in ways if everywhere else ways[:1]:
             way.say(message)

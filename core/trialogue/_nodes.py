@@ -1,8 +1,8 @@
 """The port to what nodes over one store know of each other: who is alive, who owns what, and what was left for whom.
 
-A facet of ``Store``, for stores that several processes may have open. Leases are counted by the store's own clock and decide
-who is taken to be alive; they never decide what is true: that does the fence in ``append``, so that a node which was taken for
-dead by mistake harms nobody. Every method may raise ``StorageError``.
+A facet of ``Store``, for stores that several processes may have open. Leases are counted by the store's own clock and
+decide who is taken to be alive; what is true, the fence in ``append`` decides, so that a node which was taken for dead by
+mistake harms nobody. Every method may raise ``StorageError``.
 """
 
 from __future__ import annotations

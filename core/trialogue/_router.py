@@ -1,9 +1,9 @@
 """The router: brings a command to the node that owns its conversation, wherever it came in.
 
-The conversation is claimed here unless a living node owns it; then that node is asked, and its receipt is the answer. When it
-cannot be reached, the command is left in the store, where its owner finds it, or whoever takes over; a receipt that appears is
-the answer. All of these may happen to the same command, which takes effect once: it has an id, and its receipt is written
-with what it did (I10).
+The conversation is claimed here unless a living node owns it; then that node is asked, and its receipt is the answer. When
+it cannot be reached, the command is left in the store, where its owner finds it, or whoever takes over, and what became of
+it is noted there. All of these may happen to the same command, which takes effect once: it has an id, and its receipt is
+written with what it did (I10).
 """
 
 from __future__ import annotations
@@ -120,12 +120,9 @@ class Router:
         """The node with this id; for '' another one that takes new work."""
         for anew in (False, True):
             others = [member for member in await self._members(anew) if member.node.id != self._node]
-            if node:
-                found = [member for member in others if member.node.id == node]
-            else:
-                found = takers(others, conversation)
-            if found:
-                return found[0]
+            able = [member for member in others if member.node.id == node] if node else takers(others, conversation)
+            if able:
+                return able[0]
         return None
 
     # --- commands that are left in the store ---------------------------------------------------------------------

@@ -41,4 +41,4 @@ class Transport(ABC):
 
     @abstractmethod
     async def greet(self, node: NodeInfo) -> str | None:
-        """Ask ``node`` whether it is there. Returns why it cannot be asked, in words; ``None`` when it can. Raises nothing."""
+        """Ask ``node`` whether it is there. Returns why it cannot be asked, in words, or ``None``. Raises nothing."""

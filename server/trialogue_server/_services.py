@@ -171,8 +171,8 @@ class Services:
             case Purged(_, conversation):
                 self.hub.close_where(lambda tag: tag.conversation == conversation)
             case None:
-                self.sessions.cache.forget_where(lambda *_: True)
-                self.keys.cache.forget_where(lambda *_: True)
+                self.sessions.cache.clear()
+                self.keys.cache.clear()
                 self._suspect = True
             case _:
                 pass

@@ -68,6 +68,11 @@ class Cache(Generic[T]):
         for key in [key for key, (found, user, _) in self._found.items() if matches(found, user)]:
             del self._found[key]
 
+    def clear(self) -> None:
+        """Anything may have ended: all is read anew."""
+        self._ended += 1
+        self._found.clear()
+
     async def _read(self, key: bytes) -> tuple[T, User] | None:
         now, ended = trio.current_time(), self._ended
         found: tuple[T, User] | None = await self._look(key)

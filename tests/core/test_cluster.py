@@ -13,6 +13,7 @@ from trialogue import (
     ClosedError,
     ConflictError,
     NotFoundError,
+    Receipt,
     RunCompleted,
     RunInterrupted,
     UnreachableError,
@@ -80,7 +81,7 @@ async def test_same_command_through_two_nodes_takes_effect_once(autojump_clock: 
     async with open_nodes("abc", [SharedProvider([Pause(1), "one"])]) as (_, nodes):
         talk = await open_talk(nodes[0].engine)
         command = talk.post_command("1")
-        receipts = []
+        receipts: list[Receipt] = []
 
         async def send(node: Node) -> None:
             receipts.append(await node.engine.submit(talk.id, command))
@@ -116,8 +117,8 @@ async def test_command_for_an_owner_who_cannot_be_reached_takes_the_way_through_
         assert receipt.queued
         assert trio.current_time() - began < 1.5
         assert await b.engine.submit(talk.id, command) == receipt
+        stale = UpdateConversation(new_id(), command.at, title="x", expected=0)
         with pytest.raises(ConflictError):
-            stale = UpdateConversation(new_id(), command.at, title="x", expected=0)
             await b.engine.submit(talk.id, stale)
         assert not a.store.nodes.table.kept
         reader = fold(await talk.settled())
@@ -258,7 +259,10 @@ async def test_what_a_killed_node_left_is_taken_up_within_seven_seconds(autojump
         await at(b, talk).until("run.interrupted")
         assert trio.current_time() - began <= 7
         events = await at(b, talk).settled()
-        assert [type(e) for e in events if isinstance(e, RunInterrupted | RunCompleted)] == [RunInterrupted, RunCompleted]
+        assert [type(e) for e in events if isinstance(e, RunInterrupted | RunCompleted)] == [
+            RunInterrupted,
+            RunCompleted,
+        ]
         assert fold(events).text(first.answer or "") == "begin" + " and on" * 60
         assert len(owner(talk, b, c)) == 1
 
@@ -348,7 +352,10 @@ async def test_node_that_stops_lets_runs_end_and_hands_over_the_rest(autojump_cl
         await at(b, long).until("run.interrupted")
         assert trio.current_time() - stopped < 1.0
         events = await at(b, long).settled()
-        assert [type(e) for e in events if isinstance(e, RunInterrupted | RunCompleted)] == [RunInterrupted, RunCompleted]
+        assert [type(e) for e in events if isinstance(e, RunInterrupted | RunCompleted)] == [
+            RunInterrupted,
+            RunCompleted,
+        ]
         assert (await b.store.nodes.members()).nodes[0].node.name == "b"
 
 

@@ -202,7 +202,7 @@ def test_what_is_for_nodes_is_for_nobody_else(pair: Pair) -> None:
     for path in ("/internal/commands", "/internal/greetings"):
         assert one.get(path).status_code == 405
         for header in ("", "a b 1 c d e", "\u00e9", f"one two 1 {'0' * 32} {'0' * 64} {'0' * 64}"):
-            refused = one.post(path, json={}, headers={"Trialogue-Node": header.encode()})
+            refused = one.post(path, json={}, headers={b"Trialogue-Node": header.encode()})
             assert refused.status_code == 401, refused.text
             assert refused.json()["code"] == "signature"
 
@@ -259,7 +259,10 @@ def test_address_that_leads_nowhere_is_told_by_readyz(url: str, tmp_path: Path) 
 def test_nodes_are_listed_without_a_server(pair: Pair, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "trialogue_server", "nodes", "--storage-url", pair.url]
     table = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path).stdout
-    assert sorted(line.split()[:2] for line in table.splitlines()[1:] if "alive" in line) == [["one", "alive"], ["two", "alive"]]
+    assert sorted(line.split()[:2] for line in table.splitlines()[1:] if "alive" in line) == [
+        ["one", "alive"],
+        ["two", "alive"],
+    ]
     found = subprocess.run([*command, "--json"], capture_output=True, check=True, cwd=tmp_path).stdout
     alive = {node["address"] for node in json.loads(found)["nodes"] if node["alive"]}
     assert alive == {server.url for server in pair.servers}

@@ -18,7 +18,7 @@ from postgres_stores import open_dsn, open_schema, opening
 
 from trialogue import Circle, SearchQuery
 from trialogue.testing._kit_making import BEGAN
-from trialogue_postgres import _accounts_sql, _files_sql, _ledger_sql, _search_sql, _sharing_sql
+from trialogue_postgres import _accounts_sql, _files_sql, _ledger_sql, _nodes_sql, _search_sql, _sharing_sql
 from trialogue_postgres import _sql as sql
 from trialogue_postgres._accounts import audit_statement
 from trialogue_postgres._files import page_statement
@@ -28,7 +28,7 @@ from trialogue_postgres._url import parse_url
 from trialogue_postgres._windows import ORDER, best_statement
 
 #: Where there is SQL.
-MODULES = (sql, _accounts_sql, _files_sql, _ledger_sql, _search_sql, _sharing_sql)
+MODULES = (sql, _accounts_sql, _files_sql, _ledger_sql, _nodes_sql, _search_sql, _sharing_sql)
 #: What statements are made of.
 PARTS = (
     "_",
@@ -47,7 +47,7 @@ PARTS = (
     "METRES",
 )
 #: Short for ever.
-SHORT = {"store", "deletion", "embedder"}
+SHORT = {"store", "deletion", "embedder", "node"}
 #: Walked through on purpose: each ends at its first row, or its index holds nothing but what is asked for.
 ALLOWED = {
     "ANY_ACCOUNT": {"account", "account_pkey", "account_email_key"},
@@ -59,6 +59,9 @@ ALLOWED = {
     "PENDING": {"file_pending"},
     "FOLDER": {"blob", "blob_pkey", "blob_loose"},
     "UNFINISHED_OF": {"log_unfinished"},
+    "ABANDONED": {"log_unfinished", "kept_command_waiting"},
+    "KEPT": {"kept_command_waiting"},
+    "MEMBERS": {"node_pkey"},
 }
 
 #: Searches with each filter, and with all.

@@ -32,6 +32,7 @@ class NodeStore(MemoryStore):
         # The same rows, not copies: the effects of calls are closures over these.
         self._rows, self._homes = shared._rows, shared._homes
         self._ledger.book = shared.ledger.book
+        self._nodes.table = shared.nodes.table
         self._shared = shared
         self._auditor = auditor
         self._source = source

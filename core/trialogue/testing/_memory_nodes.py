@@ -43,7 +43,11 @@ class MemoryNodes(Nodes):
     cluster = "memory"
 
     def __init__(
-        self, call: Calling, rows: Callable[[], Mapping[str, Row]], generation: Callable[[], int], now: Callable[[], datetime]
+        self,
+        call: Calling,
+        rows: Callable[[], Mapping[str, Row]],
+        generation: Callable[[], int],
+        now: Callable[[], datetime],
     ) -> None:
         self._call = call
         self._rows = rows

@@ -19,10 +19,11 @@ own, with its SQL beside it, and its migration. Searches are parted into ``_wind
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-from trialogue import ConfigurationError, Store, hookimpl
+from trialogue import Checkup, ConfigurationError, Store, hookimpl
 
 SCHEMES = ("postgresql", "postgres")
 
@@ -32,11 +33,28 @@ def trialogue_store(url: str, data_dir: Path) -> AbstractAsyncContextManager[Sto
     """The store for a ``postgresql:`` URL; opened when its block is entered."""
     if url.partition(":")[0] not in SCHEMES:
         return None
-    if find_spec("psycopg") is None:
-        raise ConfigurationError(
-            "storage_url names PostgreSQL, and psycopg is missing: pip install 'trialogue[postgres]'"
-        )
+    _must_have_driver()
     from trialogue_postgres._store import open_store  # The driver is imported when it is wanted.
     from trialogue_postgres._url import parse_url
 
     return open_store(parse_url(url), data_dir)
+
+
+@hookimpl
+def trialogue_store_checkup(url: str, data_dir: Path) -> Checkup | None:
+    """A look at the database of a ``postgresql:`` URL."""
+    del data_dir
+    if url.partition(":")[0] not in SCHEMES:
+        return None
+    _must_have_driver()
+    from trialogue_postgres._checkup import look
+    from trialogue_postgres._url import parse_url
+
+    return partial(look, parse_url(url))
+
+
+def _must_have_driver() -> None:
+    if find_spec("psycopg") is None:
+        raise ConfigurationError(
+            "storage_url names PostgreSQL, and psycopg is missing: pip install 'trialogue[postgres]'"
+        )

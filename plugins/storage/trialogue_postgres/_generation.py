@@ -14,20 +14,19 @@ SELECT (SELECT value FROM store WHERE key = 'generation'), (SELECT value FROM st
 
 
 class Generation:
-    """The generation as it is now. ``count`` has a start's look at the database done again, and raises it if need be."""
+    """Looks at it. ``count`` has a start's look at the database done again, and raises it if need be; ``tell`` is told."""
 
-    def __init__(self, database: Database, generation: int, count: Callable[[], Awaitable[int]]) -> None:
-        self.value: int = generation
+    def __init__(
+        self, database: Database, count: Callable[[], Awaitable[int]], tell: Callable[[int], None]
+    ) -> None:
         self._database = database
         self._count = count
+        self._tell = tell
 
     async def look(self) -> int:
         """What it is. Raises ``StorageError``."""
-        row = await self._database.first(_LOOK)
-        if row is not None:
-            stored, whereabouts, timeline = row
-            if timeline and str(whereabouts).split("/")[1] not in ("?", timeline):
-                self.value = await self._count()
-            elif stored is not None:
-                self.value = int(stored)
-        return self.value
+        ((stored, whereabouts, timeline),) = await self._database.read(_LOOK)
+        elsewhere = timeline and str(whereabouts).split("/")[1] not in ("?", timeline)
+        generation = await self._count() if elsewhere else int(stored)
+        self._tell(generation)
+        return generation

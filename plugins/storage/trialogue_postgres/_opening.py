@@ -57,7 +57,7 @@ async def open_database(database: Database, place: str, steps: list[Migration] |
     """Check it, bring it up to date, and count this start. Raises ``ConfigurationError``."""
 
     async def prepare(connection: TrioConnection) -> Opened:
-        await _check(connection, place)
+        await check(connection, place)
         await migrate(connection, place, migrations() if steps is None else steps)
         has_vectors = await _has_vectors(connection) and await use_extension(connection, "vector")
         has_geography = await use_extension(connection, "postgis")
@@ -76,7 +76,8 @@ async def open_database(database: Database, place: str, steps: list[Migration] |
     return opened
 
 
-async def _check(connection: TrioConnection, place: str) -> None:
+async def check(connection: TrioConnection, place: str) -> None:
+    """Raise ``ConfigurationError`` for a database that we cannot use."""
     about = await first_row(connection, _ABOUT)
     assert about is not None, "it has no FROM"
     version, encoding, schema, is_read_only = about
@@ -116,7 +117,7 @@ async def count_again(database: Database) -> int:
 
 
 async def _count(connection: TrioConnection) -> tuple[str, int]:
-    """Compare where the database is now with where it was, and raise the generation if it was elsewhere; its id, and that."""
+    """Compare where the database is with where it was, and raise the generation if it was elsewhere; its id, and that."""
     facts: dict[str, str] = dict(await rows(connection, sql.FACTS))
     here, known = await _whereabouts(connection), facts.get("whereabouts")
     generation = int(facts.get("generation", 1)) + (known is not None and known != here)

@@ -43,7 +43,7 @@ class Renewing(Renewer):
             self._conninfo, autocommit=True, connect_timeout=PATIENCE, tcp_user_timeout=1000 * PATIENCE
         )
         # What a crash of the server takes back of this, it takes from everybody.
-        connection.execute(f"SET synchronous_commit = off; SET statement_timeout = '{PATIENCE}s'")
+        connection.execute(f"SET synchronous_commit = off; SET statement_timeout = '{PATIENCE}s'".encode())
         return connection
 
     def close(self) -> None:

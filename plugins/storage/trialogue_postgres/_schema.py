@@ -76,8 +76,8 @@ async def migrate(connection: TrioConnection, place: str, steps: list[Migration]
     """Within a transaction: apply what is missing. Raises ``ConfigurationError``."""
     await connection.execute(_PATIENCE.encode())
     await take_lock(connection)
-    applied = await _applied(connection, place)
-    _verify(applied, place, steps)
+    applied = await applied_steps(connection, place)
+    verify(applied, place, steps)
     try:
         if not applied:
             await send(connection, _RECORD)
@@ -93,7 +93,8 @@ async def migrate(connection: TrioConnection, place: str, steps: list[Migration]
         ) from error
 
 
-async def _applied(connection: TrioConnection, place: str) -> dict[int, str]:
+async def applied_steps(connection: TrioConnection, place: str) -> dict[int, str]:
+    """Numbers and checksums of what was applied. Raises ``ConfigurationError`` for tables of something else."""
     tables = {name for (name,) in await rows(connection, _TABLES)}
     if not tables:
         return {}
@@ -106,7 +107,8 @@ async def _applied(connection: TrioConnection, place: str) -> dict[int, str]:
     return dict(await rows(connection, _APPLIED))
 
 
-def _verify(applied: dict[int, str], place: str, steps: list[Migration]) -> None:
+def verify(applied: dict[int, str], place: str, steps: list[Migration]) -> None:
+    """Raise ``ConfigurationError`` if what was applied is not what this version would apply, as far as it goes."""
     known = {step.number: step.checksum for step in steps}
     if applied and max(applied) > max(known, default=0):
         raise ConfigurationError(

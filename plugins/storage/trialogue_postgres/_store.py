@@ -67,7 +67,7 @@ class PostgresStore(Store):
     """See ``trialogue.Store``."""
 
     def __init__(self, database: Database, address: Address, opened: Opened) -> None:
-        self._generation = Generation(database, opened.generation, partial(count_again, database))
+        self.generation = opened.generation
         self.has_vectors = opened.has_vectors
         self.database = database
         self._accounts = PostgresAccounts(database)
@@ -76,15 +76,15 @@ class PostgresStore(Store):
         self._ledger = PostgresLedger(database)
         self._shares = PostgresShares(database)
         self._imports = PostgresImports(database)
-        self._nodes = PostgresNodes(database, address, opened.id, self._generation)
+        generation = Generation(database, partial(count_again, database), self._generation_is)
+        self._nodes = PostgresNodes(database, address, opened.id, generation)
         self._entries = 0
 
     def __repr__(self) -> str:
         return f"<PostgresStore generation={self.generation} {self.database!r}>"
 
-    @property
-    def generation(self) -> int:  # type: ignore[override]  # an attribute in the port, which may change here
-        return self._generation.value
+    def _generation_is(self, generation: int) -> None:
+        self.generation = generation
 
     @property
     def nodes(self) -> Nodes:

@@ -34,7 +34,9 @@ def _checked(address: str) -> str:
     except ValueError as error:
         raise ConfigurationError(f"advertise={address!r} is no address ({error})") from error
     if parts.hostname is None or port == 0 or _is_any(parts.hostname):
-        raise ConfigurationError(f"advertise={address!r} is no address that others can reach: name one of this machine's")
+        raise ConfigurationError(
+            f"advertise={address!r} is no address that others can reach: name one of this machine's"
+        )
     return address
 
 

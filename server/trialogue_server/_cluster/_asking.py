@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+
 import h11
 import msgspec
 import trio

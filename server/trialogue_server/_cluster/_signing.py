@@ -2,7 +2,7 @@
 
     Trialogue-Node: <from> <to> <seconds since 1970> <nonce> <digest of the body> <signature>
 
-The signature is looked at before the body is read, and holds for ``AGE`` seconds around the moment at which it was made, once.
+The signature is looked at before the body is read. It holds once, for ``AGE`` seconds around when it was made.
 """
 
 from __future__ import annotations

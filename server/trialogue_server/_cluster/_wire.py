@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import select
 import ssl
 from collections import OrderedDict
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -100,14 +100,11 @@ class _Wire:
 
     def is_good(self) -> bool:
         """Whether the other side has neither closed it nor said anything unasked."""
-        with suppress(BlockingIOError, OSError):
-            peek = self._socket.fileno()
-            import select  # Poll objects are made anew: cheap, and nothing to keep.
-
-            poll = select.poll()
-            poll.register(peek, select.POLLIN)
-            return not poll.poll(0)
-        return False
+        if self._socket.fileno() < 0:
+            return False
+        poll = select.poll()
+        poll.register(self._socket.fileno(), select.POLLIN)
+        return not poll.poll(0)
 
     def close(self) -> None:
         self._socket.close()
@@ -125,7 +122,7 @@ class _Wire:
         while True:
             event = self._http.next_event()
             if event is h11.NEED_DATA:
-                self._http.receive_data(await self._stream.receive_some(65_536))
+                self._http.receive_data(bytes(await self._stream.receive_some(65_536)))
             elif isinstance(event, h11.Response):
                 status = event.status_code
             elif isinstance(event, h11.Data):
