@@ -11,13 +11,23 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-postgres17 fuzz check lint format-check mypy pyright public-types bench lock clean
+.PHONY: help run no-such-store test chaos test-postgres17 fuzz check lint format-check mypy pyright public-types bench lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-15s %s\n", $$1, $$2 }'
 
-run: .venv/run.stamp  ## serve on http://127.0.0.1:4512; ARGS="--port 8080" goes to `trialogue serve`
-	$(BIN)/trialogue serve $(ARGS)
+# STORE=postgres serves on a PostgreSQL and a Redis of its own, in the data folder, for who wants to see it on them.
+STORE ?= sqlite
+serve_sqlite := $(BIN)/trialogue serve
+serve_postgres := $(BIN)/python deploy/with_services.py
+needs_sqlite := .venv/run.stamp
+needs_postgres := .venv/embedded.stamp
+
+run: $(or $(needs_$(STORE)),no-such-store)  ## serve on http://127.0.0.1:4512; ARGS="--port 8080" goes to `trialogue serve`; STORE=postgres
+	$(serve_$(STORE)) $(ARGS)
+
+no-such-store:
+	@echo "STORE is sqlite or postgres, and not $(STORE)." >&2; exit 2
 
 # One worker more than there are cores: many tests wait for disks and processes. WORKERS=0 runs them in this process.
 WORKERS ?= $(shell expr $$(nproc) + 1)
@@ -49,6 +59,9 @@ pyright: .venv/dev.stamp
 public-types: .venv/dev.stamp
 	PATH="$(CURDIR)/$(BIN):$$PATH" pyright --verifytypes trialogue --ignoreexternal
 
+chaos: .venv/dev.stamp  ## break nodes, PostgreSQL, Redis and the network a thousand times; ARGS="--faults 100 --seed 7"
+	PYTHONPATH=tests $(BIN)/python -m chaos $(ARGS)
+
 bench: .venv/dev.stamp  ## run the benchmarks; ARGS goes to bench/run
 	PATH="$(CURDIR)/$(BIN):$$PATH" bench/run $(ARGS)
 
@@ -71,7 +84,7 @@ $(BIN)/pip:
 	$(PIP) install --quiet --require-hashes --no-deps -r $<
 	$(PIP) install --quiet --no-build-isolation --no-deps --editable .
 	@touch $@
-	@if [ $* = dev ]; then touch .venv/run.stamp; fi  # dev.txt holds all of run.txt
+	@if [ $* = dev ]; then touch .venv/run.stamp .venv/embedded.stamp; fi  # dev.txt holds all of the others
 
 # What only the tests need, from another registry: pinned with hashes as well.
 .venv/node.stamp: tests/node/package-lock.json .venv/dev.stamp

