@@ -19,7 +19,7 @@ from chaos.fleet import Fleet, Node
 from chaos.talks import Record
 
 #: Faults that happen at once.
-AT_ONCE = 3
+AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Scene:
 Fault: TypeAlias = Callable[[Scene, random.Random], Awaitable[None]]
 
 
-def draw(source: random.Random, count: int, pace: float = 0.6) -> list[Trouble]:
+def draw(source: random.Random, count: int, pace: float = 0.5) -> list[Trouble]:
     """So many troubles, one every ``pace`` seconds or so."""
     names = source.choices(list(FAULTS), [weight for weight, _ in FAULTS.values()], k=count)
     return [Trouble(source.uniform(0, 2 * pace), name, source.getrandbits(32)) for name in names]

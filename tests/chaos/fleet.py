@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,7 +16,7 @@ import postgres_server
 import redis_server
 import trio
 from chaos.asking import FAILED, ask, ask_whole
-from chaos.proxy import Proxy, open_proxy
+from chaos.proxy import Proxy, make_proxy
 from postgres_stores import with_parameters
 from served import Server
 
@@ -169,25 +169,28 @@ async def _is_ready(port: int) -> bool:
 @asynccontextmanager
 async def open_fleet(count: int) -> AsyncGenerator[Fleet]:
     """So many nodes, not started yet, on fresh servers; all are gone after the block."""
-    async with AsyncExitStack() as stack:
+    with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="trialogue-chaos-")))
         database = stack.enter_context(postgres_server.open_server("max_connections=100"))
         redis = stack.enter_context(redis_server.open_server())
-        nodes: list[Node] = []
-        for number in range(count):
-            links = {
-                "front": await stack.enter_async_context(open_proxy()),
-                "database": await stack.enter_async_context(open_proxy(database.port)),
-                "redis": await stack.enter_async_context(open_proxy(redis.port)),
-                "peers": await stack.enter_async_context(open_proxy()),
-            }
-            home = folder / f"node{number}"
-            home.mkdir()
-            settings = _settings(number, links, database.dsn)
-            node = Node(f"node{number}", Server(home, **settings), links)
-            stack.callback(node.close)
-            nodes.append(node)
-        yield Fleet(nodes, database, redis)
+        async with trio.open_nursery() as nursery:
+            nodes: list[Node] = []
+            for number in range(count):
+                links = {
+                    "front": await make_proxy(),
+                    "database": await make_proxy(database.port),
+                    "redis": await make_proxy(redis.port),
+                    "peers": await make_proxy(),
+                }
+                for link in links.values():
+                    nursery.start_soon(link.run)
+                home = folder / f"node{number}"
+                home.mkdir()
+                node = Node(f"node{number}", Server(home, **_settings(number, links, database.dsn)), links)
+                stack.callback(node.close)
+                nodes.append(node)
+            yield Fleet(nodes, database, redis)
+            nursery.cancel_scope.cancel()
 
 
 def _settings(number: int, links: Mapping[str, Proxy], dsn: str) -> dict[str, str]:

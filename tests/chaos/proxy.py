@@ -25,7 +25,7 @@ _GONE = (trio.BrokenResourceError, trio.ClosedResourceError)
 
 
 class Proxy:
-    """Listens on ``port`` and leads to ``target``, which may change. Made by ``open_proxy``."""
+    """Listens on ``port`` and leads to ``target``, which may change. Made by ``make_proxy`` and ``open_proxy``."""
 
     def __init__(self, target: int, listener: trio.SocketListener) -> None:
         #: The port on this machine it leads to.
@@ -202,11 +202,16 @@ def _reset(stream: trio.SocketStream) -> None:
     stream.socket.close()
 
 
+async def make_proxy(target: int = 0) -> Proxy:
+    """A proxy to a port of this machine, for whoever runs it."""
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    return Proxy(target, listener)
+
+
 @asynccontextmanager
 async def open_proxy(target: int = 0) -> AsyncGenerator[Proxy]:
-    """A proxy to a port of this machine, for the block."""
-    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
-    proxy = Proxy(target, listener)
+    """The same, for the block."""
+    proxy = await make_proxy(target)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(proxy.run)
         yield proxy
