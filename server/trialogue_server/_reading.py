@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from trialogue import Principal
@@ -10,10 +11,13 @@ from trialogue_server._services import Services
 
 
 class Opening(NamedTuple):
-    """What the hub is to send: ``preface``, and then the frames of ``source`` from number ``seq`` on."""
+    """What the hub is to send: ``preface``, and then the frames of ``source`` from number ``seq`` on.
+
+    The preface is some megabytes perhaps, and a stream lasts for hours: it is handed over once, and held by nobody.
+    """
 
     source: Source
-    preface: bytes
+    preface: Callable[[], bytes]
     seq: int
     tag: Tag
 
@@ -32,7 +36,7 @@ async def open_conversation(services: Services, principal: Principal, name: str,
     # The tail first: what is committed between the two calls is then in the one or the other.
     tail = await services.engine.watch(conversation.id)
     preface, seq = await services.engine.resume(conversation.id, cursor)
-    return Opening(tail, preface, seq, tag_of(principal, conversation.id))
+    return Opening(tail, [preface].pop, seq, tag_of(principal, conversation.id))
 
 
 async def open_list(services: Services, principal: Principal, cursor: str | None, rows: int) -> Opening:
@@ -41,4 +45,4 @@ async def open_list(services: Services, principal: Principal, cursor: str | None
     Raises ``InvalidError`` (no cursor), ``StorageError``.
     """
     feed, preface, seq = await services.engine.feeds.resume(principal.user.id, cursor, rows)
-    return Opening(feed, preface, seq, tag_of(principal))
+    return Opening(feed, [preface].pop, seq, tag_of(principal))

@@ -81,12 +81,12 @@ class Hub:
         source: Source,
         seq: int,
         *,
-        preface: bytes = b"",
+        preface: Callable[[], bytes] = bytes,
         headers: Iterable[tuple[bytes, bytes]] = (),
         tag: Tag = Tag(),  # noqa: B008 - immutable
         began: float | None = None,
     ) -> None:
-        """Answer a request with ``preface`` and then the frames of ``source`` from number ``seq`` on.
+        """Answer a request with what ``preface`` gives and then the frames of ``source`` from number ``seq`` on.
 
         Returns when the client has left, when the stream was ended, or when the connection was broken. Raises
         ``ClosedError`` before anything is sent if the hub is draining, and ``StreamBroken`` if the answer must not look
@@ -98,7 +98,7 @@ class Hub:
         if scope["method"] == "HEAD":
             await send(_END)
             return
-        await send({"type": "http.response.body", "body": preface or b": ok\n\n", "more_body": True})
+        await send({"type": "http.response.body", "body": preface() or b": ok\n\n", "more_body": True})
         stream = Stream(source, seq, sink_for(scope, send, self._send_deadline), tag, self.rounds.queue)
         self.answering += 1
         try:

@@ -19,7 +19,8 @@ from trialogue_server._request_log import log_request
 from trialogue_server._services import Services
 from trialogue_server._sockets._commands import Caller, Headers, Perform, handshake_of
 from trialogue_server._sockets._messages import Hello
-from trialogue_server._sockets._socket import Known, Socket
+from trialogue_server._sockets._socket import Socket
+from trialogue_server._sockets._subscriptions import Known
 from trialogue_server.api.socket import PATH, ROUTE
 
 SUBPROTOCOL = "trialogue.v1"

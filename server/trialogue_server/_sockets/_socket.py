@@ -14,25 +14,20 @@ from typing import TypeVarTuple, assert_never
 
 import trio
 
-from trialogue import ClosedError, Principal, ThrottledError, TrialogueError, new_id
+from trialogue import ClosedError, ThrottledError, TrialogueError
 from trialogue_server._call import Receive, Send
 from trialogue_server._expiry import close_when_it_ends
 from trialogue_server._hub import (
-    Chunk,
     Ending,
     Outlet,
     PulseSink,
     Silence,
-    SocketSink,
-    message_prefix,
 )
-from trialogue_server._problems import problem_reply
-from trialogue_server._reading import Opening, open_conversation, open_list, tag_of
+from trialogue_server._reading import tag_of
 from trialogue_server._services import Services
 from trialogue_server._sockets._closing import (
     BAD_MESSAGE,
     BROKEN,
-    DUPLICATE,
     FORBIDDEN,
     GOING_AWAY,
     TIMEOUT,
@@ -41,7 +36,7 @@ from trialogue_server._sockets._closing import (
     UNAUTHORIZED,
     Closing,
 )
-from trialogue_server._sockets._commands import Caller, Perform, handshake_of, perform_command
+from trialogue_server._sockets._commands import Perform, perform_command
 from trialogue_server._sockets._messages import (
     Bounds,
     ClientMessage,
@@ -49,50 +44,23 @@ from trialogue_server._sockets._messages import (
     Hello,
     Ping,
     Pong,
-    SocketAck,
     SocketCommand,
-    SocketEnd,
     SocketReady,
     Subscribe,
     Unsubscribe,
     decode_message,
     encode_message,
-    error_message,
 )
-from trialogue_server.api.socket import ROUTE
+from trialogue_server._sockets._subscriptions import Known, Subscriptions
 
 log = logging.getLogger(__name__)
 
 Arguments = TypeVarTuple("Arguments")
 
-#: Rows in the snapshot of a list.
-ROWS = 50
 #: Seconds within which subscriptions write what was committed last, before the server goes away.
 FAREWELL = 2.0
 #: Seconds for a Close frame to leave.
 PARTING = 5.0
-
-
-class Known:
-    """Who is on the other side, and since when we know it."""
-
-    __slots__ = ("began", "caller", "principal")
-
-    def __init__(self, principal: Principal, caller: Caller, began: float) -> None:
-        self.principal = principal
-        self.caller = caller
-        self.began = began
-
-
-class Subscription:
-    """One of a socket's, from its first moment on."""
-
-    __slots__ = ("over", "scope")
-
-    def __init__(self) -> None:
-        #: Cancelled to unsubscribe.
-        self.scope = trio.CancelScope()
-        self.over = trio.Event()
 
 
 class Socket:
@@ -116,7 +84,7 @@ class Socket:
         self._config = services.config
         self._known: Known
         self._nursery: trio.Nursery | None = None
-        self._subscriptions: dict[str, Subscription] = {}
+        self._subscriptions: Subscriptions
         # For what the client has asked for and we are about to do.
         self._room = trio.Semaphore(self._config.socket_requests)
         # Whether the client has left, and what is to be said to one that has not: nothing, when it cannot be reached.
@@ -124,7 +92,7 @@ class Socket:
         self._closing: Closing | None = None
 
     def __repr__(self) -> str:
-        return f"<Socket subscriptions={len(self._subscriptions)} left={self._left} closing={self._closing}>"
+        return f"<Socket left={self._left} closing={self._closing}>"
 
     async def run(self) -> None:
         """Until it is over. Raises nothing but cancellation."""
@@ -136,6 +104,7 @@ class Socket:
     async def _live(self, held: ExitStack) -> None:
         self._known = await self._greet()
         user = self._known.principal.user.id
+        self._subscriptions = Subscriptions(self._services, self._outlet, self._known, self._room)
         try:
             held.enter_context(self._services.sockets.hold(user))
         except ThrottledError as error:
@@ -217,10 +186,11 @@ class Socket:
     async def _act(self, message: ClientMessage) -> None:
         match message:
             case Subscribe():
-                await self._subscribe(message)
+                subscription = await self._subscriptions.begin(message)
+                if subscription is not None:
+                    self._begin(self._subscriptions.follow, message, subscription)
             case Unsubscribe(name):
-                if name in self._subscriptions:  # One that has ended by itself was told so.
-                    self._subscriptions[name].scope.cancel()
+                self._subscriptions.end(name)
             case SocketCommand():
                 await self._room.acquire()
                 self._begin(self._command, message)
@@ -254,8 +224,7 @@ class Socket:
         if ending is not Ending.DRAINED:
             raise trio.BrokenResourceError("the client took nothing")
         with trio.move_on_after(FAREWELL):
-            for subscription in list(self._subscriptions.values()):
-                await subscription.over.wait()
+            await self._subscriptions.over()
         if not self._outlet.stuck:
             await self._outlet.send(encode_message(GoingAway(self._services.hub.retry_hint())))
         raise Closing(GOING_AWAY, "the server is going away: come back, from the last tokens")
@@ -268,68 +237,3 @@ class Socket:
             self._room.release()
         if status == 401:
             raise Closing(UNAUTHORIZED, "the session or the key has ended")
-
-    # --- subscriptions -------------------------------------------------------------------------------------------
-
-    async def _subscribe(self, message: Subscribe) -> None:
-        most = self._config.subscriptions_per_socket
-        if message.id in self._subscriptions:
-            raise Closing(DUPLICATE, f"subscription {message.id!r} exists already")
-        if len(self._subscriptions) >= most:
-            detail = f"{most} subscriptions are open on this socket already (subscriptions_per_socket): end one first"
-            await self._say_error(message.id, ThrottledError(detail))
-            return
-        await self._room.acquire()
-        subscription = self._subscriptions[message.id] = Subscription()
-        self._begin(self._follow, message, subscription)
-
-    async def _follow(self, message: Subscribe, subscription: Subscription) -> None:
-        closed = False
-        try:
-            with subscription.scope:
-                closed = await self._carry(message)
-        finally:
-            del self._subscriptions[message.id]
-            subscription.over.set()
-        if subscription.scope.cancelled_caught:
-            await self._outlet.send(encode_message(SocketEnd(message.id, "unsubscribed")))
-        elif closed:
-            await self._outlet.send(encode_message(SocketEnd(message.id, "closed")))
-
-    async def _carry(self, message: Subscribe) -> bool:
-        """Whether it ended on our side alone."""
-        # The pulse sees to who the caller is, this to what becomes of the conversation meanwhile.
-        prefix, began = message_prefix(message.id), trio.current_time()
-        try:
-            opening = await self._open(message)
-            if opening is None:
-                return False
-            await self._outlet.send(encode_message(SocketAck(message.id)))
-            for text in Chunk(opening.preface, 0).texts(prefix):
-                await self._outlet.send(text)
-        finally:
-            self._room.release()
-        source, _, seq, tag = opening
-        sink = SocketSink(self._outlet, prefix)
-        try:
-            ending = await self._services.hub.carry(source, seq, sink, tag, began)
-        except ClosedError:
-            return False  # The pulse says goodbye.
-        if ending in (Ending.LEFT, Ending.BROKEN):
-            raise trio.BrokenResourceError(f"subscription {message.id!r} broke off")
-        return ending is Ending.REVOKED
-
-    async def _open(self, message: Subscribe) -> Opening | None:
-        services, principal = self._services, self._known.principal
-        try:
-            # As over HTTP, where it is a request.
-            await services.quotas.count(handshake_of(self._known.caller, ROUTE), principal)
-            if message.conversation is None:
-                return await open_list(services, principal, message.after, ROWS)
-            return await open_conversation(services, principal, message.conversation, message.after)
-        except Exception as error:
-            await self._say_error(message.id, error)
-            return None
-
-    async def _say_error(self, name: str, error: Exception) -> None:
-        await self._outlet.send(error_message(name, problem_reply(error, new_id()).body))
