@@ -51,6 +51,8 @@ from trialogue._breaker import BreakerState as BreakerState
 from trialogue._budgets import Budgets as Budgets
 from trialogue._bus import Bus as Bus
 from trialogue._bus import Ear as Ear
+from trialogue._checkup import Checkup as Checkup
+from trialogue._checkup import Finding as Finding
 from trialogue._circle import box_of as box_of
 from trialogue._circuits import ModelStatistics as ModelStatistics
 from trialogue._cluster import Cluster as Cluster
@@ -376,6 +378,7 @@ __all__ = [
     "Cause",
     "Charge",
     "ChargePage",
+    "Checkup",
     "Circle",
     "CitationPart",
     "CitationPiece",
@@ -431,6 +434,7 @@ __all__ = [
     "FileUpdated",
     "FileView",
     "Files",
+    "Finding",
     "FinishPiece",
     "FinishReason",
     "Flush",

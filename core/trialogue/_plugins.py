@@ -24,6 +24,7 @@ import pluggy
 
 from trialogue import hookspecs
 from trialogue._auth import Authenticator
+from trialogue._checkup import Checkup
 from trialogue._embedder import Embedder
 from trialogue._errors import ConfigurationError, TrialogueError
 from trialogue._extractor import Extractor
@@ -128,6 +129,23 @@ class Plugins:
         """
         found = self._opening("trialogue_store", "storage_url", url, data_dir=data_dir)
         return cast("AbstractAsyncContextManager[Store]", found)
+
+    def store_checkup(self, url: str, data_dir: Path) -> Checkup | None:
+        """A look at the store for ``url``; ``None`` when the plugin that knows it offers none.
+
+        Raises ``ConfigurationError``: the URL cannot be meant.
+        """
+        for name in self._implementers("trialogue_store_checkup"):
+            try:
+                answer = self._ask(name, "trialogue_store_checkup", url=url, data_dir=data_dir)
+            except ConfigurationError:
+                raise
+            except FAULTS as error:
+                self._put_aside(name, error)
+            else:
+                if callable(answer):
+                    return cast("Checkup", answer)
+        return None
 
     def open_soft_state(self, url: str) -> AbstractAsyncContextManager[SoftState]:
         """What processes share at ``url``; nothing is opened until the block is entered. Raises as ``open_store`` does."""

@@ -20,6 +20,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from trialogue._auth import Authenticator
+    from trialogue._checkup import Checkup
     from trialogue._embedder import Embedder
     from trialogue._extractor import Extractor
     from trialogue._identity import HeaderLogin, RedirectLogin
@@ -46,6 +47,15 @@ def trialogue_store(url: str, data_dir: Path) -> AbstractAsyncContextManager[Sto
     """A store for ``url`` if its scheme is this plugin's, else ``None``. Nothing is opened until the block is entered.
 
     Entering migrates, verifies and opens; it raises ``ConfigurationError`` when the operator has to mend something.
+    """
+
+
+@hookspec(firstresult=True)
+def trialogue_store_checkup(url: str, data_dir: Path) -> Checkup | None:
+    """A look at the store for ``url``, which changes nothing in it and may be taken while a server has it open.
+
+    It is for an operator who wants to know what is wrong (``trialogue doctor``). Raise ``ConfigurationError`` for a URL of
+    this plugin's scheme that cannot be meant.
     """
 
 

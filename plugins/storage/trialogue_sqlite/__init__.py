@@ -14,7 +14,9 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
-from trialogue import ConfigurationError, Store, hookimpl
+import trio
+
+from trialogue import Checkup, ConfigurationError, Store, hookimpl
 
 SCHEME = "sqlite:"
 
@@ -28,6 +30,17 @@ def trialogue_store(url: str, data_dir: Path) -> AbstractAsyncContextManager[Sto
     from trialogue_sqlite._store import open_store  # The driver is imported when it is wanted.
 
     return open_store(path, data_dir)
+
+
+@hookimpl
+def trialogue_store_checkup(url: str, data_dir: Path) -> Checkup | None:
+    """A look at the folder and the file of a ``sqlite:`` URL."""
+    if not url.startswith(SCHEME):
+        return None
+    path = database_path(url, data_dir)
+    from trialogue_sqlite._checkup import look
+
+    return lambda: trio.to_thread.run_sync(look, path, data_dir)
 
 
 def database_path(url: str, data_dir: Path) -> Path:

@@ -47,12 +47,12 @@ def hold_folder(data_dir: Path, database: Path) -> Generator[Identity | None]:
     with _told_as_configuration(data_dir), ExitStack() as held:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         for folder in {data_dir, database.parent}:
-            refuse_network(folder, _mounts())
+            refuse_network(folder, mounts())
         held.enter_context(_locked(data_dir / LOCK))
         if database.parent.resolve() != data_dir.resolve():
             held.enter_context(_locked(database.with_name(database.name + ".lock")))
         identity = read_identity(data_dir)
-        _refuse_strangers(data_dir, database, identity)
+        refuse_strangers(data_dir, database, identity)
         held_on = held.pop_all()
     with held_on:
         yield identity
@@ -106,7 +106,8 @@ def refuse_network(folder: Path, mounts: str) -> None:
         )
 
 
-def _mounts() -> str:
+def mounts() -> str:
+    """The table of what is mounted where."""
     try:
         return Path("/proc/self/mountinfo").read_text(errors="replace")
     except OSError:
@@ -131,7 +132,8 @@ def _locked(path: Path) -> Generator[None]:
         os.close(file)
 
 
-def _refuse_strangers(data_dir: Path, database: Path, identity: Identity | None) -> None:
+def refuse_strangers(data_dir: Path, database: Path, identity: Identity | None) -> None:
+    """Raise ``ConfigurationError`` if what is in the folder does not belong together, or to us."""
     if identity is not None:
         if not database.exists():
             raise ConfigurationError(

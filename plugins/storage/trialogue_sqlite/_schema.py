@@ -53,7 +53,7 @@ def migrate(connection: Connection, path: Path, steps: list[Migration]) -> None:
     try:
         _refuse_foreign(connection, path)
         applied = _applied(connection)
-        _verify(applied, path, steps)
+        verify(applied, path, steps)
         for step in steps[len(applied) :]:
             _apply(connection, step)
         _look_for_damage(connection, path)
@@ -75,7 +75,8 @@ def _applied(connection: Connection) -> dict[int, str]:
     return dict(connection.execute("SELECT number, checksum FROM migration ORDER BY number").fetchall())
 
 
-def _verify(applied: dict[int, str], path: Path, steps: list[Migration]) -> None:
+def verify(applied: dict[int, str], path: Path, steps: list[Migration]) -> None:
+    """Raise ``ConfigurationError`` if what was applied is not what this version would apply, as far as it goes."""
     known = {step.number: step.checksum for step in steps}
     if applied and max(applied) > max(known, default=0):
         raise ConfigurationError(
