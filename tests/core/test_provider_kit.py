@@ -6,12 +6,27 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import IO
 
+import msgspec
 import pytest
 import trio
 import trio.testing
 
-from trialogue import FinishPiece, Piece, Request, ResponseStream, Usage, UsagePiece
+from trialogue import (
+    AnswerSchema,
+    CitationPiece,
+    FinishPiece,
+    HandlePiece,
+    Piece,
+    Request,
+    RequestDocument,
+    ResponseStream,
+    ToolCallPiece,
+    ToolSpec,
+    Usage,
+    UsagePiece,
+)
 from trialogue.testing import OPENED, Fail, Pause, Script, ScriptedProvider, Step
+from trialogue.testing.capability_kits import CitationKit, KeptKit, StructuredKit, ToolCallKit
 from trialogue.testing.provider_kit import Case, Clock, ProviderKit, Situation
 
 TOKENS = ["one", " two", " three"]
@@ -26,29 +41,40 @@ SCRIPTS: dict[Situation, Script] = {
     "refused": [Fail("refused"), OPENED],
     "throttled": [Fail("throttled"), OPENED],
     "unavailable": [Fail("unavailable"), OPENED],
+    "calls": ["Let me ", ToolCallPiece("look", '{"at": "lake"}'), ToolCallPiece("look", ""), FinishPiece("tool_call")],
+    "garbled_calls": [*TOKENS, Fail("malformed")],
+    "structured": ['{"at": ', '"lake"}'],
+    "cited": [*TOKENS, CitationPiece("file:f", "lakes.txt", "deep")],
+    "kept": [*TOKENS, USAGE],
+}
+ASKED: dict[Situation, Request] = {
+    "calls": Request("script", (), tools=(ToolSpec("look", "Looks.", {"type": "object"}),)),
+    "structured": Request("script", (), answer_schema=AnswerSchema("a", {"type": "object", "required": ["at"]})),
+    "cited": Request("script", (), documents={"f": RequestDocument("lakes.txt", "deep")}),
 }
 
 
 def provider_for(situation: Situation) -> ScriptedProvider:
-    return ScriptedProvider(SCRIPTS[situation], continues=True, forever=situation == "endless")
+    forever, keeps = situation == "endless", situation == "kept"
+    return ScriptedProvider(SCRIPTS[situation], continues=True, forever=forever, keeps=keeps)
 
 
-def case_of(provider: ScriptedProvider) -> Case:
+def case_of(provider: ScriptedProvider, asked: Request | None = None) -> Case:
     async def wait_idle() -> None:
         while provider.open_streams:  # noqa: ASYNC110 - a counter has no event; the clock is virtual
             await trio.sleep(0.01)
 
-    return Case(provider, Request("script", ()), wait_idle)
+    return Case(provider, asked or Request("script", ()), wait_idle)
 
 
-class TestScripted(ProviderKit):
+class TestScripted(ToolCallKit, StructuredKit, CitationKit, KeptKit):
     @pytest.fixture
     def kit_clock(self) -> Clock:
         return trio.testing.MockClock(autojump_threshold=0)
 
     @asynccontextmanager
     async def open_case(self, situation: Situation) -> AsyncGenerator[Case]:
-        yield case_of(provider_for(situation))
+        yield case_of(provider_for(situation), ASKED.get(situation))
 
 
 class Scripted(ProviderKit):
@@ -141,3 +167,47 @@ async def test_a_leak_of_files_is_found(autojump_clock: trio.testing.MockClock) 
         await kit.test_nothing_leaks(None)
     for file in kept:
         file.close()
+
+
+class Capable(ToolCallKit, StructuredKit, CitationKit, KeptKit):
+    """The kits of what some can, over one given provider, for checks that shall fail."""
+
+    def __init__(self, provider: ScriptedProvider) -> None:
+        self.provider = provider
+
+    @asynccontextmanager
+    async def open_case(self, situation: Situation) -> AsyncGenerator[Case]:
+        yield case_of(self.provider, ASKED.get(situation))
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        [ToolCallPiece("look", "{}"), FinishPiece("tool_call")],
+        [ToolCallPiece("look", "{}"), ToolCallPiece("look", ""), FinishPiece("stop")],
+        [ToolCallPiece("look", "{}"), ToolCallPiece("invented", ""), FinishPiece("tool_call")],
+        [ToolCallPiece("look", "1"), ToolCallPiece("look", ""), FinishPiece("tool_call")],
+        [FinishPiece("tool_call"), ToolCallPiece("look", "{}"), ToolCallPiece("look", "")],
+    ],
+)
+async def test_calls_that_are_none_are_found(script: Script, autojump_clock: trio.testing.MockClock) -> None:
+    with pytest.raises(AssertionError):
+        await Capable(ScriptedProvider(script)).test_calls_are_whole_and_what_the_answer_ends_with(None)
+
+
+async def test_other_broken_promises_are_found(autojump_clock: trio.testing.MockClock) -> None:
+    plain = Capable(ScriptedProvider(TOKENS))
+    with pytest.raises(AssertionError):
+        await plain.test_what_is_taken_from_somewhere_says_so(None)
+    with pytest.raises(msgspec.DecodeError):
+        await plain.test_an_answer_has_the_shape_that_is_wanted(None)
+    with pytest.raises(AssertionError):
+        await plain.test_a_response_goes_on_from_behind_any_handle(None)
+    with pytest.raises(BaseException, match="DID NOT RAISE"):
+        await plain.test_calls_that_cannot_be_put_together_are_malformed(None)
+
+
+async def test_a_cursor_that_is_off_is_found(autojump_clock: trio.testing.MockClock) -> None:
+    script: Script = [HandlePiece("scripted-1", 0), ("one", HandlePiece("scripted-1", 0)), "two"]
+    with pytest.raises(AssertionError):
+        await Capable(ScriptedProvider(script, keeps=True)).test_a_response_goes_on_from_behind_any_handle(None)

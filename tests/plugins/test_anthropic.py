@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 import trio
+from msgspec.structs import replace
 
 import trialogue_anthropic
 from trialogue import (
+    AnswerSchema,
     ConfigurationError,
+    FilePart,
     FinishPiece,
     Message,
     Model,
@@ -22,14 +25,17 @@ from trialogue import (
     ReasoningPart,
     ReasoningPiece,
     Request,
+    RequestDocument,
     Settings,
     TextPart,
+    ToolSpec,
     Usage,
     UsagePiece,
 )
 from trialogue.anthropic_dialect import GO_ON
 from trialogue.testing import Pause
-from trialogue.testing.provider_kit import Case, ProviderKit, Situation, drain, text_of_pieces
+from trialogue.testing.capability_kits import CitationKit, StructuredKit, ToolCallKit
+from trialogue.testing.provider_kit import Case, Situation, drain, text_of_pieces
 from trialogue.testing.upstream import (
     HANG_UP,
     HttpRequest,
@@ -40,6 +46,9 @@ from trialogue.testing.upstream import (
     http_reply,
     in_chunk,
     message_begin,
+    message_block,
+    message_call,
+    message_citation,
     message_end,
     message_event,
     message_text,
@@ -82,6 +91,7 @@ def endless_steps(_: object) -> Iterator[ReplyStep]:
         yield Pause(0.01)
 
 
+SAYING: list[ReplyStep] = [chat_head(), *message_begin(), message_text("Well. ")]
 REPLIES: dict[Situation, Reply] = {
     "answer": going_on,
     "endless": endless_steps,
@@ -92,7 +102,17 @@ REPLIES: dict[Situation, Reply] = {
     "refused": http_reply(400, error("invalid_request_error")),
     "throttled": http_reply(429, error("rate_limit_error"), Retry_After="7"),
     "unavailable": http_reply(529, error("overloaded_error"), Retry_After="1"),
+    "calls": [
+        *SAYING,
+        *message_call(1, "toolu_1", "look", '{"at": ', '"lake"}'),
+        *message_call(2, "toolu_2", "look"),
+        *message_end(reason="tool_use", index=None),
+    ],
+    "garbled_calls": [*SAYING, message_block(1, {"type": "tool_use", "id": "t", "input": {}}), SILENCE],
+    "structured": says(['{"at":', ' "lake"}']),
+    "cited": [*SAYING, message_citation(0, "It is deep.", "lakes.txt"), *message_end()],
 }
+SCHEMA = {"type": "object", "properties": {"at": {"type": "string"}}, "required": ["at"]}
 
 
 def able(**thinking: bool) -> dict[str, Any]:
@@ -177,14 +197,27 @@ def steps_of(situation: Situation, asked: HttpRequest) -> Sequence[ReplyStep] | 
     return reply(asked) if callable(reply) else reply
 
 
-class TestKit(ProviderKit):
+def asked_in(situation: Situation) -> Request:
+    match situation:
+        case "calls":
+            return replace(request(), tools=(ToolSpec("look", "Looks.", SCHEMA),))
+        case "structured":
+            return replace(request(), answer_schema=AnswerSchema("place", SCHEMA))
+        case "cited":
+            file = message("user", FilePart("f", "lakes.txt", "text/plain"), TextPart("How deep?"))
+            return replace(request(), messages=(file,), documents={"f": RequestDocument("lakes.txt", "It is deep.")})
+        case _:
+            return request()
+
+
+class TestKit(ToolCallKit, StructuredKit, CitationKit):
     @asynccontextmanager
     async def open_case(self, situation: Situation) -> AsyncGenerator[Case]:
         def reply(asked: HttpRequest) -> Sequence[ReplyStep] | Iterator[ReplyStep]:
             return LIST if asked.method == "GET" else steps_of(situation, asked)
 
         async with asking(reply, known=False) as (provider, upstream):
-            yield Case(provider, request(), upstream.wait_idle, upstream.wait_busy)
+            yield Case(provider, asked_in(situation), upstream.wait_idle, upstream.wait_busy)
 
 
 def test_it_is_declared_when_there_is_something_to_ask() -> None:

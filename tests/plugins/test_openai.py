@@ -12,9 +12,11 @@ from typing import ClassVar
 
 import pytest
 import trio
+from msgspec.structs import replace
 
 import trialogue_openai
 from trialogue import (
+    AnswerSchema,
     ConfigurationError,
     FinishPiece,
     Message,
@@ -24,17 +26,20 @@ from trialogue import (
     Settings,
     TextPart,
     TextPiece,
+    ToolSpec,
     Usage,
     UsagePiece,
 )
 from trialogue.testing import Pause
-from trialogue.testing.provider_kit import Case, ProviderKit, Situation, drain, text_of_pieces
+from trialogue.testing.capability_kits import StructuredKit, ToolCallKit
+from trialogue.testing.provider_kit import Case, Situation, drain, text_of_pieces
 from trialogue.testing.upstream import (
     HANG_UP,
     HttpRequest,
     Reply,
     ReplyStep,
     Upstream,
+    chat_call,
     chat_end,
     chat_event,
     chat_head,
@@ -70,7 +75,17 @@ REPLIES: dict[Situation, Reply] = {
     "refused": http_reply(400, {"error": {"message": "no such model"}}),
     "throttled": http_reply(429, {"error": {"message": "slow down"}}, Retry_After="7"),
     "unavailable": http_reply(503, {"error": {"message": "later"}}, Retry_After="1"),
+    "calls": [
+        chat_head(),
+        chat_call(0, "call_1", "look"),
+        chat_call(0, arguments='{"at": "lake"}'),
+        chat_call(1, "call_2", "look"),
+        *chat_end(finish="tool_calls"),
+    ],
+    "garbled_calls": [chat_head(), chat_event("a"), chat_call(0, arguments='{"at": '), SILENCE],
+    "structured": [chat_head(), chat_event('{"at":'), chat_event(' "lake"}'), *chat_end()],
 }
+SCHEMA = {"type": "object", "properties": {"at": {"type": "string"}}, "required": ["at"]}
 
 
 LIST = http_reply(200, {"object": "list", "data": [{"id": "m"}]})
@@ -102,7 +117,17 @@ async def collect(provider: OpenAIProvider, pieces: list[Piece]) -> None:
             pieces.extend(batch)
 
 
-class TestKit(ProviderKit):
+def asked_in(situation: Situation) -> Request:
+    match situation:
+        case "calls":
+            return replace(request(), tools=(ToolSpec("look", "Looks.", SCHEMA),))
+        case "structured":
+            return replace(request(), answer_schema=AnswerSchema("place", SCHEMA))
+        case _:
+            return request()
+
+
+class TestKit(ToolCallKit, StructuredKit):
     not_applicable: ClassVar[dict[Situation, str]] = {"prefix": "Chat Completions cannot be made to go on from a text"}
 
     @asynccontextmanager
@@ -111,7 +136,7 @@ class TestKit(ProviderKit):
             provider,
             upstream,
         ):
-            yield Case(provider, request(), upstream.wait_idle, upstream.wait_busy)
+            yield Case(provider, asked_in(situation), upstream.wait_idle, upstream.wait_busy)
 
 
 def test_it_is_declared_when_there_is_something_to_ask() -> None:

@@ -10,8 +10,10 @@ from typing import ClassVar
 import msgspec
 import pytest
 import trio
+from msgspec.structs import replace
 
 from trialogue import (
+    AnswerSchema,
     FinishPiece,
     HandlePiece,
     Message,
@@ -22,9 +24,11 @@ from trialogue import (
     Settings,
     TextPart,
     ToolCallPiece,
+    ToolSpec,
 )
 from trialogue.testing import Pause
-from trialogue.testing.provider_kit import Case, ProviderKit, Situation, drain, text_of_pieces
+from trialogue.testing.capability_kits import KeptKit, StructuredKit, ToolCallKit
+from trialogue.testing.provider_kit import Case, Situation, drain, text_of_pieces
 from trialogue.testing.upstream import (
     HANG_UP,
     HttpRequest,
@@ -74,7 +78,18 @@ REPLIES: dict[Situation, Reply] = {
     "refused": http_reply(400, {"error": {"message": "no such model"}}),
     "throttled": http_reply(429, {"error": {"message": "slow down"}}, Retry_After="7"),
     "unavailable": http_reply(503, {"error": {"message": "later"}}, Retry_After="1"),
+    "calls": response_steps(
+        [
+            *begin_events(),
+            *call_events("call_1", "look", '{"at": ', '"lake"}'),
+            *call_events("call_2", "look", item=1),
+            end_event(),
+        ]
+    ),
+    "garbled_calls": response_steps([*begin_events(), *text_events("a"), *call_events("call_1", ""), end_event()]),
+    "structured": response_steps([*begin_events(), *text_events('{"at":', ' "lake"}'), end_event()]),
 }
+SCHEMA = {"type": "object", "properties": {"at": {"type": "string"}}, "required": ["at"]}
 
 
 def request(prompt: str = "Hello", model: str = "m") -> Request:
@@ -106,16 +121,30 @@ async def collect(provider: OpenAIProvider, pieces: list[Piece]) -> None:
             pieces.extend(batch)
 
 
-class TestKit(ProviderKit):
+def asked_in(situation: Situation) -> Request:
+    match situation:
+        case "calls":
+            return replace(request(), tools=(ToolSpec("look", "Looks.", SCHEMA),))
+        case "structured":
+            return replace(request(), answer_schema=AnswerSchema("place", SCHEMA))
+        case _:
+            return request()
+
+
+class TestKit(ToolCallKit, StructuredKit, KeptKit):
     not_applicable: ClassVar[dict[Situation, str]] = {"prefix": "Responses cannot be made to go on from a text"}
 
     @asynccontextmanager
     async def open_case(self, situation: Situation) -> AsyncGenerator[Case]:
-        async with asking(lambda asked: LIST if asked.method == "GET" else steps_of(situation, asked)) as (
-            provider,
-            upstream,
-        ):
-            yield Case(provider, request(), upstream.wait_idle, upstream.wait_busy)
+        kept = KeptResponses(EVENTS)
+
+        def reply(asked: HttpRequest) -> Sequence[ReplyStep] | Iterator[ReplyStep]:
+            if situation == "kept":
+                return kept(asked)
+            return LIST if asked.method == "GET" else steps_of(situation, asked)
+
+        async with asking(reply, background=situation == "kept") as (provider, upstream):
+            yield Case(provider, asked_in(situation), upstream.wait_idle, upstream.wait_busy)
 
 
 async def test_it_is_asked_where_responses_are() -> None:

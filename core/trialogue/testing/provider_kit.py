@@ -9,6 +9,7 @@ Subclass ``ProviderKit`` in a test module and say how a provider is opened for a
                 yield Case(provider, Request("model", (a_message,)), wait_idle=upstream.wait_idle)
 
 A situation that cannot arise with a provider is named in ``not_applicable`` with the reason, which the skipped test shows.
+Checks of what only some models can stand in ``capability_kits``.
 """
 
 from __future__ import annotations
@@ -41,9 +42,24 @@ from trialogue._provider import (
 #: What the upstream does. ``answer``: a complete answer of at least three tokens. ``endless``: tokens for ever.
 #: ``prefix`` is never opened: it stands for going on from one, which some model must be able to unless it is named as not
 #: applicable. ``deaf``: takes the request and says nothing. ``stalled``, ``truncated``, ``malformed``: some tokens, then
-#: silence, an end without a finish, something unreadable. The others turn the request down.
+#: silence, an end without a finish, something unreadable. ``refused``, ``throttled``, ``unavailable``: the request is turned
+#: down. The last five are those of ``capability_kits``, and explained there.
 Situation: TypeAlias = Literal[
-    "answer", "prefix", "endless", "deaf", "stalled", "truncated", "malformed", "refused", "throttled", "unavailable"
+    "answer",
+    "prefix",
+    "endless",
+    "deaf",
+    "stalled",
+    "truncated",
+    "malformed",
+    "refused",
+    "throttled",
+    "unavailable",
+    "calls",
+    "garbled_calls",
+    "structured",
+    "cited",
+    "kept",
 ]
 #: What the tests that are not parametrized with a situation need besides an answer.
 _NEEDED: dict[str, Situation] = {

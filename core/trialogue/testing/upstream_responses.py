@@ -145,6 +145,8 @@ class KeptResponses:
         #: From behind which event it was resumed, each time.
         self.resumed: list[int] = []
         self.cancelled: int = 0
+        #: Set once it was cancelled.
+        self.given_up: trio.Event = trio.Event()
         #: What resuming is answered with instead, if anything.
         self.refusal: list[ReplyStep] | None = None
         #: So many readers are hung up on after half of the events.
@@ -154,6 +156,7 @@ class KeptResponses:
         url = urlsplit(asked.path)
         if asked.method == "POST" and url.path.endswith("/cancel"):
             self.cancelled += 1
+            self.given_up.set()
             return http_reply(200, response_object("cancelled", self.name))
         if asked.method == "POST":
             self.begun.append(asked.json())
