@@ -26,6 +26,7 @@ NAMES = (
     "exchange",
     "files",
     "postgres",
+    "sessions",
     "pressure",
     "kills",
     "upgrades",
