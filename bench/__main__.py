@@ -32,19 +32,25 @@ NAMES = (
     "upgrades",
 )
 
+#: Run only when it is named: it takes as long as one likes.
+ALONE = ("soak",)
+
 
 def main() -> int:
     """Run them one after the other; 1 when one failed or missed a target."""
     parser = argparse.ArgumentParser(prog="bench/run", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", choices=[*NAMES, []], help=", ".join(NAMES))
+    names = (*NAMES, *ALONE)
+    parser.add_argument("names", nargs="*", metavar="NAME", choices=[*names, []], help=", ".join(names))
     parser.add_argument("--quick", action="store_true", help="shorter runs: a smoke test, not figures to quote")
     parser.add_argument("--rounds", type=int, help="of kills")
+    parser.add_argument("--minutes", type=float, help="of soak")
     options = parser.parse_args()
     rows: list[Row] = []
     failed = False
     for name in options.names or NAMES:
         began = time.monotonic()
         extra = {"rounds": options.rounds} if name == "kills" and options.rounds else {}
+        extra |= {"minutes": options.minutes} if name == "soak" and options.minutes else {}
         try:
             found: list[Row] = import_module(f"bench.{name}").run(options.quick, **extra)
         except Exception:
