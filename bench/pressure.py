@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
+import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,6 +22,8 @@ from typing import NamedTuple
 
 from bench import fill
 from bench.client import Account, Client
+from bench.plan import request
+from bench.reading import UPGRADE, masked
 from bench.results import Row
 from bench.servers import Trialogue
 from trialogue import Beginning, Conversation, Message, TextPart, new_id
@@ -59,24 +64,41 @@ class Stage(NamedTuple):
 
     def snapshot(self, path: str) -> int:
         """The first event of a stream, and no more."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=120)
+        return self.hold(path, 1)
+
+    def hold(self, path: str, count: int) -> int:
+        """So many streams at once, each after its first event."""
+        opened: list[http.client.HTTPConnection] = []
         try:
-            connection.request("GET", path, headers={"Cookie": self.account.cookie, "Accept": "text/event-stream"})
-            answer = connection.getresponse()
-            while (line := answer.readline()) not in (b"", b"\n"):
-                del line
+            for _ in range(count):
+                connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=120)
+                opened.append(connection)
+                connection.request("GET", path, headers={"Cookie": self.account.cookie, "Accept": "text/event-stream"})
+                answer = connection.getresponse()
+                while answer.readline() not in (b"", b"\n"):
+                    pass
             return answer.status
         finally:
-            connection.close()
+            for connection in opened:
+                connection.close()
+
+    def follow(self, count: int) -> int:
+        """So many subscriptions of one WebSocket, of which nothing is read."""
+        with socket.create_connection(("127.0.0.1", self.server.port), 30) as connection:
+            says = [{"type": "subscribe", "id": f"{n}", "conversation": self.large} for n in range(count)]
+            connection.sendall(request("GET", "/api/ws", None, {"Cookie": self.account.cookie, **UPGRADE}))
+            status = int(connection.recv(4096).split()[1])
+            connection.sendall(b"".join(masked(json.dumps(one).encode()) for one in ({"type": "hello"}, *says)))
+            time.sleep(3)
+            return status
 
 
 def together(attack: Attack) -> Attack:
     """The same by several at once."""
 
-    def all_of_them(stage: Stage) -> None:
+    def all_of_them(stage: Stage) -> object:
         with ThreadPoolExecutor(READERS) as pool:
-            for done in [pool.submit(attack, stage) for _ in range(READERS)]:
-                done.result()
+            return [done.result() for done in [pool.submit(attack, stage) for _ in range(READERS)]]
 
     return all_of_them
 
@@ -94,7 +116,7 @@ def _part(number: int) -> bytes:
 
 
 #: A word that every large message has; many that none has.
-SEARCHES = ("x", "+".join(f"w{n}" for n in range(400)), "%22".join("x" * 300), "*".join("ab" * 200), "%F0%9F%A6%89" * 300)
+SEARCHES = ("x", "+".join(f"w{n}" for n in range(40)), "%22".join("x" * 100), "*".join("ab" * 50), "%F0%9F%A6%89" * 60)
 
 ATTACKS: dict[str, Attack] = {
     "a conversation of 1 MB messages": lambda stage: stage.get(f"/api/conversations/{stage.large}?limit=200"),
@@ -102,9 +124,12 @@ ATTACKS: dict[str, Attack] = {
     "its messages, from the root": lambda stage: stage.get(f"/api/conversations/{stage.large}/messages?after=&limit=200"),
     "all its branches": lambda stage: stage.get(f"/api/conversations/{stage.large}?tree=true&limit=200"),
     "its stream": lambda stage: stage.snapshot(f"/api/conversations/{stage.large}/events"),
+    "twelve streams of it": lambda stage: stage.hold(f"/api/conversations/{stage.large}/events", 12),
+    "a hundred subscriptions of it": lambda stage: stage.follow(100),
     "its export": lambda stage: stage.get(f"/api/conversations/{stage.large}/export"),
     "its export for people": lambda stage: stage.get(f"/api/conversations/{stage.large}/export?format=markdown"),
     "a fork of it": _posts("/api/conversations/{}/fork", b"{}"),
+    "one more such message": _posts("/api/conversations/{}/messages", _json({"text": "y " * 500_000, "respond": False})),
     "ten thousand siblings": lambda stage: stage.get(f"/api/conversations/{stage.wide}?tree=true&limit=200"),
     "a list of 1 MB headers": lambda stage: stage.get("/api/conversations?limit=200"),
     "the list's stream": lambda stage: stage.snapshot("/api/events?limit=100"),
@@ -116,6 +141,9 @@ ATTACKS: dict[str, Attack] = {
     "many unknown fields": _posts("/api/conversations", _json({f"{n:x}": n for n in range(60_000)})),
     "many numbers": _posts("/api/conversations", b'{"metadata":{"a":[' + b"1," * 500_000 + b"1]}}"),
     "one long number": _posts("/api/conversations", b'{"metadata":{"a":' + b"9" * 1_000_000 + b"}}"),
+    "an import of many": _posts(
+        "/api/import", b'{"conversations":[' + b"{}," * 300_000 + b'{}],"format":"trialogue","version":1}'
+    ),
     "many form parts": lambda stage: stage.send(
         "POST", "/api/upload", b"".join(map(_part, range(20_000))) + b"--b--\r\n", "multipart/form-data; boundary=b"
     ),
@@ -190,7 +218,8 @@ def _measured(
     Path(f"/proc/{process.pid}/clear_refs").write_text("5")  # The peak begins anew.
     before = process.rss_bytes()
     stage.server.figures()
-    together(attack)(stage)
+    statuses = together(attack)(stage)
+    print(f"{name}: {statuses}", file=sys.stderr)
     step = stage.server.figures()["longest_step"]
     peak = next(int(line.split()[1]) * 1024 for line in memory.read_text().splitlines() if line.startswith("VmHWM"))
     return [

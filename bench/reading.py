@@ -13,7 +13,7 @@ from bench.client import Account
 from bench.plan import request
 from bench.processes import LOAD_CPU, spawn
 
-_UPGRADE = {
+UPGRADE = {
     "Upgrade": "websocket",
     "Connection": "Upgrade",
     "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
@@ -33,15 +33,14 @@ def websocket(path: str, account: Account | None = None, conversation: str | Non
     """What opens a WebSocket, and subscribes to a conversation on it."""
     cookie = {"Cookie": account.cookie} if account is not None else {}
     messages = [{"type": "hello"}, {"type": "subscribe", "id": "1", "conversation": conversation}] if account else []
-    frames = b"".join(_frame(json.dumps(message).encode()) for message in messages)
-    return request("GET", path, None, {**cookie, **_UPGRADE}) + b"\n--\n" + (frames or _frame(b"{}"))
+    frames = b"".join(masked(json.dumps(message).encode()) for message in messages)
+    return request("GET", path, None, {**cookie, **UPGRADE}) + b"\n--\n" + (frames or masked(b"{}"))
 
 
-def _frame(text: bytes) -> bytes:
-    # A client's frame, masked with zeros, which changes nothing.
-    if len(text) > 125:
-        raise ValueError("a short message is wanted")
-    return bytes([0x81, 0x80 | len(text)]) + bytes(4) + text
+def masked(text: bytes) -> bytes:
+    """A client's frame, masked with zeros, which changes nothing."""
+    size = bytes([0x80 | len(text)]) if len(text) < 126 else b"\xfe" + len(text).to_bytes(2, "big")
+    return b"\x81" + size + bytes(4) + text
 
 
 @contextmanager

@@ -4,14 +4,17 @@ them; what is said about a text besides, whose it is for instance, is in ``_fact
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+
+_PIECE = re.compile(r"[^\W_]+")
 
 
 def text_match(words: Sequence[str]) -> str:
     """The query for every word. Each is quoted, so that nothing in it is syntax.
 
-    One letter alone is no beginning: the index would read all that was ever said, of everyone, to find what it begins.
+    One letter alone, at the end of a word as well ("a-b"), is no beginning: the index would read all that was ever said, of everyone, to find what it begins.
     """
     quoted = " ".join('"{}"'.format(word.replace('"', '""')) for word in words)
-    begun = sum(map(str.isalnum, words[-1])) > 1
+    begun = len(_PIECE.findall(words[-1])[-1]) > 1
     return f"text : ({quoted}{' *' if begun else ''})"

@@ -49,6 +49,8 @@ class Subscriptions:
         self._known = known
         self._room = room
         self._open: dict[str, Subscription] = {}
+        # One is opened at a time: a snapshot may have megabytes, and a client that does not read would have us hold many.
+        self._turn = trio.Lock()
 
     def __repr__(self) -> str:
         return f"<Subscriptions open={len(self._open)}>"
@@ -95,11 +97,12 @@ class Subscriptions:
         # The pulse sees to who the caller is, this to what becomes of the conversation meanwhile.
         prefix, began = message_prefix(message.id), trio.current_time()
         try:
-            opening = await self._find(message)
-            if opening is None:
-                return False
-            await self._outlet.send(encode_message(SocketAck(message.id)))
-            await self._send_preface(opening, prefix)
+            async with self._turn:
+                opening = await self._find(message)
+                if opening is None:
+                    return False
+                await self._outlet.send(encode_message(SocketAck(message.id)))
+                await self._send_preface(opening, prefix)
         finally:
             self._room.release()
         sink = SocketSink(self._outlet, prefix)
