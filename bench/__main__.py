@@ -30,6 +30,7 @@ NAMES = (
     "pressure",
     "kills",
     "upgrades",
+    "cluster",
 )
 
 #: Run only when it is named: it takes as long as one likes.
