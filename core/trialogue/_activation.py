@@ -19,6 +19,7 @@ from trialogue._context import estimate_request
 from trialogue._cursor import frame
 from trialogue._errors import TrialogueError
 from trialogue._events import (
+    ApprovalAsked,
     ApprovalGiven,
     Entry,
     Event,
@@ -40,6 +41,7 @@ from trialogue._events import (
     RunInterrupted,
     RunStarted,
     RunWaiting,
+    ToolCalled,
     ToolReturned,
     UsageReported,
     encode_event,
@@ -163,12 +165,12 @@ class Activation:
                 return
             case GenerationStarted():
                 self.request = None  # What the last one was asked is in the usage.
+                self._saw(event)
                 return
             case PartStarted() | PartAdded() | ToolReturned():
                 if self.answer is not None:
                     self.answer.apply(event)
-                if self.watch is not None:
-                    self.watch.wrote()
+                self._saw(event)
                 return
             case MessageAdded(message) | MessageRevised(message):
                 self._put(message)
@@ -176,6 +178,8 @@ class Activation:
                     self.answer = Answer(message)
             case InboxAdded(queued):
                 self._waiting.append(queued.message.id)
+            case ToolCalled() | ApprovalAsked():
+                self._saw(event)
             case ApprovalGiven():
                 if self.answer is not None:
                     self.answer.apply(event)
@@ -212,9 +216,13 @@ class Activation:
         if self.watch is None:
             return
         if isinstance(event, RunStarted):
-            self.watch.started(event.run)
+            self.watch.started(event.run, event.model)
         elif before.run is not None:
             self.watch.ended(before.run, event)
+
+    def _saw(self, event: Event) -> None:
+        if self.watch is not None:
+            self.watch.saw(event)
 
     def resume_from(self, known: Known) -> None:
         """Have the message a command named at hand, should the command go on with it as an answer."""

@@ -1,4 +1,5 @@
-"""What runs came to since the process began: how many, how quick, how many tokens, what they cost, by model.
+"""What runs came to since the process began: how many, how quick, how many tokens, what they cost, by model; and
+calls of tools.
 
 An observer like any other, and always there: the engine shows its figures among its own.
 """
@@ -6,7 +7,7 @@ An observer like any other, and always there: the engine shows its figures among
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import msgspec
 
@@ -14,7 +15,8 @@ from trialogue._figures import BETWEEN, SLOW, Distribution, Histogram
 from trialogue._observer import CommandReport, Observer, RunReport
 from trialogue._values import Usage
 
-#: Models and reasons that are told apart. A client may name any model of some providers; those beyond are counted together.
+#: Models, tools and reasons that are told apart; those beyond are counted together. Clients may name any model of some
+#: providers.
 MOST_NAMES = 50
 OTHER = "other"
 
@@ -32,11 +34,19 @@ class ModelStatistics(msgspec.Struct, frozen=True):
     per_token: Distribution
 
 
+class ToolStatistics(msgspec.Struct, frozen=True):
+    """The calls of one tool by outcome: ``ok``, ``failed``, ``cancelled``."""
+
+    calls: dict[str, int]
+    seconds: Distribution
+
+
 class MeterStatistics(msgspec.Struct, frozen=True):
-    """Runs by model, and commands by kind and outcome, as ``PostMessage/ok``."""
+    """Runs by model, commands by kind and outcome, as ``PostMessage/ok``, and calls of tools by name."""
 
     models: dict[str, ModelStatistics]
     commands: dict[str, int]
+    tools: dict[str, ToolStatistics]
 
 
 class _ModelMeter:
@@ -55,6 +65,12 @@ class _ModelMeter:
         )
 
 
+class _ToolMeter:
+    def __init__(self) -> None:
+        self.calls: Counter[str] = Counter()
+        self.seconds = Histogram(SLOW)
+
+
 class Meter(Observer):
     """Adds up reports."""
 
@@ -62,6 +78,7 @@ class Meter(Observer):
         self._models: dict[str, _ModelMeter] = {}
         self._reasons: set[str] = set()
         self._commands: Counter[str] = Counter()
+        self._tools: dict[str, _ToolMeter] = {}
 
     def __repr__(self) -> str:
         return f"<Meter models={len(self._models)}>"
@@ -73,6 +90,11 @@ class Meter(Observer):
         if report.usage is not None:
             model.tokens.update(dict(_kinds(report.usage)))
             model.cost += report.usage.cost or 0
+        for step in report.steps:
+            if step.kind == "tool":
+                tool = self._tools.setdefault(_bounded(step.name, self._tools), _ToolMeter())
+                tool.calls[step.error or "ok"] += 1
+                tool.seconds.observe(step.seconds)
         if report.seconds is None:
             return
         model.seconds.observe(report.seconds)
@@ -86,9 +108,7 @@ class Meter(Observer):
         self._commands[f"{report.kind}/{report.error or 'ok'}"] += 1
 
     def _model(self, name: str) -> _ModelMeter:
-        if name not in self._models and len(self._models) >= MOST_NAMES:
-            name = OTHER
-        return self._models.setdefault(name, _ModelMeter())
+        return self._models.setdefault(_bounded(name, self._models), _ModelMeter())
 
     def _reason(self, reason: str | None) -> str:
         if reason is None:
@@ -100,7 +120,14 @@ class Meter(Observer):
     def statistics(self) -> MeterStatistics:
         """The sums."""
         models = {name: model.statistics() for name, model in self._models.items()}
-        return MeterStatistics(models, dict(self._commands))
+        tools = {
+            name: ToolStatistics(dict(tool.calls), tool.seconds.distribution()) for name, tool in self._tools.items()
+        }
+        return MeterStatistics(models, dict(self._commands), tools)
+
+
+def _bounded(name: str, known: Collection[str]) -> str:
+    return name if name in known or len(known) < MOST_NAMES else OTHER
 
 
 def _kinds(usage: Usage) -> Iterator[tuple[str, int]]:

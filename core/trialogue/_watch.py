@@ -7,19 +7,37 @@ nothing here happens for a token.
 from __future__ import annotations
 
 import time
-from typing import assert_never
+from typing import Literal, assert_never
 
 import trio
+from msgspec.structs import replace
 
-from trialogue._events import RunCancelled, RunCompleted, RunEnded, RunFailed, RunIncomplete, RunInterrupted
+from trialogue._events import (
+    ApprovalAsked,
+    Event,
+    GenerationStarted,
+    PartAdded,
+    PartStarted,
+    RunCancelled,
+    RunCompleted,
+    RunEnded,
+    RunFailed,
+    RunIncomplete,
+    RunInterrupted,
+    ToolCalled,
+    ToolReturned,
+)
 from trialogue._observer import Cause, Observers, RunOutcome, RunReport, Step
 from trialogue._state import LiveRun
+
+#: Among the steps that are under way; no id of a tool call is empty.
+_GENERATION = ""
 
 
 class Watch:
     """The runs of one conversation, while it is active here."""
 
-    __slots__ = ("_began", "_causes", "_conversation", "_first", "_observers", "_open", "_run", "_steps")
+    __slots__ = ("_began", "_causes", "_conversation", "_first", "_model", "_observers", "_open", "_run", "_steps")
 
     def __init__(self, observers: Observers, conversation: str) -> None:
         self._observers = observers
@@ -28,10 +46,11 @@ class Watch:
         self._causes: dict[str, Cause] = {}
         # The run whose beginning was seen here, when that was, and when there was something of its answer.
         self._run: str | None = None
+        self._model = ""
         self._began = 0.0
         self._first: float | None = None
         self._steps: list[Step] = []
-        # Steps that have begun: kind, name and time, by whatever their caller calls them.
+        # Steps that are under way, with the times when they began: the generation, and tool calls by their ids.
         self._open: dict[str, tuple[Step, float]] = {}
 
     def __repr__(self) -> str:
@@ -42,24 +61,42 @@ class Watch:
         if run is not None and cause is not None:
             self._causes[run] = cause
 
-    def started(self, run: str) -> None:
-        """A run has begun."""
-        self._run, self._began, self._first = run, trio.current_time(), None
+    def started(self, run: str, model: str) -> None:
+        """A run has begun, with a question to ``model``."""
+        self._run, self._model, self._began, self._first = run, model, trio.current_time(), None
         self._steps.clear()
         self._open.clear()
+        self._begin(_GENERATION, "generation", model)
 
-    def wrote(self) -> None:
-        """A part of the answer has begun."""
-        if self._first is None:
-            self._first = trio.current_time()
+    def saw(self, event: Event) -> None:
+        """Something happened in the run."""
+        match event:
+            case PartStarted() | PartAdded():
+                if self._first is None:
+                    self._first = trio.current_time()
+            case ApprovalAsked():
+                self._end(_GENERATION)
+            case ToolCalled(call=call, name=name):
+                self._end(_GENERATION)
+                self._begin(call, "tool", name, call)
+            case ToolReturned(call=call, failed=failed):
+                self._end(call, "failed" if failed else None)
+            case GenerationStarted():
+                self._begin(_GENERATION, "generation", self._model)
+            case _:
+                pass
 
     def ended(self, run: LiveRun, event: RunEnded) -> None:
         """A run has ended; ``run`` is as it was just before."""
         seen = self._run == run.run
         now = trio.current_time()
-        for key in tuple(self._open):
-            self.step_ended(key, "cancelled")
         outcome, reason = _told(event)
+        error = reason if outcome == "failed" else "cancelled" if outcome == "cancelled" else None
+        cause = self._causes.pop(run.run, None)
+        if isinstance(event, RunFailed):
+            self.caused(event.next, cause)
+        for key in tuple(self._open):
+            self._end(key, error if key == _GENERATION else "cancelled")
         self._observers.run_ended(
             RunReport(
                 run=run.run,
@@ -75,23 +112,21 @@ class Watch:
                 tokens=run.tokens,
                 usage=run.usage,
                 steps=tuple(self._steps) if seen else (),
-                cause=self._causes.pop(run.run, None),
+                cause=cause,
             )
         )
         self._run = None
 
-    def step_began(self, key: str, kind: str, name: str, call: str | None = None) -> None:
-        """A model (``generation``) or a ``tool`` is called; ``key`` tells it from others that are under way."""
+    def _begin(self, key: str, kind: Literal["generation", "tool"], name: str, call: str | None = None) -> None:
         now = trio.current_time()
-        step = Step("tool" if kind == "tool" else "generation", name, now - self._began, 0.0, None, call)
-        self._open[key] = (step, now)
+        self._open[key] = (Step(kind, name, now - self._began, 0.0, None, call), now)
 
-    def step_ended(self, key: str, error: str | None = None) -> None:
-        """It is over. One that is not known is no error: the run it belonged to may be."""
+    def _end(self, key: str, error: str | None = None) -> None:
+        """A step is over. One that is not known is no error: another process may have begun it."""
         found = self._open.pop(key, None)
         if found is not None:
             step, began = found
-            self._steps.append(Step(step.kind, step.name, step.after, trio.current_time() - began, error, step.call))
+            self._steps.append(replace(step, seconds=trio.current_time() - began, error=error))
 
 
 def _told(event: RunEnded) -> tuple[RunOutcome, str | None]:

@@ -11,17 +11,27 @@ from trialogue import (
     CommandReport,
     CommitReport,
     Engine,
+    Failure,
+    GenerationStarted,
     Histogram,
     NotFoundError,
     Observer,
+    PartStarted,
+    RunFailed,
     RunReport,
+    Settings,
     Stop,
+    ToolCalled,
+    ToolReturned,
     Usage,
     UsagePiece,
     new_id,
     open_engine,
 )
 from trialogue._meter import MOST_NAMES, Meter
+from trialogue._observer import Observers
+from trialogue._state import LiveRun
+from trialogue._watch import Watch
 from trialogue.testing import Fail, MemoryStore, Pause, ScriptedProvider
 
 
@@ -122,6 +132,46 @@ async def test_nobody_depends_on_an_observer(autojump_clock: trio.testing.MockCl
         await talk.settled()
         assert [one.outcome for one in notes.runs] == ["completed"]
         assert notes.runs[0].cause == "a test"
+
+
+async def test_steps_of_a_run_are_told_with_their_times(autojump_clock: trio.testing.MockClock) -> None:
+    notes = Notes()
+    watch = Watch(Observers([notes]), "c")
+    watch.started("r", "p:m")
+    await trio.sleep(1)
+    watch.saw(PartStarted("r", "m", 0, "text"))
+    watch.saw(ToolCalled("r", "m", "c1", "clock", NOW))
+    watch.saw(ToolCalled("r", "m", "c2", "oven", NOW))
+    await trio.sleep(2)
+    watch.saw(ToolReturned("r", "m", 1, "c2", "hot", NOW, failed=True))
+    watch.saw(GenerationStarted("r", "m", 2, NOW))
+    await trio.sleep(4)
+    watch.ended(LiveRun("r", "m", "p:m", Settings(), 0), RunFailed("r", "m", Failure("provider_broken", ""), NOW))
+    watch.saw(ToolReturned("r", "m", 1, "c9", "of another process", NOW))
+    (report,) = notes.runs
+    assert [(one.kind, one.name, one.after, one.seconds, one.error) for one in report.steps] == [
+        ("generation", "p:m", 0, 1, None),
+        ("tool", "oven", 1, 2, "failed"),
+        ("tool", "clock", 1, 6, "cancelled"),
+        ("generation", "p:m", 3, 4, "provider_broken"),
+    ]
+    meter = Meter()
+    meter.run_ended(report)
+    assert {name: tool.calls for name, tool in meter.statistics().tools.items()} == {
+        "oven": {"failed": 1},
+        "clock": {"cancelled": 1},
+    }
+
+
+async def test_run_that_goes_on_for_a_failed_one_has_its_cause(autojump_clock: trio.testing.MockClock) -> None:
+    notes = Notes()
+    watch = Watch(Observers([notes]), "c")
+    watch.caused("r", "a request")
+    for run, next_run in (("r", "s"), ("s", None)):
+        watch.started(run, "p:m")
+        failed = RunFailed(run, "m", Failure("provider_broken", ""), NOW, next=next_run)
+        watch.ended(LiveRun(run, "m", "p:m", Settings(), 0), failed)
+    assert [one.cause for one in notes.runs] == ["a request", "a request"]
 
 
 def report(model: str, reason: str) -> RunReport:
