@@ -17,6 +17,8 @@ from rest import serve
 from stories import at, carry_out
 
 import trialogue_server
+from trialogue_clock import current_time
+from trialogue_echo import EchoProvider
 from trialogue_server._openapi._examples import Example, stories
 
 FOLDER = Path(trialogue_server.__file__).parent / "examples"
@@ -37,9 +39,13 @@ async def told(examples: Sequence[Example], folder: Path) -> list[str]:
     """The examples of a story, each with the answer to it."""
     blocks: list[str] = []
     kept: dict[str, str] = {}
-    async with serve(files=folder) as server, server.user("ada") as client:
+    async with (
+        serve(files=folder, others=[EchoProvider()], tools=[current_time]) as server,
+        server.user("ada") as client,
+    ):
         for example in examples:
             answer = await carry_out(client, example, kept)
+            await server.quiet()
             assert answer.status_code == example.status, f"{example.title}: {answer.text}"
             is_json = answer.headers["content-type"] == "application/json" and 0 < len(answer.content) < LONGEST
             blocks.append(written(example, [answer.content] if is_json else []))

@@ -20,6 +20,8 @@ from trialogue import (
     Library,
     Provider,
     Store,
+    Toolbox,
+    ToolLike,
     open_engine,
     open_library,
     open_searcher,
@@ -35,7 +37,7 @@ from trialogue_server._parts import Parts
 from trialogue_server._seeing import Seeing
 from trialogue_server.app import create_app
 from trialogue_server.config import Config
-from trialogue_server.serve import default_budget, file_limits, import_limits, price_list
+from trialogue_server.serve import default_budget, file_limits, import_limits, limits, price_list
 
 PASSWORD = "correct horse"
 
@@ -66,6 +68,11 @@ class Server:
             assert answer.status_code in (200, 201), answer.text
             yield client
 
+    async def quiet(self) -> None:
+        """Wait until every answer is written, or waits for a person."""
+        for cell in tuple(self.engine._cells.values()):
+            await cell.quiet()
+
     async def raw(self, data: bytes, *, end: bool = True) -> bytes:
         """Bytes to the port, and all that comes back until the server closes."""
         stream = await trio.open_tcp_stream(*self.address)
@@ -87,12 +94,13 @@ async def serve(
     logins: Logins = Logins(),  # noqa: B008 - immutable
     heartbeat: float = 60,
     seeing: Seeing | None = None,
+    tools: Sequence[ToolLike] = (),
     **settings: Any,
 ) -> AsyncGenerator[Server]:
     """A server with any settings; its model says "Hello world" unless ``provider`` says something else.
 
     It keeps files and takes imports if it gets a folder for them; files are read by ``extractors``.
-    It searches by meaning if it gets an ``embedder``.
+    It searches by meaning if it gets an ``embedder``. Its models may call ``tools``.
     """
     provider = provider or ScriptedProvider(["Hello", " world"])
     config = Config(**settings)
@@ -105,7 +113,13 @@ async def serve(
     async with (
         _library(store, files, extractors, config) as library,
         open_engine(
-            store, [provider, *others], library=library, prices=price_list(config), budget=default_budget(config)
+            store,
+            [provider, *others],
+            limits(config),
+            library=library,
+            prices=price_list(config),
+            budget=default_budget(config),
+            toolbox=Toolbox(tools, always_ask=config.always_ask_tools),
         ) as engine,
         open_hub(heartbeat=heartbeat) as hub,
         open_searcher(store.index, embedder, share=1.0) as searcher,

@@ -355,6 +355,10 @@ class Engine:
         """The full ``provider:model`` id, the default for ``None``. Raises ``InvalidError`` when nobody serves it."""
         return self._node.catalog.resolve(model)
 
+    def can(self, model: str, capability: str) -> bool:
+        """Whether a model, by its full id, is known to have a capability."""
+        return capability in self._node.catalog.describe(model).capabilities
+
     @property
     def toolbox(self) -> Toolbox:
         """What models may call."""

@@ -81,9 +81,13 @@ class Toolbox:
         """What a model is told of those it may call."""
         return tuple(tool.spec for tool in self._known.values() if allows(settings, tool.name))
 
+    def always_asks(self, name: str) -> bool:
+        """Whether a person is asked before this tool is called, whatever a conversation says."""
+        return name in self._always_ask
+
     def asks(self, tool: Tool, settings: Settings) -> bool:
         """Whether a person is asked before this tool is called."""
-        if tool.name in self._always_ask:
+        if self.always_asks(tool.name):
             return True
         said = next((use.approval for use in settings.tools or () if use.name == tool.name), None)
         return tool.needs_approval if said is None else said == "ask"

@@ -142,7 +142,7 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
 class ToolUse(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """A tool that may be called, and whether a person is asked before each call: as the tool itself says, for ``None``."""
 
-    name: str
+    name: Annotated[str, Meta(min_length=1, max_length=64)]
     approval: Literal["ask", "never"] | None = None
 
 
@@ -155,7 +155,7 @@ class Settings(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     stop: tuple[str, ...] | None = None
     seed: int | None = None
     #: The tools that may be called: all there are, for ``None``.
-    tools: tuple[ToolUse, ...] | None = None
+    tools: Annotated[tuple[ToolUse, ...], Meta(max_length=128)] | None = None
     tool_choice: ToolChoice | None = None
 
 

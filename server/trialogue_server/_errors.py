@@ -2,6 +2,7 @@
 
 TrialogueError
 ├── InvalidError
+│   ├── ToolsError            422  the model that is asked calls no tools
 │   ├── MalformedError        400  the body is not JSON in UTF-8
 │   └── RangeError            416  none of the bytes asked for is there; carries ``Content-Range``
 ├── UnauthenticatedError
@@ -25,6 +26,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from trialogue import ConflictError, ForbiddenError, InvalidError, TrialogueError, UnauthenticatedError
+
+
+class ToolsError(InvalidError):
+    """Tools are asked for, and the model that is to answer does not call any."""
+
+    code = "model_without_tools"
 
 
 class MalformedError(InvalidError):

@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeAlias, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from trialogue import DataPart, InvalidError, Location, Policy, Settings, TextPart, is_id
+from trialogue import DataPart, InvalidError, Location, Policy, Settings, TextPart, ToolUse, is_id
 from trialogue_server._call import Call
 from trialogue_server._errors import MalformedError, MediaTypeError
 from trialogue_server._json_limits import check_json
@@ -41,6 +41,13 @@ MOST_FILES = 50
 #: Files that go with a message, behind what it says.
 SaidFiles: TypeAlias = Annotated[
     tuple[str, ...], Meta(max_length=MOST_FILES, description="Ids of files, behind the text.")
+]
+
+
+#: The tools that one answer may use, each by its name or with who is asked about its calls; none with an empty list.
+AskedTools: TypeAlias = Annotated[
+    tuple[Annotated[str, Meta(min_length=1, max_length=64)] | ToolUse, ...],
+    Meta(max_length=128, description="Tools that may be called, by name or as `{name, approval}`; absent: all there are."),
 ]
 
 
@@ -96,6 +103,7 @@ class PostBody(msgspec.Struct, forbid_unknown_fields=True):
     parent: str | None | UnsetType = UNSET
     model: ModelId | None = None
     settings: Settings | None = None
+    tools: AskedTools | None = None
     policy: Policy = "queue"
     id: str | None = None
     respond: bool = True

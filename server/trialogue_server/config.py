@@ -234,6 +234,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ] = 60.0
     run_max_seconds: Annotated[float, Meta(gt=0, le=_YEAR, description="Longest time one answer may take.")] = 600.0
     run_max_characters: Annotated[int, Meta(ge=1, description="Characters after which an answer is ended.")] = 1_000_000
+    run_generations: Annotated[
+        int,
+        Meta(ge=1, le=1000, description="How often a model may be called in one answer with tools; the last time, without."),
+    ] = 24
     recovery: Annotated[
         Literal["continue", "end"], Meta(description="What becomes of an answer that a crash or a restart interrupted.")
     ] = "continue"
@@ -244,6 +248,28 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     passivation_seconds: Annotated[
         float, Meta(gt=0, le=_YEAR, description="Idle time after which a conversation leaves memory.")
     ] = 120.0
+
+    # --- tools ---------------------------------------------------------------------------------------------------
+
+    always_ask_tools: Annotated[
+        tuple[str, ...],
+        Meta(description="Tools for whose calls a person is asked, whatever they and a conversation say; by name."),
+    ] = ()
+    approval_hours: Annotated[
+        float, Meta(gt=0, le=_YEAR / 3600, description="How long a person has to decide about a tool call.")
+    ] = 24.0
+    tool_calls_at_once: Annotated[
+        int, Meta(ge=1, le=1000, description="Tool calls that a model may make at a time; it is told of the rest.")
+    ] = 32
+    tool_seconds: Annotated[
+        float, Meta(gt=0, le=_YEAR, description="Longest time that a tool may take; a tool may have less.")
+    ] = 120.0
+    tool_argument_characters: Annotated[
+        int, Meta(ge=1, description="Characters of a tool call's arguments; a longer call is not made.")
+    ] = 100_000
+    tool_output_characters: Annotated[
+        int, Meta(ge=1, description="Characters of a tool's output; the rest is left out, and said to be.")
+    ] = 100_000
 
     # --- how providers are asked ---------------------------------------------------------------------------------
 
@@ -380,7 +406,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         Meta(
             ge=1024, description="Bytes after which a page of what is stored ends; one row is given whatever its size."
         ),
-    ] = 4 * 1024**2
+    ] = 1024**2
     max_body_bytes: Annotated[int, Meta(ge=1024, description="Largest JSON body of a request.")] = 1_048_576
     send_deadline_seconds: Annotated[
         float, Meta(gt=0, le=3600, description="How long a client may leave what is sent unread before it is cut off.")

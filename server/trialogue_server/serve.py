@@ -30,6 +30,7 @@ from trialogue import (
     Provider,
     SoftState,
     SpendingBudget,
+    Toolbox,
     load_plugins,
     load_prices,
     open_engine,
@@ -42,6 +43,7 @@ from trialogue_server._exchange._jobs import ImportLimits, open_importer
 from trialogue_server._hub import Hub, open_hub
 from trialogue_server._logins import Logins
 from trialogue_server._parts import Parts
+from trialogue_server._patience import asking_limits, check_providers
 from trialogue_server._seeing import open_seeing
 from trialogue_server._seeing._listener import open_apart
 from trialogue_server.app import create_app
@@ -84,10 +86,12 @@ async def open_all(config: Config, port: int | None = None) -> AsyncGenerator[Op
     ):
         store.page_bytes = config.page_bytes
         providers = _providers(plugins)
+        check_providers(config, [provider.name for provider in providers])
         folder = config.data_dir / config.files_dir
         async with (
             open_seeing(os.environ) as seeing,
             open_library(store.files, folder, plugins.extractors(), file_limits(config)) as library,
+            open_searcher(store.index, embedder_of(plugins, config), config.embedding_share) as searcher,
             open_engine(
                 store,
                 providers,
@@ -96,12 +100,12 @@ async def open_all(config: Config, port: int | None = None) -> AsyncGenerator[Op
                 library=library,
                 prices=prices,
                 budget=default_budget(config),
+                toolbox=Toolbox(plugins.tools(os.environ), searcher, config.always_ask_tools),
                 observers=seeing.observers,
                 node=part.node,
                 joining=part.joining,
             ) as engine,
             open_hub(send_deadline=config.send_deadline_seconds) as hub,
-            open_searcher(store.index, embedder_of(plugins, config), config.embedding_share) as searcher,
             open_importer(engine, config.data_dir / "imports", import_limits(config)) as importer,
             _open_logins(plugins) as logins,
         ):
@@ -141,10 +145,19 @@ def limits(config: Config) -> Limits:
         buffer_tokens=config.stream_buffer_tokens,
         window=config.stream_window_seconds,
         stall=config.stall_seconds,
+        asking=asking_limits(config),
+        fallbacks=config.fallbacks,
+        failovers=config.run_failovers,
         run_seconds=config.run_max_seconds,
         run_characters=config.run_max_characters,
         awake=config.awake_per_user,
         idle=config.passivation_seconds,
+        generations=config.run_generations,
+        tool_calls=config.tool_calls_at_once,
+        tool_arguments=config.tool_argument_characters,
+        tool_output=config.tool_output_characters,
+        tool_seconds=config.tool_seconds,
+        approval=config.approval_hours * 3600,
         recovery=config.recovery,
         retention=config.delta_retention_hours * 3600,
         file_patience=config.file_patience_seconds,

@@ -31,9 +31,12 @@ class Directives(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     garbage: int | None = None
     die: int | None = None
     finish: FinishReason = "stop"
+    call: str | None = None
+    calls: int = 1
+    rounds: int = 1
 
     def __post_init__(self) -> None:
-        numbers = (self.rate, self.delay, self.reason, self.tokens or 0, self.retry_after or 0)
+        numbers = (self.rate, self.delay, self.reason, self.tokens or 0, self.retry_after or 0, self.calls, self.rounds)
         if not all(isfinite(number) and number >= 0 for number in numbers):
             raise ValueError("directives are finite and not negative")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import chain, islice
 from typing import NoReturn
@@ -20,13 +20,16 @@ from trialogue import (
     ReasoningPiece,
     Request,
     ResponseStream,
+    Round,
     TextPiece,
+    ToolCallPiece,
     Usage,
     UsagePiece,
+    rounds_of,
     text_of,
 )
 from trialogue_echo._directives import parse
-from trialogue_echo._text import answer, thought, tokens_of
+from trialogue_echo._text import answer, report, thought, tokens_of
 
 #: One batch holds no more, so that an endless answer at full speed still comes in batches.
 _LARGEST_BATCH = 256
@@ -40,7 +43,9 @@ class EchoProvider(Provider):
     async def models(self) -> Sequence[Model]:
         await trio.lowlevel.checkpoint()
         description = "Repeats what you say; no key, no network."
-        return [Model("echo:echo", "echo", "Echo", 32768, ("continues", "reasoning"), description, Prices(0, 0))]
+        return [
+            Model("echo:echo", "echo", "Echo", 32768, ("continues", "reasoning", "tools"), description, Prices(0, 0))
+        ]
 
     @asynccontextmanager
     async def open_response(self, request: Request) -> AsyncGenerator[ResponseStream]:
@@ -53,13 +58,21 @@ class EchoProvider(Provider):
         return "<EchoProvider>"
 
 
+def _rounds(request: Request) -> list[Round]:
+    """The calls that were made for this answer, with their results."""
+    last = request.messages[-1] if request.messages else None
+    return [] if last is None or last.role != "assistant" else rounds_of(last.parts)
+
+
 class _EchoStream(ResponseStream):
     def __init__(self, request: Request) -> None:
         prompt = next((text_of(m.parts) for m in reversed(request.messages) if m.role == "user"), "")
         self._directives, said = parse(prompt)
         self._limit = request.settings.max_tokens
         #: The answer's tokens that are still to come.
-        self._tokens = answer(self._directives, said)
+        self._tokens = self._text(request, said)
+        #: Calls to be made when the text is over.
+        self._calls = self._to_call(request)
         #: How many tokens of the whole answer are out, those of the prefix included.
         self._position = 0
         if request.prefix:
@@ -73,6 +86,22 @@ class _EchoStream(ResponseStream):
         self._first_due = trio.current_time() + self._directives.delay
         self._over = False
         self._fail_where_asked()
+
+    def _text(self, request: Request, said: str) -> Iterator[str]:
+        """What is said in this generation: before tools are called next to nothing, and after that what they said."""
+        if self._directives.call is None or request.tool_choice == "none":
+            return answer(self._directives, said)
+        results = [part.text for one in _rounds(request) for part in one.results]
+        if len(_rounds(request)) < self._directives.rounds:
+            return iter(tokens_of("I shall see." if not results else " And once more."))
+        return report(results)
+
+    def _to_call(self, request: Request) -> Sequence[ToolCallPiece]:
+        call = self._directives.call
+        if call is None or request.tool_choice == "none" or len(_rounds(request)) >= self._directives.rounds:
+            return ()
+        name, _, arguments = call.partition(":")
+        return (ToolCallPiece(name, arguments),) * min(self._directives.calls, _LARGEST_BATCH)
 
     async def receive(self) -> Sequence[Piece]:
         await trio.lowlevel.checkpoint()
@@ -114,6 +143,9 @@ class _EchoStream(ResponseStream):
         self._over = True
         if self._limit is not None and self._sent >= self._limit and next(self._tokens, None) is not None:
             reason = "length"
+        if reason == "stop" and self._calls:
+            usage = Usage("reported", self._asked, self._sent, reasoning_tokens=self._thought or None)
+            return (*self._calls, FinishPiece("tool_call"), UsagePiece(usage))
         usage = Usage("reported", self._asked, self._sent, reasoning_tokens=self._thought or None)
         return (FinishPiece(reason), UsagePiece(usage))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count, islice
 
 from trialogue_echo._directives import Directives
@@ -41,6 +41,11 @@ def answer(directives: Directives, prompt: str) -> Iterator[str]:
     if directives.tokens is not None:
         return islice(_talk(directives.numbered), directives.tokens)
     return iter(tokens_of(_ECHO.format(quote=_quoted(prompt or "nothing")).strip()))
+
+
+def report(results: Sequence[str]) -> Iterator[str]:
+    """The tokens of what is said once tools were called."""
+    return iter(tokens_of("\n\n".join(["The tools said:", *map(_quoted, results)])))
 
 
 def thought(tokens: int) -> Iterator[str]:

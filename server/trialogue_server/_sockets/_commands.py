@@ -14,7 +14,7 @@ from trialogue_server._call import Call, Reply, Scope
 from trialogue_server._problems import problem_reply
 from trialogue_server._routes import Route
 from trialogue_server._sockets._messages import SocketAck, SocketCommand, Verb, encode_message, error_message
-from trialogue_server.api import conversations, messages
+from trialogue_server.api import approvals, conversations, messages
 
 #: Answers a call by its route; never raises but for cancellation.
 Perform: TypeAlias = Callable[[Call, Route], Awaitable[Reply]]
@@ -22,6 +22,9 @@ Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 
 _ONE = "/api/conversations/<id>"
 _MESSAGE = "/api/messages/<id>"
+_APPROVAL = "/api/approvals/<id>"
+#: Which field of a command says what the path is about.
+_FIELDS = {_MESSAGE: "message", _APPROVAL: "approval"}
 #: Verb -> method and path; what the path's ``<id>`` is stands in the path.
 _REQUESTS: dict[Verb, tuple[str, str]] = {
     "create": ("POST", "/api/conversations"),
@@ -30,12 +33,13 @@ _REQUESTS: dict[Verb, tuple[str, str]] = {
     "restore": ("POST", f"{_ONE}/restore"),
     "post": ("POST", f"{_ONE}/messages"),
     "stop": ("POST", f"{_ONE}/stop"),
+    "approve": ("POST", _APPROVAL),
     "edit": ("PATCH", _MESSAGE),
     "regenerate": ("POST", f"{_MESSAGE}/regenerate"),
     "continue": ("POST", f"{_MESSAGE}/continue"),
     "remove": ("DELETE", _MESSAGE),
 }
-_routes = {(route.method, route.path): route for route in (*conversations.ROUTES, *messages.ROUTES)}
+_routes = {(route.method, route.path): route for route in (*conversations.ROUTES, *messages.ROUTES, *approvals.ROUTES)}
 ROUTES: dict[Verb, Route] = {verb: _routes[request] for verb, request in _REQUESTS.items()}
 
 
@@ -88,10 +92,10 @@ def make_call(caller: Caller, route: Route, command: SocketCommand) -> Call:
 
 
 def _target(route: Route, command: SocketCommand) -> str:
-    field = "message" if route.path.startswith(_MESSAGE) else "conversation"
+    field = next((name for path, name in _FIELDS.items() if route.path.startswith(path)), "conversation")
     target: str | None = getattr(command, field)
     if target is None:
-        raise InvalidError(f"{command.command!r} is about a {field}: name it in {field!r}", pointer=f"/{field}")
+        raise InvalidError(f"{command.command!r} is about one {field}: name it in {field!r}", pointer=f"/{field}")
     return target
 
 

@@ -18,7 +18,7 @@ _Name: TypeAlias = Annotated[str, Meta(max_length=100)]
 
 #: What can be commanded; each is the request of the same name over HTTP.
 Verb: TypeAlias = Literal[
-    "create", "update", "trash", "restore", "post", "stop", "edit", "regenerate", "continue", "remove"
+    "create", "update", "trash", "restore", "post", "stop", "approve", "edit", "regenerate", "continue", "remove"
 ]
 
 
@@ -55,6 +55,7 @@ class SocketCommand(msgspec.Struct, frozen=True, tag="command", forbid_unknown_f
     command: Verb
     conversation: _Name | None = None
     message: _Name | None = None
+    approval: _Name | None = None
     body: msgspec.Raw | UnsetType = UNSET
     key: Annotated[str, Meta(max_length=255)] | None = None
     version: _Name | None = None

@@ -18,6 +18,8 @@
     exports        everything one has, as a document
     imports        such documents, and others' exports, taken in
     models         what can be asked
+    tools          what models may call
+    approvals      whether a tool call may be made
     nodes          the processes over one storage
     oversight      others' keys, and the bounds that hold, for administrators
     usage          what was used and what it cost
@@ -34,6 +36,7 @@ Handlers take the services and a ``Call`` and return a ``Reply``; errors are rai
 from trialogue_server.api import (
     account,
     admin,
+    approvals,
     audit,
     auth,
     branches,
@@ -58,6 +61,7 @@ from trialogue_server.api import (
     search,
     sharing,
     socket,
+    tools,
     usage,
 )
 
@@ -80,6 +84,8 @@ BLUEPRINTS = {
     "exports": exports.ROUTES,
     "imports": imports.ROUTES,
     "models": models.ROUTES,
+    "tools": tools.ROUTES,
+    "approvals": approvals.ROUTES,
     "nodes": nodes.ROUTES,
     "oversight": oversight.ROUTES,
     "usage": usage.ROUTES,

@@ -109,7 +109,7 @@ async def create(services: Services, call: Call) -> Reply:
         title=body.title,
         model=body.model,
         system=body.system,
-        settings=body.settings or Settings(),
+        settings=_with_known_tools(services, body.settings or Settings()),
         metadata=body.metadata,
     )
     try:
@@ -208,7 +208,7 @@ async def _patch(services: Services, call: Call, header: Conversation, body: Upd
         title=body.title,
         model=body.model,
         system=body.system,
-        settings=_settings(header, body.settings),
+        settings=_settings(services, header, body.settings),
         metadata=_metadata(header, body.metadata, services.config.max_body_bytes),
         archived=body.archived,
         pinned=body.pinned,
@@ -218,14 +218,23 @@ async def _patch(services: Services, call: Call, header: Conversation, body: Upd
     )
 
 
-def _settings(header: Conversation, patch: dict[str, Any] | None | UnsetType) -> Settings | UnsetType:
+def _settings(
+    services: Services, header: Conversation, patch: dict[str, Any] | None | UnsetType
+) -> Settings | UnsetType:
     if patch is UNSET or patch is None:
         return UNSET if patch is UNSET else Settings()
     merged = merge_patch(msgspec.to_builtins(header.settings), patch)
     try:
-        return msgspec.convert(merged, Settings)
+        settings = msgspec.convert(merged, Settings)
     except msgspec.ValidationError as error:
         raise InvalidError(f"settings: {error}", pointer="/settings") from error
+    # One that was there when it was named, and is not any more, is no reason to refuse another change.
+    return _with_known_tools(services, settings) if "tools" in patch else settings
+
+
+def _with_known_tools(services: Services, settings: Settings) -> Settings:
+    services.engine.toolbox.check(settings, "/settings/tools")
+    return settings
 
 
 def _metadata(

@@ -21,10 +21,12 @@ from trialogue import (
     RemoveMessage,
     Settings,
     Stop,
+    ToolUse,
     is_id,
     new_id,
 )
 from trialogue_server._call import Call, Reply, json_reply
+from trialogue_server._errors import ToolsError
 from trialogue_server._idempotency import command_id, submit_once
 from trialogue_server._queries import read_query
 from trialogue_server._requests import (
@@ -90,6 +92,7 @@ async def say(services: Services, call: Call) -> tuple[Conversation, str, Accept
     body = await read_struct(call, PostBody)
     message = checked_id(body.id, "/id")
     chosen = message or command_id(call, principal.user.id, header.id, "post")
+    model = _model(services, header, body.model)
     command = PostMessage(
         id=chosen or new_id(),
         at=datetime.now(UTC),
@@ -97,8 +100,8 @@ async def say(services: Services, call: Call) -> tuple[Conversation, str, Accept
         run=new_id(),
         answer=new_id(),
         parts=await named_files(services, principal.user.id, said_parts(body)),
-        model=_model(services, header, body.model),
-        settings=_settings(header, body.settings),
+        model=model,
+        settings=_tools(services, model, _settings(header, body.settings), body),
         parent=body.parent,
         policy=body.policy,
         respond=body.respond,
@@ -218,6 +221,27 @@ def _settings(header: Conversation, asked: Settings | None) -> Settings:
     return msgspec.structs.replace(header.settings, **said)
 
 
+def _tools(services: Services, model: str, settings: Settings, body: PostBody) -> Settings:
+    """The settings with the tools the message asks for.
+
+    Raises ``InvalidError`` when one is not there, ``ToolsError`` when the model calls none. What a conversation's settings
+    say holds as far as it can.
+    """
+    if body.tools is not None:
+        uses = tuple(ToolUse(one) if isinstance(one, str) else one for one in body.tools)
+        settings = msgspec.structs.replace(settings, tools=uses)
+    elif body.settings is None or not body.settings.tools:
+        return settings
+    pointer = "/settings/tools" if body.tools is None else "/tools"
+    services.engine.toolbox.check(settings, pointer)
+    if settings.tools and not services.engine.can(model, "tools"):
+        raise ToolsError(
+            f"{model!r} calls no tools: ask another model (GET /api/models tells which can), or leave them out",
+            pointer=pointer,
+        )
+    return settings
+
+
 ROUTES = (
     Route(
         "POST",
@@ -232,7 +256,7 @@ ROUTES = (
         headers=("Location",),
         takes=("Idempotency-Key", "Last-Event-ID"),
         also=(Answer(200, "With `Accept: text/event-stream`: the message's events.", None, EVENTS, ("Location",)),),
-        problems=(BudgetError,),
+        problems=(BudgetError, ToolsError),
     ),
     Route(
         "PATCH",

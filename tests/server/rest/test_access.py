@@ -15,9 +15,11 @@ from typing import NamedTuple
 
 import httpx2
 import pytest
-from rest import Server, serve
+from rest import Server, read_events, serve
 
 from trialogue import new_id
+from trialogue_clock import current_time
+from trialogue_echo import EchoProvider
 from trialogue_server._routes import Route
 from trialogue_server.api import BLUEPRINTS
 
@@ -26,6 +28,7 @@ GUARDED = [route for route in ROUTES if route.needed != "public"]
 ADMIN = [route for route in ROUTES if route.needed == "admin"]
 NAMED = [route for route in GUARDED if "<" in route.path and route.needed != "admin"]
 
+TOOL = current_time.name
 Make = Callable[[httpx2.AsyncClient], Awaitable[str]]
 
 
@@ -74,6 +77,13 @@ async def share(client: httpx2.AsyncClient) -> str:
     return new_id()
 
 
+async def approval(client: httpx2.AsyncClient) -> str:
+    body = {"text": "[[call=current_time rate=0]]", "model": "echo:echo", "tools": [{"name": TOOL, "approval": "ask"}]}
+    answer = await client.post(f"/api/conversations/{await conversation(client)}/messages", json=body)
+    call: str = (await read_events(client, answer.headers["location"], "approval.asked"))[-1]["call"]
+    return call
+
+
 #: What ``<id>`` stands for, by the piece of the path before it; and every other argument by its name.
 OBJECTS: Mapping[str, Make] = {
     "conversations": conversation,
@@ -83,6 +93,7 @@ OBJECTS: Mapping[str, Make] = {
     "keys": key,
     "import": upload,
     "share": share,
+    "approvals": approval,
 }
 
 
@@ -143,7 +154,11 @@ class House(NamedTuple):
 
 @asynccontextmanager
 async def opened(folder: Path) -> AsyncGenerator[House]:
-    async with serve(files=folder) as server, server.user("ada") as ada, server.user("eve") as eve:
+    async with (
+        serve(files=folder, others=[EchoProvider()], tools=[current_time]) as server,
+        server.user("ada") as ada,
+        server.user("eve") as eve,
+    ):
         yield House(
             server,
             ada,

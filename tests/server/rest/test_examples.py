@@ -9,15 +9,21 @@ import pytest
 from rest import serve
 from stories import at, carry_out
 
+from trialogue_clock import current_time
+from trialogue_echo import EchoProvider
 from trialogue_server._openapi._examples import stories
 
 
 @pytest.mark.parametrize("story", stories())
 async def test_every_example_is_answered_as_it_says(tmp_path: Path, story: str) -> None:
     kept: dict[str, str] = {}
-    async with serve(files=tmp_path) as server, server.user("ada") as ada:
+    async with (
+        serve(files=tmp_path, others=[EchoProvider()], tools=[current_time]) as server,
+        server.user("ada") as ada,
+    ):
         for example in stories()[story]:
             answer = await carry_out(ada, example, kept)
+            await server.quiet()
             assert answer.status_code == example.status, f"{example.title}: {answer.text}"
             if example.reply is not None:
                 assert shape(answer.json(), example.reply) == [], example.title
