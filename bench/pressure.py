@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -82,6 +82,18 @@ class Stage(NamedTuple):
             for connection in opened:
                 connection.close()
 
+    def leave_unread(self, path: str, count: int) -> int:
+        """So many streams of which nothing is read."""
+        opening = request("GET", path, None, {"Cookie": self.account.cookie, "Accept": "text/event-stream"})
+        with ExitStack() as held:
+            for _ in range(count):
+                connection = held.enter_context(socket.socket())
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                connection.connect(("127.0.0.1", self.server.port))
+                connection.sendall(opening)
+            time.sleep(3)
+        return 0
+
     def follow(self, count: int) -> int:
         """So many subscriptions of one WebSocket, of which nothing is read."""
         with socket.create_connection(("127.0.0.1", self.server.port), 30) as connection:
@@ -125,6 +137,7 @@ ATTACKS: dict[str, Attack] = {
     "all its branches": lambda stage: stage.get(f"/api/conversations/{stage.large}?tree=true&limit=200"),
     "its stream": lambda stage: stage.snapshot(f"/api/conversations/{stage.large}/events"),
     "twelve streams of it": lambda stage: stage.hold(f"/api/conversations/{stage.large}/events", 12),
+    "twelve streams of it, unread": lambda stage: stage.leave_unread(f"/api/conversations/{stage.large}/events", 12),
     "a hundred subscriptions of it": lambda stage: stage.follow(100),
     "its export": lambda stage: stage.get(f"/api/conversations/{stage.large}/export"),
     "its export for people": lambda stage: stage.get(f"/api/conversations/{stage.large}/export?format=markdown"),

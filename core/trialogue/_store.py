@@ -28,7 +28,7 @@ from trialogue._sharing import Shares
 from trialogue._values import Conversation, Message
 
 #: Bytes of a page's rows, as they are stored, unless the store is told otherwise.
-PAGE_BYTES = 4 * 1024 * 1024
+PAGE_BYTES = 1024 * 1024
 #: Siblings that are listed before a message, and behind it.
 SIBLINGS = 100
 
@@ -143,6 +143,9 @@ class StoreStatistics(msgspec.Struct, frozen=True):
     commits: int
     jobs: int
     entries: int
+    #: Connections to a database server that are open, and those among them that nobody uses; none for an embedded one.
+    connections: int = 0
+    idle: int = 0
 
 
 class Store(ABC):

@@ -40,7 +40,7 @@ async def _shown(page: Callable[[T | None], Awaitable[tuple[Sequence[Any], T | N
 
 
 @check
-async def store_gives_pages_of_some_megabytes_unless_told_otherwise(store: Store) -> None:
+async def store_gives_pages_of_a_megabyte_unless_told_otherwise(store: Store) -> None:
     assert store.page_bytes == PAGE_BYTES
 
 

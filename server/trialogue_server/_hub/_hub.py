@@ -27,6 +27,8 @@ _HEADERS = (
     (b"x-accel-buffering", b"no"),
 )
 _END: Message = {"type": "http.response.body", "body": b"", "more_body": False}
+#: Bytes of a stream's beginning that are sent at a time.
+_PIECE = 65_536
 #: Clients of a server that goes away come back spread over so many milliseconds.
 _RETRY = (500, 5_000)
 #: The same where another process answers at once: enough that not all of them knock in the same instant.
@@ -98,7 +100,7 @@ class Hub:
         if scope["method"] == "HEAD":
             await send(_END)
             return
-        await send({"type": "http.response.body", "body": preface() or b": ok\n\n", "more_body": True})
+        await _send_preface(preface() or b": ok\n\n", send)
         stream = Stream(source, seq, sink_for(scope, send, self._send_deadline), tag, self.rounds.queue)
         self.answering += 1
         try:
@@ -245,6 +247,12 @@ class Hub:
         """Counters so far."""
         self.rounds.counters.streams = len(self._streams)
         return self.rounds.counters
+
+
+async def _send_preface(data: bytes, send: Send) -> None:
+    # In pieces: the server copies what it is given more than once, and a client that does not read would have it keep that.
+    for start in range(0, len(data), _PIECE):
+        await send({"type": "http.response.body", "body": data[start : start + _PIECE], "more_body": True})
 
 
 async def _left(receive: Receive) -> None:
