@@ -54,6 +54,11 @@ class Database:
         """Calls that wait for a connection."""
         return self._pool.statistics().waiting + self._appending.statistics().waiting
 
+    def connections(self) -> tuple[int, int]:
+        """How many are open, and how many of them are idle."""
+        found = (self._pool.statistics(), self._appending.statistics())
+        return sum(one.size for one in found), sum(one.idle for one in found)
+
     async def read(self, statement: str, values: Values | None = None, *, planned: bool = True) -> list[Row]:
         """All rows of one statement; not ``planned``, it is planned anew, for these values. Raises ``StorageError``."""
 

@@ -226,4 +226,5 @@ class PostgresStore(Store):
         await self.database.execute(sql.CHECK)
 
     def statistics(self) -> StoreStatistics:
-        return StoreStatistics(self.database.waiting, self.database.commits, self.database.jobs, self._entries)
+        database, connections = self.database, self.database.connections()
+        return StoreStatistics(database.waiting, database.commits, database.jobs, self._entries, *connections)

@@ -1,7 +1,8 @@
 """What an operator sees of a running process: its metrics, its traces, how late its loop is.
 
     _exposition  families of figures, and the text in which Prometheus reads them
-    _families    which figures there are: one function for each part of the server, the names in one place
+    _families    which figures there are, by the part of the server that has them; those of the core are in
+                 _of_engine and _of_providers
     _requests    requests by route, counted as they are answered
     _lag         how late the loop is
     _process     what the kernel says of the process
