@@ -311,7 +311,11 @@ class Cell:
                 self.run = run
 
     async def _execute(self, run: Run) -> None:
-        await run.execute()
+        self._node.runs += 1
+        try:
+            await run.execute()
+        finally:
+            self._node.runs -= 1
         self.used_at = trio.current_time()
         if run.lost and run.live is not None and self.activation is not None and self.run is run:
             self._begin_anew(self.activation)

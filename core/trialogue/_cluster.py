@@ -54,6 +54,8 @@ from trialogue._transport import Parcel, Transport
 EVERY = 1.0
 #: Conversations taken up at a time: enough to be quick, few enough to leave room for clients.
 TAKE_UP = 64
+#: Conversations compared with the store in one go.
+SLICE = 250
 #: Seconds after which anyone takes what the one whose it is has not taken.
 ANYONE = 2.5
 #: Seconds that a stopping node gives the store to note what it lets go of.
@@ -286,10 +288,8 @@ class Cluster:
 
     def _missed(self) -> None:
         """Something may have been said that was not heard here."""
-        for name in self.follower.watched():
-            self.follower.look(name)
         self._feeds.lose_all()
-        self._asked.set()
+        self._asked.set()  # The next look compares all that is watched.
         for observer in self.observers:
             observer(None)
 
@@ -340,14 +340,14 @@ class Cluster:
 
     async def _check(self) -> None:
         """Compare the tails that are watched, and after a lapse what is awake here, with the store."""
-        names = self.follower.watched()
-        if self._suspect:
-            names = list(self._node.tails)
-        for start in range(0, len(names), 500):
-            found = await self.nodes.positions(names[start : start + 500])
+        suspect, self._suspect = self._suspect, False
+        names = list(self._node.tails) if suspect else self.follower.known()
+        for start in range(0, len(names), SLICE):
+            some = [name for name in names[start : start + SLICE] if suspect or self.follower.is_watched(name)]
+            found = await self.nodes.positions(some) if some else {}
             for name, position in found.items():
                 self._heard_of(Advance(name, position.epoch, position.next_seq))
-        self._suspect = False
+            await trio.lowlevel.checkpoint()
 
     async def _remove(self) -> None:
         while self._purged:

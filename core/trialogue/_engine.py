@@ -463,8 +463,7 @@ class Engine:
 
     def load(self) -> Load:
         """What there is to do here."""
-        running = sum(1 for cell in self._cells.values() if cell.phase == "running")
-        return Load(self.draining, len(self._cells), running)
+        return Load(self.draining, len(self._cells), self._node.runs)
 
     async def start_over(self) -> None:
         """The store has gone backwards: what is awake ends, and whoever reads has to begin again."""

@@ -48,19 +48,29 @@ class Follower:
         self._dirty: dict[str, None] = {}
         self._lists: dict[str, tuple[str, tuple[str, ...]]] = {}
         self._files: dict[str, str] = {}
+        self._known: dict[str, None] = {}
         self._wanted = trio.Event()
         self.reads = self.entries = 0
 
     def __repr__(self) -> str:
         return f"<Follower dirty={len(self._dirty)} lists={len(self._lists)} reads={self.reads}>"
 
-    def watched(self) -> list[str]:
-        """Conversations that are read here and written elsewhere."""
-        return [name for name, tail in self._tails.items() if tail.watched and not self._owned(name)]
+    def known(self) -> list[str]:
+        """Conversations that were read here, and perhaps still are."""
+        return list(self._known)
+
+    def is_watched(self, conversation: str) -> bool:
+        """Whether a conversation is read here and written elsewhere. One whose tail nobody holds is known no longer."""
+        tail = self._tails.get(conversation)
+        if tail is None:
+            self._known.pop(conversation, None)
+            return False
+        return tail.watched and not self._owned(conversation)
 
     def look(self, conversation: str) -> None:
-        """There may be something new in a conversation."""
+        """There may be something new in a conversation that somebody begins to read, or reads."""
         if conversation in self._tails:
+            self._known[conversation] = None
             self._dirty[conversation] = None
             self._wanted.set()
 

@@ -61,6 +61,8 @@ class Node:
     observers: Observers = field(default_factory=Observers)
     #: How many conversations each user has awake.
     awake: Awake = field(init=False)
+    #: Runs that are live.
+    runs: int = 0
     #: How a conversation is claimed where that takes more than the store: by one node of several.
     claiming: Callable[[str], Awaitable[Claim | None]] | None = None
     #: Tails that somebody holds: an activation or a subscriber. Nobody else keeps one alive.
