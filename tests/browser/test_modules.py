@@ -68,6 +68,7 @@ def test_the_fold_over_events_is_the_snapshot_at_their_end(server: Server, page:
         events = list(_events(client, name, start["token"], end["seq"]))
     state, wanted = page.evaluate(FOLD, [start, events, end])
     assert {"part.delta", "inbox.added", "run.cancelled", "message.revised"} <= {event["type"] for event in events}
+    assert "failover" in [event.get("cause") for event in events]
     assert not state["stale"]
     for field in ("messages", "run", "inbox", "hasMore"):
         assert state[field] == wanted[field], field
@@ -93,6 +94,8 @@ def _live(client: httpx2.Client, name: str) -> None:
     say("[[endless rate=200 numbered]]")
     waiting = [say(f"then {number} [[tokens=9 rate=0 reason=4]]")["message"] for number in range(2)]
     client.post(f"/api/conversations/{name}/stop", json={}).raise_for_status()
+    _until_idle(client, name)
+    say("Break and go on [[tokens=30 rate=0 numbered fail=11 kind=broken]]")
     _until_idle(client, name)
     answer = client.patch(patch.format(waiting[1]), json={"text": "other [[tokens=7 rate=0]]"}).json()["answer"]
     _until_idle(client, name)

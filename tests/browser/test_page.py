@@ -124,7 +124,7 @@ def test_an_answer_can_be_regenerated(chat: Chat) -> None:
 
 
 def test_a_failure_is_told_in_words(chat: Chat) -> None:
-    chat.say("Break [[tokens=50 fail=9 rate=0 numbered]]")
+    chat.say("Break [[tokens=50 fail=9 kind=refused rate=0 numbered]]")
     chat.expect_status("failed")
     expect(chat.answer).to_contain_text("Failed:")
     expect(chat.answer.get_by_role("button", name="Try again")).to_be_visible()

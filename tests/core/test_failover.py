@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -59,7 +59,7 @@ def scripted(name: str, *scripts: Sequence[Any], continues: bool = False) -> Scr
 
 
 @asynccontextmanager
-async def talking(*providers: ScriptedProvider, **limits: Any) -> AsyncIterator[Talk]:
+async def talking(*providers: ScriptedProvider, **limits: Any) -> AsyncGenerator[Talk]:
     bounds = replace(Limits(fallbacks=FALLBACKS), **limits)
     async with open_engine(MemoryStore(), providers, bounds, prices=PRICED, default_model="one:script") as engine:
         await engine.models()

@@ -54,7 +54,14 @@ def test_every_setting_is_documented_and_its_default_is_valid(setting: object) -
 
 
 def test_what_is_shown_is_a_file_that_gives_the_same() -> None:
-    given = Config(port=1, trusted_origins=("https://a.example", "http://b:1"), data_dir=Path("/x y"), recovery="end")
+    given = Config(
+        port=1,
+        trusted_origins=("https://a.example", "http://b:1"),
+        data_dir=Path("/x y"),
+        recovery="end",
+        fallbacks={"a:b": ("c:d", 'e:"f"'), "g:h": ()},
+        provider_concurrency={"a": 3},
+    )
     shown = "\n".join(f"{setting.name} = {setting.show(given)}" for setting in SETTINGS)
     assert tomllib.loads(shown)["data_dir"] == "/x y"
     assert load(shown).config == given
@@ -92,6 +99,22 @@ def test_text_becomes_numbers_and_lists() -> None:
     assert config.stream_window_seconds == 0.25
     assert config.trusted_origins == ("https://a.example", "http://b:1")
     assert config.data_dir == Path.home() / "chat"
+
+
+def test_text_becomes_tables() -> None:
+    environment = {
+        "TRIALOGUE_FALLBACKS": "openai:gpt-5 = anthropic:x, local:small ; local:small=openai:a=b",
+        "TRIALOGUE_PROVIDER_CONCURRENCY": "openai=50;local=2",
+    }
+    config = load(environment=environment).config
+    assert config.fallbacks == {
+        "openai:gpt-5": ("anthropic:x", "local:small"),
+        "local:small": ("openai:a=b",),
+    }
+    assert config.provider_concurrency == {"openai": 50, "local": 2}
+    assert load('[provider_concurrency]\nopenai = 50\n[fallbacks]\n"a:b" = ["c:d"]').config.fallbacks == {
+        "a:b": ("c:d",)
+    }
 
 
 def test_a_file_is_found_by_flag_before_variable(folder: Path) -> None:
@@ -148,6 +171,11 @@ def test_plugins_may_have_variables_of_their_own() -> None:
         ("public_url", "chat.example.org", "something like https://"),
         ("trusted_origins", "https://a.example,b", "something like https://"),
         ("default_model", "gpt", "something like openai:"),
+        ("fallbacks", "gpt", "something like openai:"),
+        ("fallbacks", "gpt=a:b", "something like openai:"),
+        ("provider_concurrency", "openai", "something like openai="),
+        ("provider_concurrency", "openai=0", ">= 1"),
+        ("provider_concurrency", "openai=many", "int"),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_by_variable_and_flag(name: str, value: str, expected: str) -> None:

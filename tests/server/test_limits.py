@@ -11,7 +11,7 @@ import pytest
 from rest import serve
 
 from trialogue import BreakerLimits, ConfigurationError, LaneLimits
-from trialogue_server._patience import check_names
+from trialogue_server._patience import check_providers
 from trialogue_server._setting import Setting
 from trialogue_server.config import SETTINGS, Config
 from trialogue_server.serve import file_limits, import_limits, limits
@@ -102,8 +102,8 @@ def test_limits_reach_the_core() -> None:
 )
 def test_provider_that_is_not_there_is_not_bounded_in_silence(setting: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match=f"{next(iter(setting))} names the provider 'gone'.*here are here"):
-        check_names(Config(**setting), ["here"])
-    check_names(Config(fallbacks={"here:a": ("here:b",)}, provider_concurrency={"here": 1}), ["here"])
+        check_providers(Config(**setting), ["here"])
+    check_providers(Config(fallbacks={"here:a": ("here:b",)}, provider_concurrency={"here": 1}), ["here"])
 
 
 def test_limits_reach_files_and_imports() -> None:

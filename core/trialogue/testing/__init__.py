@@ -2,6 +2,9 @@
 
 from trialogue.testing._memory_nodes import MemoryBus as MemoryBus
 from trialogue.testing.embedders import ScriptedEmbedder as ScriptedEmbedder
+from trialogue.testing.faulty_provider import Asked as Asked
+from trialogue.testing.faulty_provider import FaultKind as FaultKind
+from trialogue.testing.faulty_provider import FaultyProvider as FaultyProvider
 from trialogue.testing.memory_faults import Fault as Fault
 from trialogue.testing.memory_faults import Faults as Faults
 from trialogue.testing.memory_faults import RandomFaults as RandomFaults

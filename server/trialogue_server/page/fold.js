@@ -56,6 +56,7 @@ const STEPS = {
     inbox: state.inbox.filter((queued) => queued.message.id !== message),
   }),
   "run.started": started,
+  "run.waiting": (state, { reason }) => ({ ...state, run: state.run && { ...state.run, waiting: reason } }),
   "part.started": partStarted,
   "part.delta": delta,
   "part.ended": partEnded,
@@ -103,11 +104,12 @@ function removed(state, { message, head }) {
   return headOf(left) === head ? left : { ...left, stale: true };
 }
 
-function started(state, { run, message, model, attempt = 1 }) {
+function started(state, { run, message, model, asked = null, attempt = 1 }) {
   // What an earlier attempt left on the message goes, its text stays: this run goes on from there.
-  const fresh = { status: "in_progress", model, run, attempt, finish_reason: null, failure: null, usage: null };
+  const reset = { finish_reason: null, failure: null, usage: null };
+  const fresh = { status: "in_progress", model, asked, run, attempt, ...reset };
   const next = replaced(state, message, (old) => ({ ...old, ...fresh }));
-  return { ...next, run: { run, message, model, part: null } };
+  return { ...next, run: { run, message, model, part: null, waiting: null } };
 }
 
 /** End the run; a run that is not the live one only marks its message. */
@@ -124,7 +126,7 @@ function replaced(state, id, change) {
 function partStarted(state, { message, part, kind }) {
   const opened = kind === "tool_call" ? { type: kind, call: "", name: "", arguments: "" } : { type: kind, text: "" };
   const next = replaced(state, message, (old) => ({ ...old, parts: [...old.parts.slice(0, part), opened] }));
-  return { ...next, run: next.run && { ...next.run, part } };
+  return { ...next, run: next.run && { ...next.run, part, waiting: null } };
 }
 
 function delta(state, { message, part, offset, text }) {

@@ -7,6 +7,10 @@ import { PartsView } from "./view-parts.js";
 /** The readable text of a message: its text parts, joined without anything between them. */
 export const textOf = (message) => message.parts.map((part) => (part.type === "text" ? part.text : "")).join("");
 
+/** Says of an answer that another model was asked for it. */
+const standIn = (message, models) =>
+  message.asked ? [h("span", { className: "stand-in" }, `in place of ${modelName(models, message.asked)}`)] : [];
+
 export class MessageView {
   /** `act` has edit, regenerate, goOn, fork and show; each takes the message, `edit` its new text too, `show` another's id. */
   constructor(message, act) {
@@ -48,7 +52,7 @@ export class MessageView {
     );
     const mine = message.role === "user";
     const rest = [...(live ? [] : this.actions(message)), ...this.pager(siblings, message)];
-    this.head.replaceChildren(h("span", { className: "who" }, name), ...(mine ? [] : [time]));
+    this.head.replaceChildren(h("span", { className: "who" }, name), ...standIn(message, models), ...(mine ? [] : [time]));
     this.outcome.replaceChildren(...this.outcomeOf(message, live));
     this.foot.replaceChildren(...(mine ? [time] : []), ...rest);
   }

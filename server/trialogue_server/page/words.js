@@ -89,9 +89,16 @@ export function usageDetails(usage) {
   ].join("\n");
 }
 
+/** What a live run does, or waits for. */
+function doingOf(run, name) {
+  if (run.waiting === "turn") return `Waiting for a turn at ${name}…`;
+  if (run.waiting === "retry") return `${name} is busy; asking again in a moment…`;
+  return `${name} is answering…`;
+}
+
 /** The line below the log: the state of the connection first, then what is being done. */
 export function statusOf(line, run, stopping, models) {
-  const doing = run && (stopping ? "Stopping…" : `${modelName(models, run.model)} is answering…`);
+  const doing = run && (stopping ? "Stopping…" : doingOf(run, modelName(models, run.model)));
   switch (line.state) {
     case "live":
       return { tone: run ? "busy" : "live", text: doing ?? "Connected" };
