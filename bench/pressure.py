@@ -173,7 +173,7 @@ def run(quick: bool = False) -> list[Row]:
         environment = {"OPENAI_API_KEY": "", "TRIALOGUE_DEFAULT_MODEL": "echo:echo"}
         with _set(Path(folder), environment, large, wide) as stage:
             rows = [row for name, attack in ATTACKS.items() for row in _measured(stage, name, attack)]
-        environment["TRIALOGUE_PAGE_BYTES"] = str(10**12)
+        environment["TRIALOGUE_PAGE_BYTES"] = str(10**12)  # As if there were none.
         with _set(Path(folder), environment, 0, 0, stage) as unbounded:
             before = _measured(unbounded, "unbounded pages", ATTACKS["its messages"], targets=("", ""))
     return [*before, *rows]

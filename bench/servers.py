@@ -76,6 +76,7 @@ class Trialogue:
             "TRIALOGUE_PORT": str(self.port),
             "TRIALOGUE_DATA_DIR": str(folder / "data"),
             "TRIALOGUE_STREAMS_PER_USER": "100000",
+            "TRIALOGUE_CONNECTIONS_PER_ADDRESS": "0",
             # Counted as ever, and never enough.
             "TRIALOGUE_RATE_PER_USER": "1000000",
             "TRIALOGUE_BURST_PER_USER": "1000000",
