@@ -120,10 +120,7 @@ replace() {
 use() {
   [ -e "$OPT/$1/.complete" ] || die "there is no version $1 in $OPT; there are: $(versions)"
   before=$(current_version current)
-  if [ "$before" != "$1" ]; then
-    [ -z "$before" ] || link "$before" "$OPT/previous"
-    link "$1" "$OPT/current"
-  fi
+  [ "$before" = "$1" ] || link "$1" "$OPT/current"
   for unit in $(running); do
     say "$unit goes over to $1"
     replace "$unit" && continue
@@ -131,6 +128,7 @@ use() {
     for one in $(running); do [ "$one" = "$unit" ] && break; replace "$one" || :; done
     die "$unit could not go over to $1 and serves as before: journalctl -u $unit -n 50 says why"
   done
+  [ -z "$before" ] || [ "$before" = "$1" ] || link "$before" "$OPT/previous"
 }
 
 versions() {
