@@ -1,6 +1,7 @@
 """One way to ask the stub, as a process whose CPU time tells what a token costs on it: ``python -m bench.asking WAY ...``.
 
-Ways: the providers ``openai`` and ``anthropic`` as the server uses them, and beside each its SDK, iterated event by event.
+Ways: the providers ``openai`` (by Chat Completions), ``responses`` (the same by Responses) and ``anthropic`` as
+the server uses them, and beside each its SDK, iterated event by event.
 It prints microseconds of CPU per token. What the first answers cost (imports, connections) is not counted.
 """
 
@@ -27,6 +28,11 @@ def provider_of(way: str, url: str) -> Provider:
         from trialogue_openai import OpenAIProvider
 
         return OpenAIProvider("sk", url)
+    if way == "responses":
+        from trialogue_openai import OpenAIProvider
+        from trialogue_openai._profiles import Profile
+
+        return OpenAIProvider(None, profile=Profile(key="sk", base_url=url, api="responses"))
     from trialogue_anthropic import AnthropicProvider
 
     return AnthropicProvider("sk", url.removesuffix("/v1"))
@@ -60,6 +66,20 @@ def openai_sdk(url: str) -> Ask:
         stream = await sdk.chat.completions.create(model="stub", messages=messages, stream=True)
         async with stream:
             return len([0 async for event in stream if event.choices and event.choices[0].delta.content])
+
+    return ask
+
+
+def responses_sdk(url: str) -> Ask:
+    """Event by event, as the SDK gives them."""
+    import openai
+
+    sdk = openai.AsyncOpenAI(api_key="sk", base_url=url)
+
+    async def ask(words: str) -> int:
+        stream = await sdk.responses.create(model="stub", input=words, stream=True)
+        async with stream:
+            return len([0 async for event in stream if event.type == "response.output_text.delta"])
 
     return ask
 
@@ -100,7 +120,8 @@ async def measure(ask: Ask, streams: int, tokens: int, rate: float) -> float:
 async def main(way: str, whose: str, url: str, streams: int, tokens: int, rate: float) -> None:
     """Print what it costs by one way."""
     if whose == "sdk":
-        print(await measure((openai_sdk if way == "openai" else anthropic_sdk)(url), streams, tokens, rate))
+        sdk = {"openai": openai_sdk, "responses": responses_sdk, "anthropic": anthropic_sdk}[way]
+        print(await measure(sdk(url), streams, tokens, rate))
         return
     if not rate:
         print(await measure(ours(way, url, None), streams, tokens, rate))

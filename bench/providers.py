@@ -23,7 +23,7 @@ def run(quick: bool = False) -> list[Row]:
     rows: list[Row] = []
     rounds = 1 if quick else 3
     with open_stub() as stub:
-        for way in ("openai", "anthropic"):
+        for way in ("openai", "responses", "anthropic"):
             rows += _compare(stub, way, "50 streams", 50, 200 if quick else 500, 50.0, rounds)
             rows += _compare(stub, way, "flat out", 4, 2_000 if quick else 10_000, 0, rounds)
     return rows
