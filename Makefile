@@ -38,6 +38,9 @@ test: .venv/dev.stamp .venv/node.stamp  ## run the tests; ARGS goes to pytest
 test-postgres17: .venv/dev.stamp  ## run PostgreSQL's tests on Debian's 17 with pgvector and PostGIS; TREE is where it is kept
 	PYTHON=$(BIN)/python tests/postgres17 $(ARGS)
 
+test-systemd: .venv/dev.stamp  ## boot a machine with systemd, as root, and ill-treat the service there; TREE is where its parts are kept
+	PYTHON=$(BIN)/python tests/deploy/systemd $(ARGS)
+
 fuzz: .venv/dev.stamp  ## ask a server what its API's document allows and what not; ARGS goes to Schemathesis
 	$(BIN)/python tests/fuzzing.py --max-examples=200 $(ARGS)
 
