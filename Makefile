@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run no-such-store test chaos test-postgres17 fuzz check lint format-check mypy pyright public-types bench lock clean
+.PHONY: help run no-such-store test chaos test-postgres17 test-systemd fuzz check lint format-check mypy pyright public-types bench lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-15s %s\n", $$1, $$2 }'
