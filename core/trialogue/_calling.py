@@ -107,15 +107,10 @@ def _due(writer: Writer, live: LiveRun, call: OpenCall, part: ToolCallPart | Non
 
 
 async def _make(writer: Writer, due: Due) -> None:
-    watch = writer.activation.watch
-    if watch is not None:
-        watch.step_began(due.call, "tool", due.tool.name, due.call)
+    """Make one call, and write down what it came to."""
     output = await _called(writer, due)
-    if watch is not None:
-        watch.step_ended(due.call, "failed" if output.failed else None)
-    live = writer.live
+    live, now, citations = writer.live, writer.node.now(), output.citations
     if live is not None:
-        now, citations = writer.node.now(), output.citations
         writer.append([returned(live, due.call, output.text, now, failed=output.failed, citations=citations)])
 
 
