@@ -10,6 +10,8 @@ from rest import read_events, serve
 
 from trialogue import ToolCallPiece, new_id, tool
 from trialogue.testing import MemoryStore, ScriptedProvider
+from trialogue_server.config import Config
+from trialogue_server.serve import limits
 
 
 @tool
@@ -180,3 +182,18 @@ async def test_what_cannot_be_decided() -> None:
         answer = await ada.post(url, json={"decision": "approve"})
         assert answer.status_code == 409
         assert "waits for nobody's approval" in answer.json()["detail"]
+
+
+def test_bounds_reach_the_core() -> None:
+    told = limits(
+        Config(
+            run_generations=2,
+            approval_hours=3,
+            tool_calls_at_once=4,
+            tool_seconds=5,
+            tool_argument_characters=6,
+            tool_output_characters=7,
+        )
+    )
+    assert (told.generations, told.approval, told.tool_calls, told.tool_seconds) == (2, 3 * 3600, 4, 5)
+    assert (told.tool_arguments, told.tool_output) == (6, 7)
