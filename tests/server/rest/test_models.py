@@ -26,23 +26,23 @@ async def branch(client: httpx2.AsyncClient, url: str) -> list[dict[str, Any]]:
 
 async def test_health_is_told_since_when_and_why() -> None:
     provider = ScriptedProvider(["fine"], [Fail("malformed", "gibberish"), OPENED])
-    async with serve(provider, run_failovers=0, breaker_failures=2, breaker_rest_seconds=100) as server:
-        async with server.user() as ada:
-            assert (await health_of(ada, "scripted:script"))["health"] == "unknown"
-            for health in ("ok", "degraded", "down"):
-                answer = await ada.post(f"{await make(ada)}/messages", json={"text": "Hi"})
-                await read_events(ada, answer.headers["location"], *ENDS)
-                told = await health_of(ada, "scripted:script")
-                assert told["health"] == health
-                since = datetime.fromisoformat(told["since"])
-                assert timedelta() <= datetime.now(UTC) - since < timedelta(seconds=30)
-            assert "gibberish" in told["reason"]
+    settings: dict[str, Any] = {"run_failovers": 0, "breaker_failures": 2, "breaker_rest_seconds": 100}
+    async with serve(provider, **settings) as server, server.user() as ada:
+        assert (await health_of(ada, "scripted:script"))["health"] == "unknown"
+        for health in ("ok", "degraded", "down"):
             answer = await ada.post(f"{await make(ada)}/messages", json={"text": "Hi"})
-            last = (await read_events(ada, answer.headers["location"], *ENDS))[-1]
-            failure = last["failure"]
-            assert failure["code"] == "provider_unavailable"
-            assert 0 < failure["retry_after"] <= 100
-            assert len(provider.requests) == 3
+            await read_events(ada, answer.headers["location"], *ENDS)
+            told = await health_of(ada, "scripted:script")
+            assert told["health"] == health
+            since = datetime.fromisoformat(told["since"])
+            assert timedelta() <= datetime.now(UTC) - since < timedelta(seconds=30)
+        assert "gibberish" in told["reason"]
+        answer = await ada.post(f"{await make(ada)}/messages", json={"text": "Hi"})
+        last = (await read_events(ada, answer.headers["location"], *ENDS))[-1]
+        failure = last["failure"]
+        assert failure["code"] == "provider_unavailable"
+        assert 0 < failure["retry_after"] <= 100
+        assert len(provider.requests) == 3
 
 
 async def test_fallback_answers_and_says_so() -> None:
