@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import postgres_server
 import redis_server
@@ -28,13 +29,16 @@ SETTINGS = {
     "burst_per_address": "1000000",
     "streams_per_user": "10000",
     "sockets_per_user": "10000",
-    "log_level": "warning",
+    "log_level": "info",
+    "log_requests": "false",
     # Readers that do not read are cut, and drains end, within the length of a test.
     "send_deadline_seconds": "3",
     "shutdown_grace_seconds": "2",
 }
 #: Seconds within which a process starts, while others want the same processor; and within which one that drains ends.
 START, STOP = 60.0, 30.0
+#: Seconds within which all nodes are ready once nothing is wrong any more.
+READY = 30.0
 
 
 class Node:
@@ -105,6 +109,10 @@ class Node:
             if code:
                 self.problems.append(f"{self.name} ended with {code} when asked to:\n{self.log()[-2000:]}")
 
+    def tell(self) -> None:
+        """Have it write down what is alive in it."""
+        self._server.signal(signal.SIGUSR1)
+
     def ended_by_itself(self) -> bool:
         """Whether it ended though nobody asked it to."""
         process = self._server.process
@@ -148,22 +156,36 @@ class Fleet:
         return headers["set-cookie"].partition(";")[0]
 
     async def heal(self) -> None:
-        """Have every link be a good one, and every node serve."""
+        """Have every link be a good one, and every node ready; one that does not get ready has a problem."""
         for node in self.nodes:
             for link in node.links.values():
                 link.heal()
-        with trio.fail_after(START):
+        with trio.move_on_after(READY) as patience:
             for node in self.nodes:
-                while not await _is_ready(node.port):  # noqa: ASYNC110 - another process is asked
+                while await _readiness(node.port) != 200:  # noqa: ASYNC110 - another process is asked
                     await trio.sleep(0.1)
+        if patience.cancelled_caught:
+            for node in self.nodes:
+                node.problems.append(await _account(node))
 
 
-async def _is_ready(port: int) -> bool:
+async def _readiness(port: int) -> Any:
+    """Its status, or whatever else came of asking."""
     try:
         with trio.fail_after(2):
-            return (await ask(port, "GET", "/readyz"))[0] == 200
-    except FAILED:
-        return False
+            status, answer = await ask(port, "GET", "/readyz")
+            return 200 if status == 200 else answer
+    except FAILED as error:
+        return error
+
+
+async def _account(node: Node) -> str:
+    """Why a node is not ready, as far as it can be told from here."""
+    readiness = await _readiness(node.port)
+    if not node.ended_by_itself():
+        node.tell()
+        await trio.sleep(1)
+    return f"{node.name}, {READY:g} s after everything was well again: {readiness!r}\n{node.log()[-6000:]}"
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import trio
 from chaos.asking import ask
@@ -47,8 +48,8 @@ async def begin(fleet: Fleet, nursery: trio.Nursery) -> tuple[Callable[[], Await
     assert status == 201, made
     talk = Talk(made["id"], [Record(), Record()])
     for node, record in zip(fleet.nodes, talk.records, strict=True):
-        clients = Clients(lambda port=node.port: [port], cookie, random.Random(0))
-        nursery.start_soon(lambda clients=clients, record=record: clients.read(talk, record, socket=False))
+        clients = Clients(partial(list[int], [node.port]), cookie, random.Random(0))
+        nursery.start_soon(partial(clients.read, talk, record, socket=False))
     turns = 0
 
     async def turn() -> float:
