@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 
 import trio
 
@@ -28,6 +29,7 @@ from trialogue_server._access import check_access
 from trialogue_server._call import Call
 from trialogue_server._cluster._answering import Answering
 from trialogue_server._cors import Cors
+from trialogue_server._hub import Tag
 from trialogue_server._keys import Keys, bearer_token
 from trialogue_server._lately import Lately
 from trialogue_server._limiter import LocalLimiter
@@ -183,8 +185,7 @@ class Services:
             return
         self._suspect = False
         for user in self.hub.users():
-            good = await self._good_credentials(user)
-            self.hub.close_where(lambda tag, user=user, good=good: tag.user == user and tag.session not in good)
+            self.hub.close_where(partial(_has_ended, user, await self._good_credentials(user)))
 
     async def _good_credentials(self, user: str) -> frozenset[str]:
         found, now = await self.accounts.user(user), datetime.now(UTC)
@@ -273,6 +274,10 @@ class Services:
             raise no_message(name)
         call.facts["conversation"] = header.id
         return message, header
+
+
+def _has_ended(user: str, good: frozenset[str], tag: Tag) -> bool:
+    return tag.user == user and tag.session not in good
 
 
 def no_conversation(conversation: str) -> NotFoundError:

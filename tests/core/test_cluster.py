@@ -21,9 +21,10 @@ from trialogue import (
     decode_event,
     new_id,
 )
-from trialogue.testing import MemoryStore, Pause, Script
+from trialogue.testing import MemoryStore, Pause, Script, Step
 
-LONG: Script = ["begin", *[Pause(0.5), " and on"] * 60]
+ON: list[Step] = [Pause(0.5), " and on"]
+LONG: Script = ["begin", *ON * 60]
 #: The same from a faster model: it goes on from wherever it is asked to.
 QUICK: Script = ["begin", *[" and on"] * 60]
 
