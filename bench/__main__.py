@@ -20,6 +20,7 @@ NAMES = (
     "sockets",
     "readers",
     "resident",
+    "starting",
     "long",
     "search",
     "usage",

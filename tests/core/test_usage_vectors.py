@@ -7,7 +7,7 @@ import pytest
 
 from trialogue import Prices, Usage, UsagePiece, cost_of
 from trialogue.anthropic_dialect import MessagesUsage, usage_of
-from trialogue.openai_dialect import ChatDecoder
+from trialogue.openai_dialect import ChatDecoder, ResponsesDecoder, ResponsesUsage, responses_usage
 
 #: The ``usage`` of a last chunk, the total it states, and what is kept.
 CHAT: list[tuple[str, str, Usage]] = [
@@ -45,7 +45,42 @@ CHAT: list[tuple[str, str, Usage]] = [
         '{"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10, "prompt_tokens_details": null}',
         Usage("reported", 7, 3),
     ),
+    (
+        "cached as DeepSeek counts",
+        '{"prompt_tokens": 100, "completion_tokens": 3, "total_tokens": 103,'
+        ' "prompt_cache_hit_tokens": 64, "prompt_cache_miss_tokens": 36}',
+        Usage("reported", 100, 3, cache_read_tokens=64),
+    ),
     ("half of it", '{"completion_tokens": 3}', Usage("reported", None, 3)),
+]
+
+#: The ``usage`` of a response, the total it states, and what is kept.
+RESPONSES: list[tuple[str, str, Usage]] = [
+    (
+        "plain",
+        '{"input_tokens": 36, "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0}, "output_tokens": 87,'
+        ' "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": 123}',
+        Usage("reported", 36, 87, 0, 0, 0),
+    ),
+    (
+        "cached inside the input, reasoning inside the output",
+        '{"input_tokens": 2006, "input_tokens_details": {"cached_tokens": 1920}, "output_tokens": 1035,'
+        ' "output_tokens_details": {"reasoning_tokens": 832}, "total_tokens": 3041}',
+        Usage("reported", 2006, 1035, cache_read_tokens=1920, reasoning_tokens=832),
+    ),
+    (
+        "written to the cache",
+        '{"input_tokens": 1200, "input_tokens_details": {"cached_tokens": 100, "cache_write_tokens": 1000,'
+        ' "cache_write_tokens_details": {"ttl_30m_tokens": 1000, "ttl_12h_tokens": 0}}, "output_tokens": 5,'
+        ' "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": 1205}',
+        Usage("reported", 1200, 5, 100, 1000, 0),
+    ),
+    (
+        "details of null",
+        '{"input_tokens": 7, "input_tokens_details": null, "output_tokens": 3, "total_tokens": 10}',
+        Usage("reported", 7, 3),
+    ),
+    ("half of it", '{"output_tokens": 3}', Usage("reported", None, 3)),
 ]
 
 #: The usage of ``message_start`` and of ``message_delta``, their sum as it is billed, and what is kept.
@@ -91,6 +126,17 @@ def test_chat_completions(reported: str, meant: Usage) -> None:
     finish = b'data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}\n\n'
     pieces = decoder.feed(finish + b'data: {"choices": [], "usage": %b}\n\ndata: [DONE]\n\n' % reported.encode())
     assert [piece.usage for piece in pieces if isinstance(piece, UsagePiece)] == [meant]
+    stated = msgspec.json.decode(reported).get("total_tokens")
+    assert stated in (None, total(meant))
+
+
+@pytest.mark.parametrize(("reported", "meant"), [row[1:] for row in RESPONSES], ids=[row[0] for row in RESPONSES])
+def test_responses(reported: str, meant: Usage) -> None:
+    decoder = ResponsesDecoder()
+    ended = b'data: {"type": "response.completed", "response": {"id": "resp_1", "usage": %b}}\n\n'
+    pieces = decoder.feed(ended % reported.encode())
+    assert [piece.usage for piece in pieces if isinstance(piece, UsagePiece)] == [meant]
+    assert responses_usage(msgspec.json.decode(reported, type=ResponsesUsage)) == meant
     stated = msgspec.json.decode(reported).get("total_tokens")
     assert stated in (None, total(meant))
 
