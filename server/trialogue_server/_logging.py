@@ -7,6 +7,7 @@ secrets is masked, and a message cannot forge a second line. Contents of convers
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -36,7 +37,8 @@ def configure(config: Config, stream: TextIO | None = None) -> logging.Handler:
     """
     handler = _Lines(stream or sys.stderr)
     as_text = config.log_format == "text" or (config.log_format == "auto" and handler.stream.isatty())
-    handler.setFormatter(TextFormatter() if as_text else JsonFormatter())
+    formatter = TextFormatter() if as_text else JsonFormatter()
+    handler.setFormatter(JournalFormatter(formatter) if is_journal(handler.stream) else formatter)
     root = logging.getLogger()
     root.handlers = [other for other in root.handlers if not isinstance(other, _Lines)] + [handler]
     root.setLevel(config.log_level.upper())
@@ -67,6 +69,28 @@ class TextFormatter(logging.Formatter):
         return self.formatException(record.exc_info) if record.exc_info else ""
 
 
+class JournalFormatter(logging.Formatter):
+    """Puts before each line its priority, as systemd's journal wants it: it takes that off, and files the line under it."""
+
+    def __init__(self, inner: logging.Formatter) -> None:
+        super().__init__()
+        self._inner = inner
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, or the lines."""
+        priority = next((number for level, number in _PRIORITIES if record.levelno >= level), 7)
+        return "\n".join(f"<{priority}>{line}" for line in self._inner.format(record).split("\n"))
+
+
+def is_journal(stream: TextIO) -> bool:
+    """Whether systemd's journal is at the other end, as it says in a variable."""
+    try:
+        found = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False  # No file, as in a test.
+    return os.environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
+
+
 class JsonFormatter(logging.Formatter):
     """One JSON object a line: ``time``, ``level``, ``logger``, ``message``, the fields, and ``traceback``."""
 
@@ -88,6 +112,8 @@ class JsonFormatter(logging.Formatter):
 
 
 _encoder = msgspec.json.Encoder(enc_hook=lambda value: mask(repr(value)))
+#: Least level, and its number in syslog.
+_PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 
 
 def _fields(record: logging.LogRecord) -> Iterator[tuple[str, object]]:

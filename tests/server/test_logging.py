@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,6 +69,22 @@ def test_the_form_can_be_chosen(form: Any, is_json: bool) -> None:
     stream = configured(Config(log_format=form), Terminal())
     log.info("x")
     assert stream.getvalue().startswith("{") is is_json
+
+
+def test_the_journal_is_told_priorities(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (tmp_path / "journal").open("w+") as stream:
+        found = os.fstat(stream.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", f"{found.st_dev}:{found.st_ino}")
+        _logging.configure(Config(log_level="debug"), stream)
+        for level in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL):
+            log.log(level, "x\ny")
+        lines = (tmp_path / "journal").read_text().splitlines()
+        assert [line[:3] for line in lines] == ["<7>", "<6>", "<4>", "<3>", "<2>"]
+        assert all(json.loads(line[3:])["message"] == "x\ny" for line in lines)
+        monkeypatch.setenv("JOURNAL_STREAM", "1:2")
+        _logging.configure(Config(), stream)
+        log.info("z")
+        assert (tmp_path / "journal").read_text().splitlines()[-1].startswith("{"), "somebody else's journal"
 
 
 def test_the_level_is_the_configured_one() -> None:
