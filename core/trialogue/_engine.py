@@ -185,7 +185,14 @@ class Engine:
         """Carry out a command if this node owns its conversation, or may. Raises as ``submit``, and ``ElsewhereError``."""
         if self.draining and not self._runs(parcel.conversation):
             raise ElsewhereError("this node is stopping and takes nothing new", "")
-        return await self._submit(parcel.conversation, parcel.command, parcel.fresh)
+        try:
+            return await self._submit(parcel.conversation, parcel.command, parcel.fresh)
+        except ElsewhereError:
+            # Nothing of it is awake here: what was made for the asking goes.
+            cell = self._cells.get(parcel.conversation)
+            if cell is not None and cell.activation is None and cell.may_rest():
+                del self._cells[parcel.conversation]
+            raise
 
     def _runs(self, conversation: str) -> bool:
         cell = self._cells.get(conversation)
@@ -395,6 +402,7 @@ class Engine:
     async def _hand_over(self, cluster: Cluster, grace: float) -> None:
         """Let other nodes have each conversation as soon as nothing goes on in it here, and in the end the rest."""
         cluster.lease.hurry()
+        self._node.held = True  # What waits is answered by whoever is next.
         cells = tuple(self._cells.values())
         await self._let_go(cluster, [cell for cell in cells if cell.phase != "running"], grace)
         async with trio.open_nursery() as nursery:
