@@ -17,6 +17,7 @@ import trio
 from bench.sse import Frame, open_events
 from chaos.asking import FAILED, ask
 from sockets import Closed, Refused, open_socket
+from wsproto.utilities import ProtocolError
 
 from trialogue import new_id
 
@@ -137,7 +138,7 @@ class Clients:
         follow = self._read_socket if socket else self._read_stream
         while True:
             record.connections += 1
-            with suppress(*FAILED, Closed, Refused):
+            with suppress(*FAILED, Closed, Refused, ProtocolError):
                 await follow(talk, record)
             await trio.sleep(RETRY)
 
