@@ -247,7 +247,19 @@ async def test_a_connection_that_breaks_for_ever_is_broken() -> None:
             await collect(provider, pieces)
     assert caught.value.kind == "broken"
     assert TEXT.startswith(text_of_pieces(pieces))
-    assert len(kept.resumed) == 3
+    assert len(kept.resumed) == 4
+
+
+async def test_an_upstream_may_be_gone_for_a_moment() -> None:
+    kept = KeptResponses(EVENTS, hang_up=1)
+    away = [http_reply(503, {"error": {"message": "in a moment"}}), [HANG_UP]]
+
+    def reply(asked: HttpRequest) -> Sequence[ReplyStep] | Iterator[ReplyStep]:
+        return away.pop() if asked.method == "GET" and away else kept(asked)
+
+    async with asking(reply, background=True) as (provider, _):
+        assert text_of_pieces(await answer(provider)) == TEXT
+    assert len(kept.begun) == 1
 
 
 async def test_a_response_that_failed_is_not_taken_up_again() -> None:

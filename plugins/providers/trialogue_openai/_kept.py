@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
+import trio
+
 from trialogue import HandlePiece, Piece, ProviderError
 from trialogue.openai_dialect import ResponsesDecoder
 from trialogue.sdk_provider import ClosableStream
 from trialogue.upstreams import Body, DecodedStream
 
-#: How often a response is taken up again.
-REOPENINGS = 3
+#: How often a response is taken up again before more of it has come, and the seconds before the first time; each takes
+#: twice as long as the last.
+REOPENINGS, PAUSE = 4, 0.1
 
 
 class KeptStream(ClosableStream):
@@ -36,19 +39,26 @@ class KeptStream(ClosableStream):
             except ProviderError as error:
                 await self._take_up(error)
                 continue
-            self._at = next((piece for piece in reversed(batch) if isinstance(piece, HandlePiece)), self._at)
+            at = next((piece for piece in reversed(batch) if isinstance(piece, HandlePiece)), None)
+            if at is not None:
+                self._at, self._left = at, REOPENINGS
             return batch
 
     async def _take_up(self, error: ProviderError) -> None:
         """Open another connection, if it was the connection that failed and not the response."""
-        if self._at is None or not self._left or not (self._decoder.cut or error.kind == "stalled"):
+        if self._at is None or not (self._decoder.cut or error.kind == "stalled"):
             raise error
-        self._left -= 1
         await self._stream.aclose()
-        try:
-            self._read(await self._resume(self._at.handle, self._at.cursor))
-        except ProviderError:
-            raise error from None
+        while self._left:
+            await trio.sleep(PAUSE * 2 ** (REOPENINGS - self._left))
+            self._left -= 1
+            try:
+                self._read(await self._resume(self._at.handle, self._at.cursor))
+                return
+            except ProviderError as again:
+                if again.kind == "refused":
+                    break
+        raise error
 
     async def aclose(self) -> None:
         await self._stream.aclose()
