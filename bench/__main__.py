@@ -16,6 +16,7 @@ NAMES = (
     "durability",
     "first_token",
     "providers",
+    "stopping",
     "streams",
     "sockets",
     "readers",
