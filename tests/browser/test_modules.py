@@ -67,7 +67,16 @@ def test_the_fold_over_events_is_the_snapshot_at_their_end(server: Server, page:
         end = client.get(f"/api/conversations/{name}").json()
         events = list(_events(client, name, start["token"], end["seq"]))
     state, wanted = page.evaluate(FOLD, [start, events, end])
-    assert {"part.delta", "inbox.added", "run.cancelled", "message.revised"} <= {event["type"] for event in events}
+    assert {
+        "part.delta",
+        "inbox.added",
+        "run.cancelled",
+        "message.revised",
+        "part.added",
+        "tool.called",
+        "tool.returned",
+        "approval.given",
+    } <= {event["type"] for event in events}
     assert "failover" in [event.get("cause") for event in events]
     assert not state["stale"]
     for field in ("messages", "run", "inbox", "hasMore"):
@@ -95,6 +104,15 @@ def _live(client: httpx2.Client, name: str) -> None:
     waiting = [say(f"then {number} [[tokens=9 rate=0 reason=4]]")["message"] for number in range(2)]
     client.post(f"/api/conversations/{name}/stop", json={}).raise_for_status()
     _until_idle(client, name)
+    say("Use tools [[rate=0 call=current_time calls=2 rounds=2]]")
+    _until_idle(client, name)
+    ask = {"settings": {"tools": [{"name": "current_time", "approval": "ask"}]}}
+    client.patch(f"/api/conversations/{name}", json=ask).raise_for_status()
+    for decision in ({"decision": "deny"}, {"decision": "edit", "arguments": {"zone": "Asia/Tokyo"}}):
+        say("Ask me first [[rate=0 call=current_time]]")
+        call = _waiting(client, name)
+        client.post(f"/api/approvals/{call}", json=decision).raise_for_status()
+        _until_idle(client, name)
     say("Break and go on [[tokens=30 rate=0 numbered fail=11 kind=broken]]")
     _until_idle(client, name)
     answer = client.patch(patch.format(waiting[1]), json={"text": "other [[tokens=7 rate=0]]"}).json()["answer"]
@@ -103,6 +121,17 @@ def _live(client: httpx2.Client, name: str) -> None:
     _until_idle(client, name)
     client.patch(f"/api/conversations/{name}", json={"title": "Renamed"}).raise_for_status()
     client.patch(patch.format(first["answer"]), json={"text": "Corrected."}).raise_for_status()
+
+
+def _waiting(client: httpx2.Client, name: str) -> str:
+    """The tool call that waits for a decision, once there is one."""
+    snapshot = client.get(f"/api/conversations/{name}").json()
+    events = _events(client, name, snapshot["token"])
+    calls = snapshot["run"]["calls"]
+    while not any(call.get("state") == "asked" for call in calls):
+        event = next(events)
+        calls = [{**event, "state": "asked"}] if event["type"] == "approval.asked" else []
+    return str(calls[0]["call"])
 
 
 def _until_idle(client: httpx2.Client, name: str) -> None:

@@ -103,5 +103,6 @@ export const api = {
   edit: (id, values) => persistently(() => call("PATCH", message(id), values)),
   regenerate: (id, values) => call("POST", `${message(id)}/regenerate`, values),
   continue: (id) => call("POST", `${message(id)}/continue`, {}),
+  approve: (id, values) => persistently(() => call("POST", `/api/approvals/${encodeURIComponent(id)}`, values)),
   withdraw: (conversation, id) => call("DELETE", `${message(id)}${query({ conversation })}`),
 };

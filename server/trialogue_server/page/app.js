@@ -107,6 +107,7 @@ export class App {
       edit: (message, text) => this.fromBox(this.open.edit(message, text, this.model())),
       regenerate: (message) => this.fromBox(this.open.regenerate(message, this.model())),
       goOn: (message) => this.fromBox(this.open.goOn(message)),
+      decide: (call, values) => this.fromBox(this.open.decide(call, values)),
       withdraw: (message) => this.fromBox(this.open.withdraw(message)),
       retry: (message) => this.fromBox(this.open.deliver(message)),
       show: (head) => this.switchTo(head),

@@ -126,6 +126,7 @@ export class OpenConversation {
   };
   regenerate = (message, model) => this.attempt(() => api.regenerate(message.id, { model: model ?? undefined }));
   goOn = (message) => this.attempt(() => api.continue(message.id));
+  decide = (call, values) => this.attempt(() => api.approve(call, values));
   withdraw = (message) => this.attempt(() => api.withdraw(this.id, message.id));
   change = (values) => this.attempt(() => api.change(this.id, values));
 

@@ -60,6 +60,11 @@ const STEPS = {
   "part.started": partStarted,
   "part.delta": delta,
   "part.ended": partEnded,
+  "part.added": partAdded,
+  "approval.asked": (state, { call, expires_at }) => called(state, call, { state: "asked", expires_at }),
+  "approval.given": approvalGiven,
+  "tool.called": (state, { call, idempotent }) => called(state, call, { state: "called", idempotent }),
+  "tool.returned": toolReturned,
   usage: (state, { message, usage }) => replaced(state, message, (old) => ({ ...old, usage })),
   "run.completed": (state, event) => ended(state, event, { status: "completed", finish_reason: event.finish_reason }),
   "run.incomplete": (state, event) =>
@@ -104,12 +109,12 @@ function removed(state, { message, head }) {
   return headOf(left) === head ? left : { ...left, stale: true };
 }
 
-function started(state, { run, message, model, asked = null, attempt = 1 }) {
+function started(state, { run, message, model, asked = null, attempt = 1, calls = [] }) {
   // What an earlier attempt left on the message goes, its text stays: this run goes on from there.
   const reset = { finish_reason: null, failure: null, usage: null };
   const fresh = { status: "in_progress", model, asked, run, attempt, ...reset };
   const next = replaced(state, message, (old) => ({ ...old, ...fresh }));
-  return { ...next, run: { run, message, model, part: null, waiting: null } };
+  return { ...next, run: { run, message, model, part: null, waiting: null, calls } };
 }
 
 /** End the run; a run that is not the live one only marks its message. */
@@ -144,6 +149,36 @@ function partEnded(state, { message, part, length }) {
   const held = state.messages.findLast((other) => other.id === message)?.parts[part];
   const text = held && (held.type === "tool_call" ? held.arguments : held.text);
   return text !== undefined && lengthOf(text) !== length ? { ...next, stale: true } : next;
+}
+
+function partAdded(state, { message, part, content }) {
+  const next = replaced(state, message, (old) => ({ ...old, parts: [...old.parts.slice(0, part), content] }));
+  if (!next.run) return next;
+  const { call, name } = content;
+  const calls = content.type === "tool_call" ? [...(next.run.calls ?? []), { call, name, part }] : next.run.calls;
+  return { ...next, run: { ...next.run, part: null, waiting: null, calls } };
+}
+
+/** The live run with one of its open calls changed. */
+function called(state, call, fields) {
+  if (!state.run) return state;
+  const calls = (state.run.calls ?? []).map((one) => (one.call === call ? { ...one, ...fields } : one));
+  return { ...state, run: { ...state.run, calls } };
+}
+
+function approvalGiven(state, { message, call, arguments: edited }) {
+  const next = called(state, call, { state: "approved", expires_at: undefined });
+  if (edited === undefined) return next;
+  const put = (part) => (part.type === "tool_call" && part.call === call ? { ...part, edited } : part);
+  return replaced(next, message, (old) => ({ ...old, parts: old.parts.map(put) }));
+}
+
+/** A call has its result: it is the next part, and the call is not open any more. */
+function toolReturned(state, { message, part, call, text, failed, citations }) {
+  const result = { type: "tool_result", call, text, ...(failed && { failed }), ...(citations && { citations }) };
+  const next = replaced(state, message, (old) => ({ ...old, parts: [...old.parts.slice(0, part), result] }));
+  const calls = next.run?.calls?.filter((one) => one.call !== call);
+  return next.run ? { ...next, run: { ...next.run, part: null, calls } } : next;
 }
 
 /** `text` put into `old` at `offset`, counted in code points as the server counts; undefined when that leaves a hole. */

@@ -8,6 +8,9 @@ import { MessageView, textOf } from "./view-message.js";
 /** Pixels from the end within which a reader counts as being at the end. */
 const NEAR = 80;
 
+/** One and the same, so that a message without calls does not seem to change. */
+const NO_CALLS = [];
+
 export class LogView {
   /** `act`: what messages need (see MessageView), and older, withdraw, retry and discard. */
   constructor(act) {
@@ -91,7 +94,9 @@ export class LogView {
       .map((message) => {
         const view = this.views.get(message.id) ?? new MessageView(message, this.act);
         this.views.set(message.id, view);
-        view.draw(message, { siblings: siblingsOf(state, message), live: state.run?.message === message.id, models });
+        const live = state.run?.message === message.id;
+        const calls = (live && state.run.calls) || NO_CALLS;
+        view.draw(message, { siblings: siblingsOf(state, message), live, models, calls });
         return view.element;
       });
   }

@@ -2,6 +2,7 @@
 
 import { h, icon, iconButton, wordButton } from "./dom.js";
 import { costOf, modelName, outcomeOf, timeOf, tokensOf, usageDetails } from "./words.js";
+import { ApprovalsView } from "./view-approvals.js";
 import { PartsView } from "./view-parts.js";
 
 /** The readable text of a message: its text parts, joined without anything between them. */
@@ -12,13 +13,14 @@ const standIn = (message, models) =>
   message.asked ? [h("span", { className: "stand-in" }, `in place of ${modelName(models, message.asked)}`)] : [];
 
 export class MessageView {
-  /** `act` has edit, regenerate, goOn, fork and show; each takes the message, `edit` its new text too, `show` another's id. */
+  /** `act` has edit, regenerate, goOn, decide, fork and show; each takes the message, `edit` its new text too, `show` another's id. */
   constructor(message, act) {
     this.act = act;
     this.role = message.role;
     /** What was drawn last; equal values need no drawing. */
     this.drawn = [];
     this.parts = new PartsView(message.role);
+    this.approvals = new ApprovalsView((call, values) => this.act.decide(call, values));
     this.head = h("header", { className: "message-head" });
     this.outcome = h("div", { className: "outcome" });
     this.foot = h("footer", { className: "message-foot" });
@@ -27,13 +29,14 @@ export class MessageView {
       { className: `message ${message.role}` },
       this.head,
       this.parts.element,
+      this.approvals.element,
       this.outcome,
       this.foot,
     );
   }
 
-  draw(message, { siblings, live, models }) {
-    const values = [message, siblings.join(), live, models];
+  draw(message, { siblings, live, models, calls = [] }) {
+    const values = [message, siblings.join(), live, models, calls];
     if (values.every((value, index) => value === this.drawn[index])) return;
     const only = values.every((value, index) => index === 0 || value === this.drawn[index]);
     this.drawn = values;
@@ -42,6 +45,7 @@ export class MessageView {
     this.element.dataset.status = live ? "in_progress" : message.status;
     this.element.classList.toggle("live", live);
     if (!this.editor) this.parts.show(message.parts, !live);
+    this.approvals.show(message.parts, calls);
     if (live && only) return; // A delta: only the text grew.
     const name = message.role === "user" ? "You" : modelName(models, message.model);
     this.element.setAttribute("aria-label", name);

@@ -34,9 +34,11 @@ export class PartsView {
 function join(parts) {
   const joined = [];
   for (const part of parts) {
-    const last = joined.at(-1);
+    // A citation stands between two pieces of one text; it is shown behind the whole of it.
+    const place = joined.findLastIndex(({ type }) => type !== "citation");
+    const last = joined[place];
     if (last?.type === part.type && (part.type === "text" || part.type === "reasoning"))
-      joined[joined.length - 1] = { ...last, text: last.text + part.text };
+      joined[place] = { ...last, text: last.text + part.text };
     else joined.push(part);
   }
   return joined;
@@ -60,7 +62,7 @@ const DRAW = {
       element.hidden = finished && !part.text; // Some models keep their thoughts to themselves.
     };
   },
-  tool_call: (element) => folded(element, (part) => [`Calls ${part.name || "a tool"}`, part.arguments]),
+  tool_call: (element) => folded(element, (part) => [`Calls ${part.name || "a tool"}`, part.edited ?? part.arguments]),
   tool_result: (element) =>
     folded(element, (part) => [part.failed ? "The tool failed" : "The tool answered", part.text]),
   file: (element) => (part) => drawFile(element, part),

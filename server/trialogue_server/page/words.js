@@ -93,6 +93,7 @@ export function usageDetails(usage) {
 function doingOf(run, name) {
   if (run.waiting === "turn") return `Waiting for a turn at ${name}…`;
   if (run.waiting === "retry") return `${name} is busy; asking again in a moment…`;
+  if (run.calls?.length && run.calls.every(({ state }) => state === "asked")) return "Waiting for your decision.";
   return `${name} is answering…`;
 }
 
