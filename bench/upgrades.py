@@ -115,13 +115,14 @@ def run(quick: bool = False, streams: int = 0) -> list[Row]:
 
 @contextmanager
 def open_service(
-    cpu: int = SERVER_CPU, *, rate: int = 50, grace: float = GRACE
+    cpu: int = SERVER_CPU, *, rate: int = 50, grace: float = GRACE, storage: str = "sqlite:"
 ) -> Generator[tuple[Trialogue, Manager]]:
     """A server on a fresh data folder, up, as a service; its last process is gone at the end."""
     with TemporaryDirectory(prefix="trialogue-upgrades-") as folder:
         manager = Manager(Path(folder, "notify"))
         environment = {
             "TRIALOGUE_DEFAULT_MODEL": "echo:echo",
+            "TRIALOGUE_STORAGE_URL": storage,
             "OPENAI_API_KEY": "",
             "TRIALOGUE_SHUTDOWN_GRACE_SECONDS": str(grace),
             "TRIALOGUE_LOG_LEVEL": "info",
