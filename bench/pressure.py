@@ -12,7 +12,7 @@ import json
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -69,6 +69,7 @@ class Stage(NamedTuple):
     def hold(self, path: str, count: int) -> int:
         """So many streams at once, each after its first event."""
         opened: list[http.client.HTTPConnection] = []
+        status = 0
         try:
             for _ in range(count):
                 connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=120)
@@ -77,7 +78,8 @@ class Stage(NamedTuple):
                 answer = connection.getresponse()
                 while answer.readline() not in (b"", b"\n"):
                     pass
-            return answer.status
+                status = answer.status
+            return status
         finally:
             for connection in opened:
                 connection.close()
@@ -123,6 +125,10 @@ def _posts(path: str, body: bytes) -> Attack:
     return lambda stage: stage.send("POST", path.format(stage.large), body)
 
 
+def _gets(path: str) -> Attack:
+    return lambda stage: stage.get(path)
+
+
 def _part(number: int) -> bytes:
     return b'--b\r\ncontent-disposition: form-data; name="f"; filename="%d"\r\n\r\n\r\n' % number
 
@@ -133,7 +139,9 @@ SEARCHES = ("x", "+".join(f"w{n}" for n in range(40)), "%22".join("x" * 100), "*
 ATTACKS: dict[str, Attack] = {
     "a conversation of 1 MB messages": lambda stage: stage.get(f"/api/conversations/{stage.large}?limit=200"),
     "its messages": lambda stage: stage.get(f"/api/conversations/{stage.large}/messages?limit=200"),
-    "its messages, from the root": lambda stage: stage.get(f"/api/conversations/{stage.large}/messages?after=&limit=200"),
+    "its messages, from the root": lambda stage: stage.get(
+        f"/api/conversations/{stage.large}/messages?after=&limit=200"
+    ),
     "all its branches": lambda stage: stage.get(f"/api/conversations/{stage.large}?tree=true&limit=200"),
     "its stream": lambda stage: stage.snapshot(f"/api/conversations/{stage.large}/events"),
     "twelve streams of it": lambda stage: stage.hold(f"/api/conversations/{stage.large}/events", 12),
@@ -142,7 +150,9 @@ ATTACKS: dict[str, Attack] = {
     "its export": lambda stage: stage.get(f"/api/conversations/{stage.large}/export"),
     "its export for people": lambda stage: stage.get(f"/api/conversations/{stage.large}/export?format=markdown"),
     "a fork of it": _posts("/api/conversations/{}/fork", b"{}"),
-    "one more such message": _posts("/api/conversations/{}/messages", _json({"text": "y " * 500_000, "respond": False})),
+    "one more such message": _posts(
+        "/api/conversations/{}/messages", _json({"text": "y " * 500_000, "respond": False})
+    ),
     "ten thousand siblings": lambda stage: stage.get(f"/api/conversations/{stage.wide}?tree=true&limit=200"),
     "a list of 1 MB headers": lambda stage: stage.get("/api/conversations?limit=200"),
     "the list's stream": lambda stage: stage.snapshot("/api/events?limit=100"),
@@ -161,7 +171,7 @@ ATTACKS: dict[str, Attack] = {
         "POST", "/api/upload", b"".join(map(_part, range(20_000))) + b"--b--\r\n", "multipart/form-data; boundary=b"
     ),
     "a wide query": lambda stage: stage.get("/api/conversations?" + "&".join(f"{n:x}" for n in range(5_000))),
-    **{f"search {n}": lambda stage, q=q: stage.get(f"/api/search?q={q}&limit=100") for n, q in enumerate(SEARCHES)},
+    **{f"search {n}": _gets(f"/api/search?q={text}&limit=100") for n, text in enumerate(SEARCHES)},
     "a list with words": lambda stage: stage.get("/api/conversations?limit=200&q=x"),
 }
 
@@ -182,7 +192,7 @@ def run(quick: bool = False) -> list[Row]:
 @contextmanager
 def _set(
     folder: Path, environment: dict[str, str], large: int, wide: int, known: Stage | None = None
-) -> Iterator[Stage]:
+) -> Generator[Stage]:
     server = Trialogue(folder, environment, probed=True)
     try:
         server.start()

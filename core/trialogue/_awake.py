@@ -1,7 +1,7 @@
 """How many conversations of one user may be awake at a time: of those beyond, the one used longest ago goes to rest.
 
-That costs its user two reads when it is wanted again, and nobody else anything. Only where all of them are at work is another
-one refused; what a crash left unfinished goes on all the same.
+That costs its user two reads when it is wanted again, and nobody else anything. Only where all of them are at work is one
+more refused; what a crash left unfinished goes on all the same.
 """
 
 from __future__ import annotations

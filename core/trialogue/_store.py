@@ -308,7 +308,7 @@ class Store(ABC):
 
     @abstractmethod
     async def onward(self, conversation: str, leaf: str, after: str | None, limit: int) -> Sequence[Message]:
-        """A page of the branch that ends at ``leaf``, downwards: what follows ``after``, or its root for ``None``, oldest first.
+        """A page of the branch that ends at ``leaf``: what follows ``after``, or from its root for ``None``, oldest first.
 
         Empty when there is no such leaf, or ``after`` is not above it. There is more unless the last one is ``leaf``.
         """

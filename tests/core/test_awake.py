@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -15,7 +15,7 @@ from trialogue.testing import MemoryStore, Script, ScriptedProvider
 
 
 @asynccontextmanager
-async def engine_of(awake: int, *scripts: Script, store: MemoryStore | None = None) -> AsyncIterator[Engine]:
+async def engine_of(awake: int, *scripts: Script, store: MemoryStore | None = None) -> AsyncGenerator[Engine]:
     provider = ScriptedProvider(*scripts, continues=True)
     async with open_engine(store or MemoryStore(), [provider], Limits(awake=awake)) as engine:
         yield engine

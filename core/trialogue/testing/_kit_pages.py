@@ -31,7 +31,8 @@ async def _said(talk: Talk, count: int = 5) -> list[Message]:
 
 async def _shown(page: Callable[[T | None], Awaitable[tuple[Sequence[Any], T | None]]]) -> list[list[Any]]:
     """Pages to the end, each asked for with what the one before gave."""
-    pages, after = [], None
+    pages: list[list[Any]] = []
+    after: T | None = None
     while True:
         found, after = await page(after)
         pages.append(list(found))

@@ -10,7 +10,7 @@ row anew, but the rest of the database as it was before the wait: what is read a
 
 from __future__ import annotations
 
-from trialogue import SIBLINGS
+from trialogue import SIBLINGS as _MOST_SIBLINGS
 from trialogue_postgres._files_sql import PURGE_FILES
 from trialogue_postgres._nodes_sql import PURGE_KEPT
 
@@ -197,9 +197,9 @@ _SIBLINGS = f"""
 to_json(ARRAY(
     SELECT s.id FROM (
         (SELECT s.n, s.id FROM message AS s WHERE s.conversation = l.n AND s.parent = m.parent AND NOT s.removed
-            AND s.n <= m.n ORDER BY s.n DESC LIMIT {SIBLINGS + 1})
+            AND s.n <= m.n ORDER BY s.n DESC LIMIT {_MOST_SIBLINGS + 1})
         UNION ALL (SELECT s.n, s.id FROM message AS s WHERE s.conversation = l.n AND s.parent = m.parent AND NOT s.removed
-            AND s.n > m.n ORDER BY s.n LIMIT {SIBLINGS})
+            AND s.n > m.n ORDER BY s.n LIMIT {_MOST_SIBLINGS})
     ) AS s ORDER BY s.n
 ))::text
 """

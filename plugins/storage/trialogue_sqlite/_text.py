@@ -13,7 +13,8 @@ _PIECE = re.compile(r"[^\W_]+")
 def text_match(words: Sequence[str]) -> str:
     """The query for every word. Each is quoted, so that nothing in it is syntax.
 
-    One letter alone, at the end of a word as well ("a-b"), is no beginning: the index would read all that was ever said, of everyone, to find what it begins.
+    One letter alone, at the end of a word as well ("a-b"), is no beginning: the index would read all that was ever said, of
+    everyone, to find what it begins.
     """
     quoted = " ".join('"{}"'.format(word.replace('"', '""')) for word in words)
     begun = len(_PIECE.findall(words[-1])[-1]) > 1

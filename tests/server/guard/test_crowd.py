@@ -39,7 +39,11 @@ def test_proxy_stands_for_many(start: Any, tools: Any) -> None:
 
 def test_places_are_counted_by_network_and_given_back() -> None:
     crowd = Crowd(Limits(per_address=1, proxies=frozenset({"192.0.2.1"})))
-    with crowd.place("2001:db8::1") as first, crowd.place("2001:db8::2") as second, crowd.place("2001:db8:0:1::") as other:
+    with (
+        crowd.place("2001:db8::1") as first,
+        crowd.place("2001:db8::2") as second,
+        crowd.place("2001:db8:0:1::") as other,
+    ):
         assert (first, second, other) == (True, False, True)
     with crowd.place("::ffff:192.0.2.1") as one, crowd.place("192.0.2.1") as two, crowd.place(None) as local:
         assert (one, two, local) == (True, True, True)
