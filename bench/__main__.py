@@ -32,6 +32,7 @@ NAMES = (
     "pressure",
     "kills",
     "upgrades",
+    "starts",
     "cluster",
 )
 

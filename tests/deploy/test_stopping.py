@@ -1,4 +1,4 @@
-"""Told to stop, a process is gone when the grace is over, and a little later at most: whoever is attached, and whatever hangs."""
+"""Told to stop, a process is gone when the grace is over, and a little later at most, whoever is attached."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Replaced by its successor while everybody talks: a few seconds of what ``bench/run upgrades`` does for longer.
 
-Over SQLite the old process steps back before the new one opens the store; over PostgreSQL the two serve side by side until the
-last answer of the old one has ended. ``TRIALOGUE_TEST_STREAMS=200`` has so many conversations at once.
+Over SQLite the old process steps back before the new one opens the store; over PostgreSQL the two serve side by side until
+the last answer of the old one has ended. ``TRIALOGUE_TEST_STREAMS=200`` has so many conversations at once.
 """
 
 from __future__ import annotations
