@@ -96,8 +96,8 @@ async def test_run_is_told_with_its_times_its_usage_and_its_cause(autojump_clock
 
 async def test_failed_and_stopped_runs_are_told_with_their_reason(autojump_clock: trio.testing.MockClock) -> None:
     notes = Notes()
-    scripts = [("a", Fail("refused")), ("a", Pause(1000.0))]
-    async with open_engine(MemoryStore(), [ScriptedProvider(*scripts)], observers=[notes]) as engine:
+    provider = ScriptedProvider(("a", Fail("refused")), ("a", Pause(1000.0)))
+    async with open_engine(MemoryStore(), [provider], observers=[notes]) as engine:
         talk = await open_talk(engine)
         await talk.post("hi")
         await talk.settled()

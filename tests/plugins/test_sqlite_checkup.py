@@ -68,7 +68,7 @@ async def test_open_folder_and_full_disk_are_doubtful(data: Path, monkeypatch: p
     os.chmod(data, 0o755)
     assert "chmod" in (await problem(data)).fix
     os.chmod(data, 0o700)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 1000))  # type: ignore[attr-defined]
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 1000))
     assert "make room" in (await problem(data)).fix
 
 

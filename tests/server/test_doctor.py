@@ -75,7 +75,7 @@ async def test_secret_that_others_can_read_is_found(tmp_path: Path) -> None:
     file = tmp_path / "trialogue.toml"
     file.write_text("x")
     file.chmod(0o644)
-    settings = {"metrics_token": "0123456789abcdef", "storage_url": "postgresql://u:hunter2@h/d"}
+    settings: dict[str, Any] = {"metrics_token": "0123456789abcdef", "storage_url": "postgresql://u:hunter2@h/d"}
     healthy = patient(**settings)
     assert states(await _configuration.check_settings(healthy)) == ["right"]
     for name, source in (("metrics_token", str(file)), ("storage_url", "--storage-url")):
@@ -128,7 +128,7 @@ async def test_files_that_cannot_be_kept_are_found(tmp_path: Path, monkeypatch: 
     (folder / "incoming").mkdir(parents=True)
     assert states(await _places.check_files(patient(data_dir=tmp_path / "data"))) == ["right"]
     assert list((folder / "incoming").iterdir()) == [], "what was written is gone"
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 1000))  # type: ignore[attr-defined]
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 1000))
     assert "make room" in problem(await _places.check_files(patient(data_dir=tmp_path / "data"))).fix
     (folder / "incoming").rmdir()
     monkeypatch.setattr(os, "access", lambda *_: False)

@@ -81,12 +81,13 @@ def test_address_that_is_none_is_told(address: str) -> None:
 def test_arguments_that_cannot_be_are_told(tmp_path: Path) -> None:
     odd = tmp_path / "odd"
     odd.write_text("two\nlines")
-    for arguments in (
+    cases: list[tuple[list[str], str | None, float]] = [
         ([], None, 0.0),
         (["http://x"] * (MOST + 1), None, 1.0),
         ([], str(tmp_path / "none"), 1.0),
         ([], str(odd), 1.0),
-    ):
+    ]
+    for arguments in cases:
         with pytest.raises(ConfigurationError):
             wanted(Config(), *arguments, once=True, as_json=False)
 

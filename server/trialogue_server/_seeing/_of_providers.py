@@ -45,7 +45,7 @@ def _of_lane(field: str) -> Callable[[Mapping[str, Any]], float]:
 
 
 def _asked(models: Mapping[str, Any]) -> Iterator[Family]:
-    outcomes = {(name, "ok"): float(one["succeeded"]) for name, one in models.items()}
+    outcomes: dict[Labels, Value] = {(name, "ok"): float(one["succeeded"]) for name, one in models.items()}
     outcomes |= {(name, why): float(count) for name, one in models.items() for why, count in one["failed"].items()}
     yield Family(
         "trialogue_model_requests_total",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -72,7 +72,7 @@ class Between:
 
     def __init__(self, before: Reading | None, now: Reading) -> None:
         self.seconds = max(now.at - before.at, 1e-6) if before is not None else 0.0
-        self._before = before.samples if before is not None else {}
+        self._before: Mapping[Key, float] = before.samples if before is not None else {}
         self._now = now.samples
 
     def now(self, name: str, **labels: str) -> float:
@@ -136,7 +136,7 @@ def figures(address: str, before: Reading | None, now: Reading) -> Figures:
     )
 
 
-def _itself(found: Between) -> dict[str, Any]:
+def _itself(found: Between) -> dict[str, Any]:  # Any: fields of several types, by name.
     whole = {
         "inbox": "trialogue_inbox_messages",
         "mailbox": "trialogue_mailbox_commands",
@@ -163,7 +163,7 @@ def _itself(found: Between) -> dict[str, Any]:
     }
 
 
-def _rates(found: Between) -> dict[str, float]:
+def _rates(found: Between) -> dict[str, Any]:  # Any: as above.
     statuses = found.values("trialogue_http_requests_total", "status")
     broken = [status for status in statuses if status.startswith("5")]
     return {

@@ -64,8 +64,9 @@ def _server(server: Figures) -> Iterator[str]:
 
 
 def _models(models: Sequence[ModelFigures]) -> Iterator[str]:
+    size = max((len(one.model) for one in models), default=0)
     if models:
-        size = max(len("model"), *(len(one.model) for one in models))
+        size = max(size, len("model"))
         yield f"  {'model':<{size}}  runs/s  failed/s  tokens/s  first token      per token"
     for one in models:
         yield (

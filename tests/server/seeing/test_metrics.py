@@ -115,7 +115,7 @@ async def test_token_is_needed_once_there_is_one() -> None:
         async with server.client() as nobody:
             assert (await nobody.get("/metrics")).status_code == 401
             for wrong in ("x", TOKEN[:-1], TOKEN + "0", "ümlaut"):
-                headers = {"Authorization": f"Bearer {wrong}".encode()}
+                headers = {b"Authorization": f"Bearer {wrong}".encode()}
                 assert (await nobody.get("/metrics", headers=headers)).status_code == 401, wrong
             right = {"Authorization": f"Bearer {TOKEN}", "X-Forwarded-For": "192.0.2.7"}
             assert (await nobody.get("/metrics", headers=right)).status_code == 200

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import trio
 from opentelemetry.metrics import Meter
+from opentelemetry.util.types import AttributeValue
 
 from trialogue import Observer, RunReport
 from trialogue_server._call import Call
@@ -60,5 +61,9 @@ class Instruments(Observer):
     def answered(self, call: Call, status: int) -> None:
         """A request was answered; one whose client left first has no status."""
         if call.route is not None and status:
-            attributes = {names.HTTP_METHOD: call.method, names.HTTP_ROUTE: call.route.path, names.HTTP_STATUS: status}
+            attributes: dict[str, AttributeValue] = {
+                names.HTTP_METHOD: call.method,
+                names.HTTP_ROUTE: call.route.path,
+                names.HTTP_STATUS: status,
+            }
             self._http.record(trio.current_time() - call.began, attributes)

@@ -76,7 +76,10 @@ class Tracing(Observer):
 
     def command_ended(self, report: CommandReport) -> None:
         """A command was answered."""
-        attributes = {names.COMMAND: report.kind, names.CONVERSATION: report.conversation}
+        attributes: dict[str, AttributeValue] = {
+            names.COMMAND: report.kind,
+            names.CONVERSATION: report.conversation,
+        }
         self._past(f"command {report.kind}", report.cause, report.ended_ns, report.seconds, attributes, report.error)
 
     def run_ended(self, report: RunReport) -> None:
