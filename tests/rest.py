@@ -29,6 +29,7 @@ from trialogue import (
 from trialogue.testing import MemoryStore, ScriptedProvider
 from trialogue_password._authenticator import PasswordAuthenticator
 from trialogue_password._hashing import Hasher
+from trialogue_server._cluster._opening import open_part
 from trialogue_server._exchange._jobs import Importer, open_importer
 from trialogue_server._guard import make_config, open_sockets, serve_guarded
 from trialogue_server._hub import Hub, open_hub
@@ -95,12 +96,14 @@ async def serve(
     heartbeat: float = 60,
     seeing: Seeing | None = None,
     tools: Sequence[ToolLike] = (),
+    clustered: bool = False,
     **settings: Any,
 ) -> AsyncGenerator[Server]:
     """A server with any settings; its model says "Hello world" unless ``provider`` says something else.
 
     It keeps files and takes imports if it gets a folder for them; files are read by ``extractors``.
-    It searches by meaning if it gets an ``embedder``. Its models may call ``tools``.
+    It searches by meaning if it gets an ``embedder``. Its models may call ``tools``. ``clustered``, it is one of several
+    nodes over its store.
     """
     provider = provider or ScriptedProvider(["Hello", " world"])
     config = Config(**settings)
@@ -112,6 +115,7 @@ async def serve(
     store.page_bytes = config.page_bytes
     async with (
         _library(store, files, extractors, config) as library,
+        open_part(config, store, None, address[1]) as part,
         open_engine(
             store,
             [provider, *others],
@@ -120,6 +124,8 @@ async def serve(
             prices=price_list(config),
             budget=default_budget(config),
             toolbox=Toolbox(tools, always_ask=config.always_ask_tools),
+            node=part.node,
+            joining=part.joining if clustered else None,
         ) as engine,
         open_hub(heartbeat=heartbeat) as hub,
         open_searcher(store.index, embedder, share=1.0) as searcher,
@@ -128,7 +134,7 @@ async def serve(
     ):
         await engine.models()
         authenticator = PasswordAuthenticator(engine.store, Hasher(memory_kib=8, passes=1, lanes=1))
-        parts = Parts(engine, hub, config, [authenticator], logins, searcher=searcher, importer=importer, seeing=seeing)
+        parts = Parts(engine, hub, config, [authenticator], logins, searcher=searcher, importer=importer, seeing=seeing, part=part)
         app = create_app(parts)
 
         async def run(task_status: trio.TaskStatus[list[str]]) -> None:

@@ -373,6 +373,8 @@ class Cluster:
             except TrialogueError as error:
                 _log.warning("cannot take up conversation %s: %s", name, error)
             await trio.lowlevel.checkpoint()
+        if len(mine) > TAKE_UP:
+            self._asked.set()  # The others in a moment.
 
     def _is_mine(self, conversation: str, seconds: float) -> bool:
         taker = next(iter(takers(self._members.nodes, conversation)), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -13,6 +14,8 @@ from trialogue_server._cluster._address import address_of, name_of
 from trialogue_server._cluster._asking import HttpTransport
 from trialogue_server._cluster._signing import Signer
 from trialogue_server.config import Config
+
+_log = logging.getLogger("trialogue.cluster")
 
 
 class Part(NamedTuple):
@@ -28,6 +31,8 @@ async def open_part(config: Config, store: Store, soft: SoftState | None, port: 
     """The part, for the block. ``port`` is the one that is listened on. Raises ``ConfigurationError``."""
     node = new_id()
     if store.nodes is None:
+        if config.cluster_secret:
+            _log.warning("cluster_secret is set, and the storage belongs to one process: there are no other nodes")
         yield Part(node)
         return
     address = address_of(config, port)
