@@ -1,8 +1,8 @@
 """The PostgreSQL store under the output gate: 300 streams of 60 tokens a second, every token on the disk before it is shown.
 
 States: appends keep up with the rate, in events of five tokens as the engine makes them and with an event for every single
-token; the gate, from an event's making to its commit, takes at most 10 ms at the median with events of five. SQLite does the
-same in the same run: the processor time of this process for an entry is told as a ratio to it. That of the database's own
+token; the gate, from an event's making to its commit, takes at most 10 ms at the median and 60 ms at the 99th
+percentile with events of five. SQLite does the same in the same run: the processor time of this process for an entry is told as a ratio to it. That of the database's own
 processes is not in it. What drives the stores is one task that makes what is due, and one that commits all there is, as the
 engine's flusher does.
 
@@ -48,7 +48,7 @@ def run(quick: bool = False) -> list[Row]:
             rows += [
                 Row(NAME, f"{told}: committed / offered", ours.committed / ours.offered, "", ">= 0.99"),
                 Row(NAME, f"{told}: gate, p50", ours.gate(0.5), "ms", "<= 10" if tokens == 5 else ""),
-                Row(NAME, f"{told}: gate, p99", ours.gate(0.99), "ms"),
+                Row(NAME, f"{told}: gate, p99", ours.gate(0.99), "ms", "<= 60" if tokens == 5 else ""),
                 Row(NAME, f"{told}: SQLite's gate, p50", other.gate(0.5), "ms"),
                 Row(NAME, f"{told}: SQLite's gate, p99", other.gate(0.99), "ms"),
                 Row(NAME, f"{told}: entries in a commit", ours.committed / max(ours.commits, 1), ""),

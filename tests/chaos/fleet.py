@@ -36,7 +36,7 @@ SETTINGS = {
     "shutdown_grace_seconds": "2",
 }
 #: Seconds within which a process starts, while others want the same processor; and within which one that drains ends.
-START, STOP = 60.0, 30.0
+START, STOP = 120.0, 30.0
 #: Seconds within which all nodes are ready once nothing is wrong any more.
 READY = 30.0
 
