@@ -28,7 +28,7 @@ def test_connection_beyond_the_bound_is_turned_away(start: Any, tools: Any) -> N
         assert victim.ask(b"").startswith(b"HTTP/1.1 429 ")
         second.close()
         assert tools.eventually(lambda: victim.ask(b"GET / HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 200"))
-    assert victim.alive()
+    assert tools.eventually(victim.alive)
 
 
 def test_proxy_stands_for_many(start: Any, tools: Any) -> None:
