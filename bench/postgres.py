@@ -1,10 +1,10 @@
 """The PostgreSQL store under the output gate: 300 streams of 60 tokens a second, every token on the disk before it is shown.
 
 States: appends keep up with the rate, in events of five tokens as the engine makes them and with an event for every single
-token; the gate, from an event's making to its commit, takes at most 10 ms at the median and 60 ms at the 99th
-percentile with events of five. SQLite does the same in the same run: the processor time of this process for an entry is told as a ratio to it. That of the database's own
-processes is not in it. What drives the stores is one task that makes what is due, and one that commits all there is, as the
-engine's flusher does.
+token; the gate, from an event's making to its commit, takes at most 10 ms at the median and 60 ms at the 99th percentile
+with events of five. SQLite does the same in the same run: the processor time of this process for an entry is told as a ratio
+to it. That of the database's own processes is not in it. What drives the stores is one task that makes what is due, and one
+that commits all there is, as the engine's flusher does.
 
 The server is the tests' own, with ``fsync`` on, in this machine, or the one that ``TRIALOGUE_BENCH_POSTGRES`` names: an
 empty database, in which tables are made and stay.
