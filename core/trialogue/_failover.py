@@ -112,9 +112,9 @@ def _goes_on(answer: Message, old: str, model: Model) -> bool:
 
 
 def _shortened(live: LiveRun) -> Settings:
-    """With the tokens that are left, where somebody has said how many there may be."""
-    most = live.settings.max_tokens
-    return live.settings if most is None else replace(live.settings, max_tokens=max(1, most - live.tokens))
+    """With the tokens that are left, where somebody has said how many a response may have."""
+    most, said = live.settings.max_tokens, live.tokens - live.steps.tokens
+    return live.settings if most is None else replace(live.settings, max_tokens=max(1, most - said))
 
 
 def _beside(
