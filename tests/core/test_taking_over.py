@@ -9,14 +9,18 @@ from support import Talk, fold, open_talk
 
 from trialogue import (
     Event,
+    FinishPiece,
     Limits,
     PartDelta,
     RunAttached,
     RunCompleted,
     RunStarted,
+    Toolbox,
+    ToolCallPiece,
     Usage,
     UsagePiece,
     open_engine,
+    tool,
 )
 from trialogue.testing import MemoryStore, Pause, Script, ScriptedProvider
 
@@ -110,6 +114,50 @@ async def test_it_is_not_taken_over_where_that_is_not_wanted(autojump_clock: tri
         reader = fold(await Talk(engine, talk.id, talk.model).settled())
     assert reader.ends[run] == ["RunInterrupted"]
     assert not provider.reopened
+
+
+async def test_a_tool_is_not_called_again_because_its_call_is_kept(autojump_clock: trio.testing.MockClock) -> None:
+    """What the provider keeps is over once the tools it asked for are called."""
+    called: list[str] = []
+
+    @tool
+    async def book() -> str:
+        called.append("book")
+        await trio.sleep(3600)
+        return "booked"
+
+    store = MemoryStore()
+    calling: Script = ["Let me ", Pause(1), (ToolCallPiece("book", "{}"), FinishPiece("tool_call"))]
+    provider = ScriptedProvider(calling, ["done"], keeps=True, tools=True)
+    async with open_engine(store, [provider], toolbox=Toolbox([book])) as engine:
+        talk = await open_talk(engine)
+        receipt = await talk.post("hi")
+        await talk.until("tool.called")
+    async with open_engine(store, [provider], toolbox=Toolbox([book])) as engine:
+        reader = fold(await Talk(engine, talk.id, talk.model).settled())
+    assert called == ["book"]
+    assert not provider.reopened
+    assert reader.text(receipt.answer or "") == "Let me done"
+
+
+async def test_a_call_that_was_not_heard_to_its_end_is_made(autojump_clock: trio.testing.MockClock) -> None:
+    called: list[str] = []
+
+    @tool
+    async def book() -> str:
+        called.append("book")
+        return "booked"
+
+    store = MemoryStore()
+    calling: Script = ["Let me ", Pause(5), (ToolCallPiece("book", "{}"), FinishPiece("tool_call"))]
+    provider = ScriptedProvider(calling, ["done"], keeps=True, tools=True)
+    talk, run, answer = await died(store, provider)
+    async with open_engine(store, [provider], toolbox=Toolbox([book])) as engine:
+        reader = fold(await Talk(engine, talk.id, talk.model).settled())
+    assert called == ["book"]
+    assert reader.text(answer) == "Let me done"
+    assert reader.ends[run] == ["RunCompleted"]
+    assert provider.reopened == [("scripted-1", 1)]
 
 
 async def test_a_stop_is_told_to_who_keeps_it(autojump_clock: trio.testing.MockClock) -> None:
