@@ -25,7 +25,10 @@ from trialogue import (
 
 
 class ShownMessage(Message, frozen=True, kw_only=True):
-    """A message, with the ids of all that share its parent: itself and the other attempts or wordings, oldest first."""
+    """A message, with the ids of those that share its parent: itself and the other attempts or wordings, oldest first.
+
+    Of many, the hundred before it and the hundred behind it.
+    """
 
     siblings: tuple[str, ...]
 

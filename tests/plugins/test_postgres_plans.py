@@ -6,8 +6,10 @@ found only where no index can serve. A walk through all of an index counts as on
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
+import random
 import re
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -17,7 +19,7 @@ import pytest
 from postgres_stores import open_dsn, open_schema, opening
 
 from trialogue import Circle, SearchQuery
-from trialogue.testing._kit_making import BEGAN
+from trialogue.testing._kit_making import BEGAN, begin
 from trialogue_postgres import _accounts_sql, _files_sql, _ledger_sql, _nodes_sql, _search_sql, _sharing_sql
 from trialogue_postgres import _sql as sql
 from trialogue_postgres._accounts import audit_statement
@@ -196,3 +198,21 @@ async def test_branches_are_followed_by_ids(planner: psycopg.Connection[Any], st
 
 async def test_fence_looks_each_conversation_up(planner: psycopg.Connection[Any]) -> None:
     assert indexes(plan_of(planner, sql.APPEND)) == ["log_id_key"]
+
+
+#: Blocks of a message, and what a page of two may read besides them: indexes, and rows without what is long.
+BLOCKS, BESIDES = 200_000 // 8192, 60
+
+
+@pytest.mark.parametrize("statement", [sql.VIEW, sql.TREE])
+async def test_page_reads_nothing_long_that_it_does_not_give(url: str, statement: str) -> None:
+    async with opening(url) as store:
+        talk = await begin(store)
+        for _ in range(12):
+            await talk.say(base64.b64encode(random.randbytes(150_000)).decode())
+    values = {"id": talk.id, "limit": 10, "size": 450_000, "start": 0, "entries": 1}
+    with psycopg.connect(parse_url(url).conninfo) as connection:
+        row = connection.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}".encode(), values).fetchone()
+    assert row is not None
+    plan: Node = row[0][0]["Plan"]
+    assert 2 * BLOCKS < plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 3 * BLOCKS + BESIDES
