@@ -33,7 +33,10 @@ from trialogue import (
     Settings,
     Stop,
     TextPart,
+    Tool,
+    Toolbox,
     ToolCallPart,
+    ToolCallPiece,
     ToolResultPart,
     UpdateConversation,
     Usage,
@@ -41,6 +44,7 @@ from trialogue import (
     new_id,
     open_engine,
     text_of,
+    tool,
 )
 from trialogue._failover import _goes_on as goes_on
 from trialogue._failover import _taken_along as taken_along
@@ -293,6 +297,77 @@ async def test_run_that_waits_is_stopped_at_once(autojump_clock: MockClock) -> N
         began = trio.current_time()
         await talk.stop()
         assert trio.current_time() == began
+
+
+class Counter:
+    """A tool with an effect: it counts how often it was called."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    @property
+    def tool(self) -> Tool:
+        @tool
+        async def count() -> int:
+            """Counts."""
+            self.calls += 1
+            return self.calls
+
+        return count
+
+
+@asynccontextmanager
+async def counting(*providers: ScriptedProvider) -> AsyncGenerator[tuple[Talk, Counter]]:
+    counter = Counter()
+    limits = Limits(fallbacks=FALLBACKS)
+    async with open_engine(
+        MemoryStore(), providers, limits, default_model="one:script", toolbox=Toolbox([counter.tool])
+    ) as engine:
+        await engine.models()
+        yield await open_talk(engine), counter
+
+
+async def test_another_model_goes_on_with_the_results_of_tools(autojump_clock: MockClock) -> None:
+    one = ScriptedProvider([ToolCallPiece("count", "{}")], [Fail("unavailable"), OPENED], name="one", tools=True)
+    two = ScriptedProvider(["It is one."], name="two", tools=True)
+    async with counting(one, two) as (talk, counter):
+        receipt = await talk.post("How many?")
+        await talk.settled()
+        answer = await message_of(talk, receipt.answer)
+        assert [type(part) for part in answer.parts] == [ToolCallPart, ToolResultPart, TextPart]
+        assert (answer.model, answer.status, counter.calls) == ("two:script", "completed", 1)
+
+
+async def test_no_call_is_made_again_when_an_answer_is_begun_anew(autojump_clock: MockClock) -> None:
+    one = ScriptedProvider(
+        [ToolCallPiece("count", "{}")], ["It is o", Fail("broken")], ["It is one."], name="one", tools=True
+    )
+    async with counting(one) as (talk, counter):
+        receipt = await talk.post("How many?")
+        reader = fold(await talk.settled())
+        old, new = await message_of(talk, receipt.answer), await message_of(talk, reader.head)
+        assert [type(part) for part in new.parts] == [ToolCallPart, ToolResultPart, TextPart]
+        assert new.parts[:2] == old.parts[:2]
+        assert (text_of(old.parts), text_of(new.parts), counter.calls) == ("It is o", "It is one.", 1)
+
+
+async def test_call_of_a_response_that_broke_is_not_made(autojump_clock: MockClock) -> None:
+    one = ScriptedProvider([ToolCallPiece("count", "{}"), Fail("broken")], ["No need."], name="one", tools=True)
+    async with counting(one) as (talk, counter):
+        receipt = await talk.post("How many?")
+        reader = fold(await talk.settled())
+        old, new = await message_of(talk, receipt.answer), await message_of(talk, reader.head)
+        assert [type(part) for part in old.parts] == [ToolCallPart, ToolResultPart]
+        assert (new.parts, counter.calls) == ((TextPart("No need."),), 0)
+
+
+async def test_model_without_tools_is_passed_over(autojump_clock: MockClock) -> None:
+    one = ScriptedProvider([Fail("unavailable"), OPENED], name="one", tools=True)
+    two, three = scripted("two"), ScriptedProvider(["fine"], name="three", tools=True)
+    async with counting(one, two, three) as (talk, _):
+        receipt = await talk.post("How many?")
+        await talk.settled()
+        assert (await message_of(talk, receipt.answer)).model == "three:script"
 
 
 # --- who may go on, and with what --------------------------------------------------------------------------------
