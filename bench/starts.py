@@ -1,7 +1,7 @@
 """How long a start and a stop take, as one installs it: with the local model and the embedder that come along.
 
-States: from the start of the process to its first answer, two seconds at most over SQLite and three over PostgreSQL, in a new
-folder and in one with data; told to stop with nothing under way, it is gone within a second.
+States: from the start of the process to its first answer, two seconds at most over SQLite and three over PostgreSQL, in a
+new folder and in one with data; told to stop with nothing under way, it is gone within a second.
 """
 
 from __future__ import annotations

@@ -42,6 +42,7 @@ from trialogue_server._cluster._opening import open_part
 from trialogue_server._exchange._jobs import ImportLimits, open_importer
 from trialogue_server._hub import Hub, open_hub
 from trialogue_server._logins import Logins
+from trialogue_server._mounts import check_files_folder
 from trialogue_server._parts import Parts
 from trialogue_server._patience import asking_limits, check_providers
 from trialogue_server._seeing import open_seeing
@@ -88,6 +89,8 @@ async def open_all(config: Config, port: int | None = None) -> AsyncGenerator[Op
         providers = _providers(plugins)
         check_providers(config, [provider.name for provider in providers])
         folder = config.data_dir / config.files_dir
+        # In a thread, since a share that is away answers nobody.
+        await trio.to_thread.run_sync(check_files_folder, folder, abandon_on_cancel=True)
         async with (
             open_seeing(os.environ) as seeing,
             open_library(store.files, folder, plugins.extractors(), file_limits(config)) as library,
