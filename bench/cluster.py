@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 import trio
 
 from bench.client import Account
-from bench.load import Stub, open_stub
+from bench.load import Stub, open_stub, run_load
 from bench.plan import prompt
 from bench.postgres import open_postgres
 from bench.processes import LOAD_CPU, SERVER_CPU
@@ -42,9 +42,10 @@ def run(quick: bool = False) -> list[Row]:
     rows: list[Row] = []
     with open_stub() as stub, open_postgres() as url:
         with open_nodes(stub, url, 1) as nodes:
-            alone = cpu_per_token(nodes, 0, streams, seconds)
+            alone, rate = cpu_per_token(nodes, 0, streams, seconds), throughput(nodes, streams, seconds * 100)
         with open_nodes(stub, url, 2) as nodes:
             here, there = (cpu_per_token(nodes, place, streams, seconds) for place in (0, 1))
+            both = throughput(nodes, streams, seconds * 100)
             resumed = resuming(nodes, 20 if quick else 200)
             silent = draining(nodes, rounds)
             waited = killing(nodes, rounds)
@@ -52,6 +53,8 @@ def run(quick: bool = False) -> list[Row]:
         Row(NAME, "server's CPU for a token, one node", alone, "us"),
         Row(NAME, "with another node there, read at the owner / one node", here / alone, ""),
         Row(NAME, "with another node there, read at the other (both) / one node", there / alone, ""),
+        Row(NAME, "as fast as it goes, one node", rate, "tokens/s"),
+        Row(NAME, "as fast as it goes, two nodes, the second on the clients' processor / one node", both / rate, ""),
         Row(NAME, "resumed at the other node, first event, p50", _at(resumed, 0.5), "ms"),
         Row(NAME, "resumed at the other node, first event, p99", _at(resumed, 0.99), "ms", "<= 50"),
         Row(NAME, "handed over by a node that stops, silence, p50", _at(silent, 0.5), "ms"),
@@ -110,6 +113,18 @@ def cpu_per_token(nodes: Nodes, place: int, streams: int, seconds: int) -> float
     began = nodes.cpu_seconds()
     trio.run(_read_all, nodes.servers[place].port, nodes.account, paths)
     return (nodes.cpu_seconds() - began) / (streams * tokens) * 1e6
+
+
+def throughput(nodes: Nodes, streams: int, tokens: int) -> float:
+    """Tokens a second that clients get of all nodes, of providers that hold nothing back."""
+    plan = [
+        server.stream(nodes.account, conversation, prompt(tokens, 0))
+        for server in nodes.servers
+        for conversation in server.client().create_conversations(nodes.account, streams // len(nodes.servers))
+    ]
+    began = time.monotonic()
+    run_load(plan, tokens, ramp=0.1)
+    return len(plan) * tokens / (time.monotonic() - began)
 
 
 async def _read_all(port: int, account: Account, paths: Sequence[str]) -> None:
