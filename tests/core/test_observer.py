@@ -144,7 +144,7 @@ async def test_steps_of_a_run_are_told_with_their_times(autojump_clock: trio.tes
     watch.saw(ToolCalled("r", "m", "c2", "oven", NOW))
     await trio.sleep(2)
     watch.saw(ToolReturned("r", "m", 1, "c2", "hot", NOW, failed=True))
-    watch.saw(GenerationStarted("r", "m", 2, NOW))
+    watch.saw(GenerationStarted("r", "m", 2, NOW, Usage("estimated")))
     await trio.sleep(4)
     watch.ended(LiveRun("r", "m", "p:m", Settings(), 0), RunFailed("r", "m", Failure("provider_broken", ""), NOW))
     watch.saw(ToolReturned("r", "m", 1, "c9", "of another process", NOW))

@@ -14,10 +14,15 @@ from pathlib import Path
 import httpx2
 import pytest
 from collector import Collector, attributes, open_collector
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode
 from served import Server
 
-from trialogue import new_id
+from trialogue import CommitReport, RunReport, Step, new_id
 from trialogue_server._seeing._telemetry._opening import MISSING, Telemetry, open_telemetry, wants
+from trialogue_server._seeing._telemetry._tracing import Tracing
 
 QUESTION = "a secret question"
 
@@ -148,3 +153,47 @@ def test_nothing_of_it_is_imported_unless_it_is_wanted() -> None:
     code = "import sys, trialogue_server.serve; print([m for m in sys.modules if m.startswith('opentelemetry')])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+# --- spans, one by one -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def spans() -> tuple[Tracing, InMemorySpanExporter]:
+    """What makes spans, and where they are found."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    return Tracing(provider.get_tracer("test")), exporter
+
+
+def test_only_commits_that_were_slow_or_tried_again_are_spans(spans: tuple[Tracing, InMemorySpanExporter]) -> None:
+    tracing, exporter = spans
+    for tries, seconds in ((1, 0.01), (1, 0.5), (2, 0.01)):
+        tracing.committed(CommitReport(3, 7, tries, 10**18, seconds))
+    found = exporter.get_finished_spans()
+    assert [(one.name, one.parent) for one in found] == [("flush", None)] * 2
+    assert (found[0].attributes or {})["trialogue.commit.events"] == 7
+    assert (found[0].end_time or 0) - (found[0].start_time or 0) == 500_000_000
+
+
+def test_steps_of_a_run_are_spans_below_it(spans: tuple[Tracing, InMemorySpanExporter]) -> None:
+    tracing, exporter = spans
+    steps = (
+        Step("generation", "p:m", 0.0, 1.0),
+        Step("tool", "clock", 1.0, 2.0, "failed", "c1"),
+        Step("generation", "p:m", 3.0, 1.0, "provider_broken"),
+    )
+    tracing.run_ended(RunReport("r", "c", "m", "p:m", "failed", "provider_broken", 1, 10**18, 4.0, 0.5, 3, None, steps))
+    run, *below = exporter.get_finished_spans()
+    assert [one.name for one in below] == ["chat m", "execute_tool clock", "chat m"]
+    assert all(one.parent is not None and one.parent.span_id == run.context.span_id for one in below)
+    assert [one.status.status_code for one in (run, *below)] == [
+        StatusCode.ERROR,
+        StatusCode.UNSET,
+        StatusCode.ERROR,
+        StatusCode.ERROR,
+    ]
+    tool = below[1]
+    assert (tool.attributes or {})["gen_ai.tool.call.id"] == "c1"
+    assert (tool.start_time, tool.end_time) == (10**18 - 3 * 10**9, 10**18 - 10**9)
