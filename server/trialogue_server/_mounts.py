@@ -45,7 +45,7 @@ def check_files_folder(folder: Path, table: str | None = None) -> None:
     where = f"the folder for files {str(folder)!r} is on {mount.kind}, mounted at {str(mount.point)!r}"
     if mount.kind in KEEPS_NOTHING:
         raise ConfigurationError(
-            f"{where}, which acknowledges what is not stored yet: name a folder on a disk, or on a share of NFS, as files_dir"
+            f"{where}, which acknowledges what is not stored yet: name a folder on a disk, or on an NFS share, as files_dir"
         )
     if mount.kind in NFS:
         _check_nfs(where, mount)

@@ -280,8 +280,11 @@ class Turn:
 
 def _port(sockets: Sequence[socket.socket]) -> int | None:
     """The port that is listened on; ``None`` where that is a file."""
-    addresses = [sock.getsockname() for sock in sockets]
-    return next((address[1] for address in addresses if isinstance(address, tuple)), None)
+    for sock in sockets:
+        if sock.family != socket.AF_UNIX:
+            port: int = sock.getsockname()[1]
+            return port
+    return None
 
 
 class Traffic:

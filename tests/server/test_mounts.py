@@ -27,7 +27,7 @@ def test_what_keeps_no_promise_is_refused(kind: str) -> None:
 
 @pytest.mark.parametrize("options", ["rw,vers=4.2,soft,timeo=20", "rw,vers=3,softerr", "rw,vers=2,hard"])
 def test_share_that_may_lose_writes_is_refused_with_the_options_it_needs(options: str) -> None:
-    with pytest.raises(ConfigurationError, match="mount it with hard,vers=4.2"):
+    with pytest.raises(ConfigurationError, match=r"mount it with hard,vers=4\.2"):
         check_files_folder(FOLDER, mounted("nfs4", options))
 
 
