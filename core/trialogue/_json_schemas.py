@@ -69,10 +69,10 @@ def _closed(schema: Mapping[str, _Json]) -> bool:
     names = sorted(cast("Mapping[str, _Json]", properties))
     if schema.get("type") != "object":
         return not names
-    return schema.get("additionalProperties") is False and sorted(map(str, cast("list[_Json]", required))) == names
+    return schema.get("additionalProperties") is False and sorted(map(str, cast("Sequence[_Json]", required))) == names
 
 
 def _several(schemas: _Json) -> Sequence[_Json]:
     if isinstance(schemas, Mapping):
         return list(cast("Mapping[str, _Json]", schemas).values())
-    return cast("list[_Json]", schemas) if isinstance(schemas, list) else []
+    return cast("Sequence[_Json]", schemas) if isinstance(schemas, list) else ()

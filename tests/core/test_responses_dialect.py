@@ -259,7 +259,8 @@ LOOSE = {"type": "object", "properties": {"at": {"type": "integer"}}}
 
 
 def body(request: Request, **options: Any) -> Json:  # Any options of the body's.
-    return msgspec.json.decode(responses_body(request, **options))
+    found: Json = msgspec.json.decode(responses_body(request, **options))
+    return found
 
 
 def test_a_request_has_what_was_set_and_no_more() -> None:
@@ -315,7 +316,11 @@ ANSWER = (
 
 
 def spoken(text: str) -> Json:
-    return {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": text, "annotations": []}]}
+    return {
+        "type": "message",
+        "role": "assistant",
+        "content": [{"type": "output_text", "text": text, "annotations": []}],
+    }
 
 
 def test_an_answer_with_calls_is_told_in_turns() -> None:

@@ -252,10 +252,12 @@ async def test_a_connection_that_breaks_for_ever_is_broken() -> None:
 
 async def test_an_upstream_may_be_gone_for_a_moment() -> None:
     kept = KeptResponses(EVENTS, hang_up=1)
-    away = [http_reply(503, {"error": {"message": "in a moment"}}), [HANG_UP]]
+    away: list[list[ReplyStep]] = [http_reply(503, {"error": {"message": "in a moment"}}), [HANG_UP]]
 
     def reply(asked: HttpRequest) -> Sequence[ReplyStep] | Iterator[ReplyStep]:
-        return away.pop() if asked.method == "GET" and away else kept(asked)
+        if asked.method == "GET" and away:
+            return away.pop()
+        return kept(asked)
 
     async with asking(reply, background=True) as (provider, _):
         assert text_of_pieces(await answer(provider)) == TEXT
