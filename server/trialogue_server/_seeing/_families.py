@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, cast
 
@@ -34,7 +35,7 @@ def families(services: Services) -> Iterator[Family]:
 
 
 def _itself(services: Services) -> Iterator[Family]:
-    labels = (version("trialogue"), platform.python_version(), services.config.storage_url.partition(":")[0])
+    labels = (_version(), platform.python_version(), services.config.storage_url.partition(":")[0])
     yield Family(
         "trialogue_build_info",
         "gauge",
@@ -45,6 +46,11 @@ def _itself(services: Services) -> Iterator[Family]:
     yield gauge(
         "trialogue_draining", "1 while the process takes no new work, being about to stop.", services.engine.draining
     )
+
+
+@cache
+def _version() -> str:
+    return version("trialogue")  # It reads a file.
 
 
 def _loop(services: Services, figures: Mapping[str, Any]) -> Iterator[Family]:
