@@ -209,6 +209,11 @@ def test_what_is_too_large_is_said_by_the_server(ada: httpx2.Client, site: Site)
     assert answer.headers["content-type"] == "application/problem+json"
 
 
+def test_nodes_are_not_asked_from_outside(ada: httpx2.Client) -> None:
+    answer = ada.post("/internal/anything", json={})
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "text/html")
+
+
 def test_long_json_is_compressed(ada: httpx2.Client) -> None:
     answer = ada.get("/openapi.json", headers={"accept-encoding": "gzip"})
     assert answer.headers["content-encoding"] == "gzip"
