@@ -115,6 +115,7 @@ def _add_own(command: argparse.ArgumentParser, name: str) -> None:
     if name == "top":
         command.add_argument("servers", metavar="SERVER", nargs="*", help="http://host:port or unix:/path; else this one")
         command.add_argument("--interval", type=float, default=2.0, metavar="SECONDS", help="between two looks [2]")
+        command.add_argument("--nodes", action="store_true", help="all nodes of the server's cluster")
         command.add_argument("--once", action="store_true", help="show it once and end")
         command.add_argument("--json", action="store_true", help="one JSON object a look")
         command.add_argument("--token-file", metavar="FILE", help="holds the metrics token, or an administrator's key")
@@ -221,8 +222,8 @@ def _top(arguments: argparse.Namespace) -> int:
     config = _loaded(arguments).config
     from trialogue_server._top._running import run, wanted
 
-    once, as_json = arguments.once, arguments.json
-    return run(wanted(config, arguments.servers, arguments.token_file, arguments.interval, once=once, as_json=as_json))
+    how = {"once": arguments.once, "as_json": arguments.json, "all_nodes": arguments.nodes}
+    return run(wanted(config, arguments.servers, arguments.token_file, arguments.interval, **how))
 
 
 def _doctor(arguments: argparse.Namespace) -> int:

@@ -17,7 +17,7 @@ from served import Server
 
 from trialogue import ConfigurationError
 from trialogue_server._top._figures import Times, figures
-from trialogue_server._top._reading import Reading, UnreachableError, parse, read
+from trialogue_server._top._reading import Reading, UnreachableError, nodes, parse, read
 from trialogue_server._top._running import MOST, wanted
 from trialogue_server._top._screen import lines
 from trialogue_server.config import Config
@@ -124,6 +124,35 @@ def test_server_that_is_none_of_ours_or_talks_nonsense_is_told() -> None:
             read(url, "")
         with pytest.raises(UnreachableError, match="--token-file"):
             read(url, "wrong")
+        other.shutdown()
+        thread.join()
+
+
+def test_nodes_of_a_cluster_are_found(server: Server, token_file: Path, tmp_path: Path) -> None:
+    key = str(token_file)
+    alone = wanted(Config(), [server.url], key, 1.0, once=True, as_json=False, all_nodes=True)
+    assert alone.addresses == (server.url,)
+    with pytest.raises(ConfigurationError, match="administrator's key"):
+        wanted(Config(), [server.url], None, 1.0, once=True, as_json=False, all_nodes=True)
+    body = {"nodes": [{"address": f"http://n{number}:1", "alive": number != 2, "id": "x"} for number in range(4)]}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(body).encode())
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as other:
+        thread = threading.Thread(target=other.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        url = f"http://127.0.0.1:{other.server_port}"
+        assert nodes(url, "key") == ("http://n0:1", "http://n1:1", "http://n3:1")
+        body["nodes"] = "nonsense"  # type: ignore[assignment]
+        with pytest.raises(UnreachableError):
+            nodes(url, "key")
         other.shutdown()
         thread.join()
 

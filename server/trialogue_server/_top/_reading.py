@@ -39,6 +39,15 @@ class _Actors(msgspec.Struct):
     tree: tuple[str, ...]
 
 
+class _Node(msgspec.Struct):
+    address: str
+    alive: bool
+
+
+class _Nodes(msgspec.Struct):
+    nodes: tuple[_Node, ...]
+
+
 class UnreachableError(Exception):
     """A server says nothing, for this reason."""
 
@@ -53,6 +62,20 @@ def read(address: str, token: str, *, tree: bool = False) -> Reading:
     if status != 200:
         raise UnreachableError(f"/metrics answers {status}: is this a Trialogue server?")
     return Reading(time.monotonic(), parse(body.decode("utf-8", "replace")), _busy(address, token) if tree else ())
+
+
+def nodes(address: str, token: str) -> tuple[str, ...]:
+    """Where the living nodes of a server's cluster are; itself where it has none. Raises ``UnreachableError``."""
+    status, body = _get(address, "/api/admin/nodes", token)
+    if status != 200:
+        raise UnreachableError(
+            f"does not tell its nodes ({status}): give a file with an administrator's key (--token-file)"
+        )
+    try:
+        found = msgspec.json.decode(body, type=_Nodes).nodes
+    except msgspec.DecodeError as error:
+        raise UnreachableError(f"does not tell its nodes: {error}") from error
+    return tuple(node.address for node in found if node.alive and node.address) or (address,)
 
 
 def parse(text: str) -> dict[Key, float]:

@@ -15,7 +15,7 @@ import msgspec
 
 from trialogue import ConfigurationError
 from trialogue_server._top._figures import Figures, figures
-from trialogue_server._top._reading import Reading, UnreachableError, read
+from trialogue_server._top._reading import Reading, UnreachableError, nodes, read
 from trialogue_server._top._screen import lines
 from trialogue_server.config import Config
 
@@ -36,7 +36,14 @@ class Wanted(NamedTuple):
 
 
 def wanted(
-    config: Config, addresses: Sequence[str], token_file: str | None, interval: float, *, once: bool, as_json: bool
+    config: Config,
+    addresses: Sequence[str],
+    token_file: str | None,
+    interval: float,
+    *,
+    once: bool,
+    as_json: bool,
+    all_nodes: bool = False,
 ) -> Wanted:
     """What the command line and the settings say. Raises ``ConfigurationError``."""
     if not 0.1 <= interval <= 3600:
@@ -51,7 +58,17 @@ def wanted(
             raise ConfigurationError(f"the token file {token_file!r} cannot be read: {error}") from error
         if not token.isprintable() or not token:
             raise ConfigurationError(f"the token file {token_file!r} holds no token: one line of visible characters")
-    return Wanted(tuple(addresses) or (_own(config),), token, interval, once, as_json)
+    shown = tuple(addresses) or (_own(config),)
+    if all_nodes:
+        shown = _nodes(shown[0], token)
+    return Wanted(shown, token, interval, once, as_json)
+
+
+def _nodes(address: str, token: str) -> tuple[str, ...]:
+    try:
+        return nodes(address, token)[:MOST]
+    except UnreachableError as error:
+        raise ConfigurationError(f"{address} {error}") from error
 
 
 def _own(config: Config) -> str:
