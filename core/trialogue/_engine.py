@@ -460,7 +460,7 @@ class Engine:
             return
         del self._cells[cell.id]
         if self.cluster is not None and cell.activation is not None and cell.activation.gone is None:
-            self.cluster.rested(cell.id, cell.activation.epoch)
+            self.cluster.sweeper.rested(cell.id, cell.activation.epoch)
 
     # --- for the cluster -----------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from typing import Protocol
 import msgspec
 import trio
 
+from trialogue._child import Child
 from trialogue._commands import Receipt
 from trialogue._errors import ClosedError, ElsewhereError, FencedError, StorageError, TrialogueError
 from trialogue._news import Asked, News
@@ -28,6 +29,8 @@ from trialogue._transport import Parcel, Transport, UnreachableError
 PATIENCE = 8.0
 #: Seconds between two looks, the first and the longest.
 FIRST, LONGEST = 0.02, 0.25
+#: Seconds between two looks at what was left for us, without a word of it.
+EVERY = 1.0
 #: Commands taken up at a time.
 SOME = 50
 
@@ -64,6 +67,7 @@ class Router:
         self._members = members
         #: Commands carried out here, by other nodes, and left in the store.
         self.local = self.remote = self.left = 0
+        self._asked = trio.Event()
 
     def __repr__(self) -> str:
         return f"<Router local={self.local} remote={self.remote} left={self.left}>"
@@ -151,8 +155,23 @@ class Router:
         await self._nodes.drop(parcel.conversation, parcel.command.id)
         return UnreachableError(f"{what}: look whether it took effect, and send it again if not", retry_after=2)
 
-    async def take_up(self) -> None:
-        """Carry out what was left for us. Raises ``StorageError``."""
+    def hurry(self) -> None:
+        """Something may have been left for us."""
+        self._asked.set()
+
+    async def run(self, child: Child) -> None:
+        """Carry out what is left for us, until cancelled."""
+        child.started()
+        while True:
+            self._asked = trio.Event()
+            try:
+                await self._take_up()
+            except StorageError as error:
+                _log.warning("what other nodes left is looked for later: %s", error)
+            with trio.move_on_after(EVERY):
+                await self._asked.wait()
+
+    async def _take_up(self) -> None:
         found = await self._nodes.kept(self._node, SOME)
         async with trio.open_nursery() as nursery:
             for one in found:

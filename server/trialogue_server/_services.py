@@ -115,8 +115,8 @@ class Services:
         self.answering: Answering | None = None
         if engine.cluster is not None:
             engine.cluster.observers.append(self._told)
-            engine.cluster.chores.append(self._look_after_streams)
-            engine.cluster.starting_over.append(self.hub.break_off)
+            engine.cluster.sweeper.chores.append(self._look_after_streams)
+            engine.cluster.sweeper.starting_over.append(self.hub.break_off)
             if parts.part is not None and parts.part.signer is not None:
                 self.answering = Answering(engine, parts.part.signer)
 

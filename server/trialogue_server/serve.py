@@ -229,4 +229,5 @@ async def drain(opened: Opened, grace: float) -> None:
     """No new work; running answers finish within ``grace`` seconds; then readers are sent away, to come back later."""
     await opened.engine.drain(grace)
     cluster = opened.engine.cluster
-    opened.hub.drain(soon=cluster is not None and cluster.has_others)
+    others = () if cluster is None else cluster.sweeper.others
+    opened.hub.drain(soon=any(not other.load.draining for other in others))

@@ -67,7 +67,7 @@ def _engine(services: Services) -> Check:
 
 
 def _cluster(cluster: Cluster) -> dict[str, Check]:
-    lease, greeter, others = cluster.lease, cluster.greeter, cluster.others
+    lease, greeter, others = cluster.lease, cluster.greeter, cluster.sweeper.others
     held, skew = lease.left > 0, abs(lease.skew)
     checks = {
         "lease": Check(ok=held, detail=f"holds for {lease.left:.1f} s" if held else "lost: the server's log says why"),
