@@ -276,12 +276,16 @@ class ToolReturned(msgspec.Struct, frozen=True, tag="tool.returned", omit_defaul
 
 
 class GenerationStarted(msgspec.Struct, frozen=True, tag="generation.started"):
-    """The model, told of the results, is asked to go on: call number ``generation`` of it in this run, from 2 on."""
+    """The model, told of the results, is asked to go on: call number ``generation`` of it in this run, from 2 on.
+
+    ``counted`` is our own count of the calls of it before this one.
+    """
 
     run: str
     message: str
     generation: int
     at: datetime
+    counted: Usage
 
 
 class UsageReported(msgspec.Struct, frozen=True, tag="usage"):

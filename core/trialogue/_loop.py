@@ -14,7 +14,7 @@ from trialogue._calling import make_calls
 from trialogue._errors import BudgetError
 from trialogue._events import GenerationStarted
 from trialogue._generation import Generation
-from trialogue._running import account
+from trialogue._running import account, counted
 from trialogue._state import LiveRun
 from trialogue._values import FinishReason
 from trialogue._writer import Outcome, Writer
@@ -61,7 +61,8 @@ class Loop:
             if _is_steered(writer):
                 return "tool_call"  # What was said meanwhile is answered next, with the results in sight.
             number = live.steps.generation + 1
-            writer.append([GenerationStarted(live.run, live.message, number, writer.node.now())])
+            own = counted(live, writer.activation.asked)
+            writer.append([GenerationStarted(live.run, live.message, number, writer.node.now(), own)])
         self.generation = Generation(writer)
         try:
             outcome = await self.generation.make()

@@ -159,24 +159,24 @@ def followed(
 
 
 def counted(run: LiveRun, asked: int | None) -> Usage:
-    """Our own count: the pieces we saw, and ``asked`` tokens of input, where we know that.
-
-    Of earlier generations it is what was reported, where it was.
-    """
-    said = run.tokens - run.steps.tokens
-    if run.steps.usage is not None and not (asked or said):
-        return run.steps.usage  # The last one was never asked.
-    return so_far(run, Usage("estimated", input_tokens=asked, output_tokens=said))
+    """Our own count: the pieces we saw, and ``asked`` tokens of input in the present generation, where we know that."""
+    own = Usage("estimated", input_tokens=asked, output_tokens=run.tokens - run.steps.tokens)
+    return plus(run.steps.counted, priced(own, run.terms.prices))
 
 
 def so_far(run: LiveRun, usage: Usage) -> Usage:
-    """What the run has cost with the ``usage`` of its present generation."""
+    """What the run has cost with the ``usage`` that is reported of its present generation."""
     return plus(run.steps.usage, priced(usage, run.terms.prices))
 
 
 def account(run: LiveRun, asked: int | None) -> list[Event]:
-    """The usage of a generation that is over, if nobody reported it: our own count is an estimate."""
-    return [UsageReported(run.run, run.message, counted(run, asked))] if run.usage is None else []
+    """The usage when a generation is over: what was reported if all of it was, and else our own count."""
+    usage, before = run.usage, run.steps.usage
+    if usage is None and before is not None and not asked and run.tokens == run.steps.tokens:
+        usage = before  # The present one was never asked.
+    if usage is None or usage.source == "estimated":
+        usage = counted(run, asked)
+    return [] if usage == run.usage else [UsageReported(run.run, run.message, usage)]
 
 
 def returned(

@@ -51,8 +51,9 @@ class Steps(msgspec.Struct, frozen=True, omit_defaults=True):
     """How far a run with tools has come: which generation it is, what lies behind it, and which calls have no result."""
 
     generation: int = 1
-    #: What the generations before this one came to, and how many pieces they had.
+    #: What the generations before this one came to, as it was told; by our own count; and how many pieces they had.
     usage: Usage | None = None
+    counted: Usage | None = None
     tokens: int = 0
     #: How many parts the answer had when the last result had come.
     settled: int = 0
@@ -165,8 +166,13 @@ def evolve(state: State, event: Event) -> State:
             return _running(state, parts=parts, open_kind=None, steps=_run(state).steps.returned(event.call, parts))
         case GenerationStarted():
             run = _run(state)
-            behind = run.usage or run.steps.usage
-            steps = replace(run.steps, generation=event.generation, usage=behind, tokens=run.tokens)
+            steps = replace(
+                run.steps,
+                generation=event.generation,
+                usage=run.usage or run.steps.usage,
+                counted=event.counted,
+                tokens=run.tokens,
+            )
             return _running(state, usage=None, steps=steps)
         case UsageReported():
             return _running(state, usage=event.usage)

@@ -14,6 +14,7 @@ from simulation.node import SimNode
 from simulation.plan import now
 
 from trialogue import (
+    AnswerApproval,
     BudgetError,
     Command,
     ConflictError,
@@ -99,6 +100,9 @@ class SimClient:
             self._world.auditor.find(f"a repeat was taken for another command: {sent}")
         # Where there are two nodes, one that has been replaced may refuse what it does not know of.
         knows = self._world.plan.nodes == 1 and not isinstance(error, ThrottledError | FaultedError)
+        knows = knows and not isinstance(
+            sent.attempts[0], AnswerApproval
+        )  # Somebody else may have decided, under its id.
         if knows and sent.id in self._world.row(sent.conversation).done:
             self._world.auditor.find(f"refused with {error!r} though it took effect: {sent}")
 

@@ -1,6 +1,7 @@
 """What clients say: commands drawn at random, each marked so that its effects can be counted in the log.
 
-The mark is the command's id, put where the log keeps it: into a message's text, a title, a stop's ``seen``.
+The mark is the command's id, put where the log keeps it: into a message's text, a title, a stop's ``seen``, and as the
+reason of an approval, whose command has the id of its call.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from simulation.fold import Json
 from simulation.providers import MODELS
 
 from trialogue import (
+    AnswerApproval,
     Command,
     ContinueAnswer,
     EditMessage,
@@ -36,6 +38,7 @@ KINDS = {
     "continue": 6,
     "remove": 2,
     "stop": 3,
+    "approve": 12,
     "head": 2,
     "title": 1,
     "trash": 1,
@@ -95,6 +98,8 @@ class Composer:
             case "trash":
                 deleted = self._source.random() < 0.3
                 return UpdateConversation(mark, self._now(), title=f"title {mark}", deleted=deleted)
+            case "approve":
+                return self._decide(mark)
             case _:
                 return None if target is None else self._about(kind, mark, target["id"])
 
@@ -128,6 +133,17 @@ class Composer:
                 return RemoveMessage(mark, at, target)
             case _:
                 return UpdateConversation(mark, at, title=f"title {mark}", head=target)
+
+    def _decide(self, mark: str) -> Command | None:
+        """About a tool call that may wait; somebody else may decide about it as well, and otherwise."""
+        parts = [part for message in self.seen[-4:] for part in message["parts"]]
+        answered = {part["call"] for part in parts if part["type"] == "tool_result"}
+        calls = [part["call"] for part in parts if part["type"] == "tool_call" and part["call"] not in answered]
+        if not calls:
+            return None
+        call, decision = self._source.choice(calls), self._source.choice(("approve", "deny", "edit"))
+        arguments = '{"b": 2}' if decision == "edit" else None
+        return AnswerApproval(call, self._now(), call, decision, arguments, mark)
 
     def _model(self) -> str:
         return self._source.choice(MODELS)

@@ -50,6 +50,11 @@ class Fold:
         self.successor: str | None = None
         self.last: str | None = None
         self.last_message: str | None = None
+        #: Calls of the live run that have no result, or of one that was interrupted and is to be gone on with.
+        self.calls: dict[str, str] = {}
+        #: Calls that were ever made, and those that ever had a result.
+        self.called: set[str] = set()
+        self.returned: set[str] = set()
         #: Terminal events of each run that ever started.
         self.ends: dict[str, int] = {}
         #: Messages changed by the last event.
@@ -151,6 +156,9 @@ class Fold:
         fresh = {"status": "in_progress", "run": event["run"], "model": event["model"]}
         answer |= fresh | {"attempt": event.get("attempt", 1), "finish_reason": None, "failure": None, "usage": None}
         answer["asked"] = event.get("asked")
+        calls = {call["call"]: call.get("state", "new") for call in event.get("calls", ())}
+        require(set(calls) == set(self.calls), "calls that are open:", self.calls, "while it goes on with", calls)
+        self.calls = calls
         self.run, self.open_part, self.successor = event, None, None
         if event["model"].startswith("endless"):
             self.free.add(event["message"])
@@ -185,12 +193,54 @@ class Fold:
         part: Json = parts[event["part"]]
         return part
 
+    def _part_added(self, event: Json) -> None:
+        parts, content = self._written(event)["parts"], event["content"]
+        require(self.open_part is None and event["part"] == len(parts), "a part out of order:", event)
+        parts.append(content)
+        if content["type"] == "tool_call":
+            require(content["call"] == f"{event['message']}-{event['part']}", "a call of another name:", content)
+            self.calls[content["call"]] = "new"
+
+    def _asked(self, event: Json) -> None:
+        self._moved(event, "asked", "new")
+
+    def _given(self, event: Json) -> None:
+        self._moved(event, "approved" if event["decision"] in ("approve", "edit") else "denied", "asked")
+        if "arguments" in event:
+            for part in self._written(event)["parts"]:
+                if part.get("call") == event["call"] and part["type"] == "tool_call":
+                    part["edited"] = event["arguments"]
+
+    def _called(self, event: Json) -> None:
+        self._moved(event, "called", "approved", *([] if event["name"] == "ask" else ["new"]))
+        require(event.get("idempotent") or event["call"] not in self.called, "called again:", event)
+        self.called.add(event["call"])
+
+    def _moved(self, event: Json, state: str, *before: str) -> None:
+        self._written(event)
+        require(self.calls.get(event["call"]) in before, event, "while it is", self.calls.get(event["call"]))
+        self.calls[event["call"]] = state
+
+    def _returned(self, event: Json) -> None:
+        parts = self._written(event)["parts"]
+        require(self.open_part is None and event["part"] == len(parts), "a part out of order:", event)
+        require(event["call"] not in self.returned, "a second result:", event)
+        require(self.calls.pop(event["call"], None) is not None, "a result of no call:", event)
+        self.returned.add(event["call"])
+        kept = {name: event[name] for name in ("call", "text", "failed", "citations") if name in event}
+        parts.append({"type": "tool_result", **kept})
+
+    def _next_generation(self, event: Json) -> None:
+        parts = self._written(event)["parts"]
+        require(not self.calls and parts[-1]["type"] == "tool_result", "the model goes on without results:", event)
+
     def _usage(self, event: Json) -> None:
         self._written(event)["usage"] = event["usage"]
 
     def _ended(self, event: Json) -> None:
         answer = self._written(event)
         require(self.open_part is None, "a run ends within a part")
+        require(not self.calls or event["type"] == "run.interrupted", "a run ends with open calls:", self.calls)
         answer["status"] = ENDS[event["type"]]
         answer["finish_reason"], answer["failure"] = _reasons(event)
         self.ends[event["run"]] += 1
@@ -228,6 +278,12 @@ _HANDLERS: dict[str, Callable[[Fold, Json], None]] = {
     "part.started": Fold._part_started,
     "part.delta": Fold._delta,
     "part.ended": Fold._part_ended,
+    "part.added": Fold._part_added,
+    "approval.asked": Fold._asked,
+    "approval.given": Fold._given,
+    "tool.called": Fold._called,
+    "tool.returned": Fold._returned,
+    "generation.started": Fold._next_generation,
     "usage": Fold._usage,
     "end": Fold._ended,
 }

@@ -13,6 +13,7 @@ from simulation.commands import Sent
 from simulation.fold import Json, require
 
 from trialogue import (
+    AnswerApproval,
     ContinueAnswer,
     EditMessage,
     PostMessage,
@@ -63,6 +64,8 @@ def _marks(sent: Sent) -> list[str]:
     match sent.attempts[0]:
         case PostMessage() | EditMessage() | Stop():
             return [sent.id]
+        case AnswerApproval(reason=str() as reason):
+            return [reason]
         case UpdateConversation():
             return [f"title {sent.id}"]
         case RemoveMessage(target=target):
@@ -103,6 +106,8 @@ def _mark(event: Json, waited: set[str]) -> str | None:
             return str(event["title"])
         case "run.started" if event.get("cause") in ("regenerate", "continue"):
             return f"run {event['run']}"
+        case "approval.given" if event.get("reason"):
+            return str(event["reason"])
         case "run.cancelled" if event.get("seen"):
             return str(event["seen"])
         case _:

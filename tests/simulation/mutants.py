@@ -8,6 +8,7 @@ from __future__ import annotations
 from simulation import (
     mutants_of_acting,
     mutants_of_asking,
+    mutants_of_calling,
     mutants_of_charging,
     mutants_of_reading,
     mutants_of_storing,
@@ -18,6 +19,7 @@ __all__ = [
     "MUTANTS",
     "mutants_of_acting",
     "mutants_of_asking",
+    "mutants_of_calling",
     "mutants_of_charging",
     "mutants_of_reading",
     "mutants_of_storing",

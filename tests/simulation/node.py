@@ -11,8 +11,9 @@ from simulation.asking import Watched
 from simulation.node_store import NodeStore
 from simulation.plan import now
 from simulation.providers import PRICES, open_providers
+from simulation.tools import open_tools
 
-from trialogue import Engine, PriceList, SpendingBudget, open_engine
+from trialogue import Engine, PriceList, SpendingBudget, Toolbox, open_engine
 from trialogue._prices import Listed
 from trialogue._supervisor import SupervisionError
 
@@ -41,6 +42,7 @@ class SimNode:
         self.killed = False
         self._world = world
         self._providers = open_providers(world.plan.source(name, "providers"), calm=calm)
+        self._tools = open_tools(world, world.plan.source(name, "tools"), calm=calm)
         self._scope = trio.CancelScope()
         self._stop = trio.Event()
         self._grace = 0.0
@@ -70,6 +72,7 @@ class SimNode:
                     ids=world.ids,
                     prices=PriceList(own={f"{name}:*": Listed(prices) for name, prices in PRICES.items()}),
                     random=world.plan.source(self.name, "asking"),
+                    toolbox=Toolbox(self._tools),
                     budget=SpendingBudget(day_tokens=world.plan.budget),
                 ) as self.engine:
                     self.up.set()

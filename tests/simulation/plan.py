@@ -72,9 +72,11 @@ def draw(seed: int) -> Plan:
             run_characters=source.choice((120, 100_000)),
             pending_bytes=source.choice((600, 1_048_576)),
             mailbox=source.choice((3, 256)),
-            idle=source.choice((1.5, 60.0)),
+            idle=source.choice((1.5, 20.0)),
             recovery=source.choice(("continue", "continue", "end")),
             last_flush=2.0,
+            generations=source.choice((2, 4)),
+            approval=source.choice((2.0, 8.0)),
         ),
         budget=source.choice((None, None, 3_000)),
     )

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
 import trio
+from simulation.tools import TOOLS
 
 from trialogue import (
     FinishPiece,
@@ -20,8 +21,10 @@ from trialogue import (
     Request,
     ResponseStream,
     TextPiece,
+    ToolCallPiece,
     Usage,
     UsagePiece,
+    text_of,
 )
 from trialogue.testing import OPENED, Fail, Pause, ScriptedProvider, Step
 
@@ -55,8 +58,8 @@ def open_providers(source: random.Random, *, calm: bool) -> list[ScriptedProvide
     scripts = _Scripts(source, calm)
     lap: list[Step] = [token(0), Pause(0.2), (token(1), token(2)), Pause(0.1)]
     return [
-        SlowToClose(scripts.play, name="steady", continues=True),
-        ScriptedProvider(scripts.play, name="plain"),
+        SlowToClose(scripts.play, name="steady", continues=True, tools=True),
+        ScriptedProvider(scripts.play, name="plain", tools=True),
         AbruptProvider(source, scripts),
         SlowToClose([token(0)] if calm else lap, name="endless", forever=not calm, continues=True),
     ]
@@ -81,12 +84,21 @@ class _Scripts:
         steps: list[Step] = [Pause(source.choice((0, 0, 0.5))), OPENED]
         if source.random() < 0.2:
             steps += [(ReasoningPiece("hm "), ReasoningPiece("hm")), Pause(0.1)]
-        number, end = 0, begun + source.randint(1, 3 if self._calm else 30)
+        number = _said_before(request)
+        calls = request.tools and request.tool_choice != "none" and not self._calm and source.random() < 0.4
+        end = number + begun + source.randint(1, 3 if self._calm or calls else 30)
         while number < end:
             size = source.randint(1, BATCH)
             steps += [tuple(token(number + i) for i in range(size)), Pause(source.choice((0, 0.02, 0.1, 0.6)))]
             number += size
-        return steps + self._ending()
+        return steps + (self._calls() if calls else self._ending())
+
+    def _calls(self) -> list[Step]:
+        source = self._source
+        names = source.choices([*TOOLS, "nobody"], [3, 3, 3, 1], k=source.randint(1, 3))
+        steps: list[Step] = [ToolCallPiece(name, source.choice(("", "{}", "{}", '{"a": 1}', "{"))) for name in names]
+        usage = [UsagePiece(Usage("reported", 3, 7))] if source.random() < 0.5 else []
+        return [*steps, Pause(source.choice((0, 0.3))), (FinishPiece(source.choice(("tool_call", "stop"))), *usage)]
 
     def _is_down(self) -> bool:
         """Now and then nobody is answered for some seconds."""
@@ -111,6 +123,12 @@ class _Scripts:
                 return [FinishPiece("stop")]
 
 
+def _said_before(request: Request) -> int:
+    """How many tokens earlier generations have said of this answer."""
+    last = request.messages[-1] if request.messages else None
+    return text_of(last.parts).count(" ") if last is not None and last.role == "assistant" else 0
+
+
 class SlowToClose(ScriptedProvider):
     """Takes its time to let go of the upstream, as long as a provider may."""
 
@@ -128,7 +146,7 @@ class AbruptProvider(ScriptedProvider):
     """Leaves out why it finished, or fails as a plugin with a bug does."""
 
     def __init__(self, source: random.Random, scripts: _Scripts) -> None:
-        super().__init__(scripts.play, name="abrupt")
+        super().__init__(scripts.play, name="abrupt", tools=True)
         self._source = source
 
     @asynccontextmanager

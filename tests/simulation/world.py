@@ -72,6 +72,8 @@ class World:
         #: The newest incarnation of each node.
         self.nodes: list[SimNode] = []
         self.ledger: list[Sent] = []
+        #: How often each tool call was made.
+        self.calls: dict[str, int] = {}
         self.readers: list[SimReader] = []
         #: Nodes and store misbehave.
         self.in_trouble = True
