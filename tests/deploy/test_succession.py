@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -92,6 +94,37 @@ def test_answer_longer_than_the_grace_goes_on_in_the_next_process(tmp_path: Path
                     break
         answer = client.get(f"/api/conversations/{name}").json()["messages"][1]
         assert "".join(part["text"] for part in answer["parts"]) == "".join(f"{n} " for n in range(100))
+
+
+def test_socket_of_the_service_manager_outlives_it(tmp_path: Path) -> None:
+    """What connects while nobody serves waits for whoever serves next."""
+    request = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        for _ in range(2):
+            with socket.create_connection(held.getsockname(), 30) as waiting:
+                waiting.sendall(request)
+                started = activated(held, tmp_path)
+                try:
+                    assert waiting.recv(100).startswith(b"HTTP/1.1 200")
+                    started.terminate()
+                    assert started.wait(20) == 0
+                finally:
+                    started.kill()
+                    started.wait()
+
+
+def activated(held: socket.socket, folder: Path) -> subprocess.Popen[bytes]:
+    """A server that is handed a socket as systemd does it: as descriptor 3, by the process's own id."""
+    command = 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"'
+    return subprocess.Popen(
+        ["sh", "-c", command, "sh", sys.executable, "-m", "trialogue_server", "serve"],
+        cwd=folder,
+        env={**os.environ, "TRIALOGUE_DATA_DIR": str(folder / "data"), "TRIALOGUE_DEFAULT_MODEL": "echo:echo"},
+        pass_fds=(3,),
+        preexec_fn=lambda: os.dup2(held.fileno(), 3),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
 
 
 # --- one that cannot ---------------------------------------------------------------------------------------------
