@@ -71,12 +71,13 @@ class Generation:
     async def _take_over(self, provider: Provider, name: str, handle: str, cursor: int) -> Outcome | None:
         """Go on with what a process that is gone was being answered with. Raises ``LostError``, if that is lost too."""
         writer = self._writer
-        request = writer.activation.request
+        request, answer, live = writer.activation.request, writer.activation.answer, writer.live
         writer.kept = None
-        if request is None:
+        if request is None or answer is None or live is None:
             raise LostError
+        said = answer.message().parts[live.steps.settled :]
         try:
-            return await self._ask(Kept(provider, handle, cursor), replace(request, model=name))
+            return await self._ask(Kept(provider, handle, cursor, said), replace(request, model=name))
         except ProviderError as error:
             if self.opened:
                 raise

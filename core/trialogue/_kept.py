@@ -10,18 +10,19 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 
 from trialogue._provider import Provider, Request, ResponseStream
-from trialogue._values import Model
+from trialogue._values import Model, Part
 
 
 class Kept(Provider):
-    """What ``provider`` keeps under ``handle``, from behind ``cursor``."""
+    """What ``provider`` keeps under ``handle``, from behind ``cursor``, of which ``said`` was heard."""
 
-    def __init__(self, provider: Provider, handle: str, cursor: int) -> None:
+    def __init__(self, provider: Provider, handle: str, cursor: int, said: Sequence[Part]) -> None:
         self.name = provider.name
         self.vendor = provider.vendor
         self._provider = provider
         self._handle = handle
         self._cursor = cursor
+        self._said = said
 
     def __repr__(self) -> str:
         return f"<Kept {self._handle!r} of {self._provider!r} from {self._cursor}>"
@@ -30,7 +31,7 @@ class Kept(Provider):
         return await self._provider.models()
 
     def open_response(self, request: Request) -> AbstractAsyncContextManager[ResponseStream]:
-        return self._provider.reopen(request.model, self._handle, self._cursor)
+        return self._provider.reopen(request.model, self._handle, self._cursor, self._said)
 
 
 class LostError(Exception):

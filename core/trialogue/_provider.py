@@ -15,7 +15,7 @@ import msgspec
 import trio
 
 from trialogue._errors import ProviderError
-from trialogue._values import AnswerSchema, FinishReason, Message, Model, Settings, ToolChoice, ToolSpec, Usage
+from trialogue._values import AnswerSchema, FinishReason, Message, Model, Part, Settings, ToolChoice, ToolSpec, Usage
 
 
 class RequestImage(msgspec.Struct, frozen=True):
@@ -176,9 +176,12 @@ class Provider(ABC):
         it is read may also be refused by ``receive``.
         """
 
-    def reopen(self, model: str, handle: str, cursor: int) -> AbstractAsyncContextManager[ResponseStream]:
+    def reopen(
+        self, model: str, handle: str, cursor: int, said: Sequence[Part] = ()
+    ) -> AbstractAsyncContextManager[ResponseStream]:
         """Go on with a response that a ``HandlePiece`` told of, from behind its ``cursor``; else as ``open_response``.
 
+        ``said`` is what has become of it up to there; perhaps behind what an earlier response said of the same answer.
         Nothing is asked for anew, and nothing is paid twice. Entering raises ``ProviderError`` when the upstream does not
         have it any more, or does not show it from there: then it is as lost as one without a handle.
         """

@@ -23,12 +23,15 @@ from trialogue._responses_body import sends_thoughts as sends_thoughts
 from trialogue._responses_decoder import ResponsesDecoder as ResponsesDecoder
 from trialogue._responses_decoder import ResponsesUsage as ResponsesUsage
 from trialogue._responses_decoder import responses_usage as responses_usage
+from trialogue._responses_rest import Heard as Heard
+from trialogue._responses_rest import rest_of as rest_of
 
 __all__ = [
     "LONGEST_ARGUMENTS",
     "LONGEST_LINE",
     "MOST_CALLS",
     "ChatDecoder",
+    "Heard",
     "ResponsesDecoder",
     "ResponsesUsage",
     "chat_body",
@@ -36,6 +39,7 @@ __all__ = [
     "kind_of_status",
     "responses_body",
     "responses_usage",
+    "rest_of",
     "sends_thoughts",
     "shown",
 ]

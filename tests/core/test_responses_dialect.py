@@ -21,6 +21,7 @@ from trialogue import (
     Message,
     Part,
     Piece,
+    ProviderError,
     ReasoningPart,
     ReasoningPiece,
     Request,
@@ -38,8 +39,10 @@ from trialogue import (
 from trialogue.openai_dialect import (
     LONGEST_ARGUMENTS,
     MOST_CALLS,
+    Heard,
     ResponsesDecoder,
     responses_body,
+    rest_of,
     sends_thoughts,
 )
 from trialogue.testing.upstream_responses import (
@@ -240,6 +243,75 @@ def test_calls_have_limits() -> None:
     _, decoder = decoded(*begin_events(), *many, end_event())
     assert decoder.failure is not None
     assert f"more than {MOST_CALLS} tools" in decoder.failure.detail
+
+
+# --- a whole, of which something was heard --------------------------------------------------------------------------
+
+
+OUTPUT: list[Json] = [
+    {
+        "type": "reasoning",
+        "id": "rs_0",
+        "summary": [{"type": "summary_text", "text": "one"}, {"type": "summary_text", "text": "two"}],
+        "encrypted_content": "sealed",
+    },
+    {"type": "message", "content": [{"type": "output_text", "text": "Zürich 🏔"}]},
+    {"type": "web_search_call", "id": "ws_0"},
+    CALL,
+]
+WHOLE_RESPONSE: Json = end_event(output=OUTPUT)["response"]
+
+
+def shape(pieces: Sequence[Piece]) -> tuple[str, str, list[Piece]]:
+    """Text, thoughts, and the rest of some pieces, however they are cut."""
+    text = "".join(piece.text for piece in pieces if isinstance(piece, TextPiece))
+    thought = "".join(piece.text for piece in pieces if isinstance(piece, ReasoningPiece))
+    seals = [piece for piece in pieces if isinstance(piece, ReasoningPiece) and piece.signature]
+    rest = [piece for piece in pieces if not isinstance(piece, (TextPiece, ReasoningPiece))]
+    return text, thought, [*seals, *rest]
+
+
+@pytest.mark.parametrize("cut", range(len(PIECES) - 2))
+def test_what_was_not_heard_is_told_from_the_whole(cut: int) -> None:
+    heard = Heard()
+    heard.add(PIECES[:cut])
+    rest = rest_of(WHOLE_RESPONSE, heard)
+    assert rest is not None
+    text, thought, others = shape([*PIECES[:cut], *rest])
+    assert (text, others) == (shape(PIECES)[0], shape(PIECES)[2])
+    # A thought that was cut off ends there, sealed.
+    assert shape(PIECES)[1].startswith(thought) if 0 < cut < 4 else thought == shape(PIECES)[1]
+
+
+def test_what_was_heard_is_known_from_the_parts_it_became() -> None:
+    parts: list[Part] = [ReasoningPart("one\n\ntwo", "rs_0:sealed"), TextPart("Zür")]
+    rest = rest_of(WHOLE_RESPONSE, Heard(parts))
+    assert rest == [TextPiece("ich 🏔"), *PIECES[-3:]]
+    earlier = rest_of(WHOLE_RESPONSE, Heard([TextPart("The answer is "), *parts]))
+    assert earlier == rest, "an earlier response said the beginning"
+    nothing = rest_of(WHOLE_RESPONSE, Heard([TextPart("The answer is ")]))
+    assert nothing is not None
+    assert TextPiece("Zürich 🏔") in nothing
+
+
+def test_a_long_text_is_found_and_cut_in_time() -> None:
+    text = "ab" * 200_000
+    response = end_event(output=[{"type": "message", "content": [{"type": "output_text", "text": text}]}])["response"]
+    rest = rest_of(response, Heard([TextPart("b"), TextPart(text[:300_000])]))
+    assert rest is not None
+    assert shape(rest)[0] == text[300_000:]
+    assert max(len(piece.text) for piece in rest if isinstance(piece, TextPiece)) < 10_000
+
+
+@pytest.mark.parametrize(("status", "kind"), [("failed", "unavailable"), ("cancelled", "broken")])
+def test_a_whole_may_be_none(status: str, kind: str) -> None:
+    error = {"code": "server_error", "message": "no"} if status == "failed" else None
+    with pytest.raises(ProviderError) as caught:
+        rest_of({**WHOLE_RESPONSE, "status": status, "error": error}, Heard())
+    assert caught.value.kind == kind
+    with pytest.raises(ProviderError, match="cannot be read"):
+        rest_of({"status": 7}, Heard())
+    assert rest_of({**WHOLE_RESPONSE, "status": "in_progress"}, Heard()) is None
 
 
 # --- what a request becomes ----------------------------------------------------------------------------------------

@@ -47,10 +47,11 @@ from trialogue.testing.upstream_responses import (
     begin_events,
     call_events,
     end_event,
+    response_object,
     response_steps,
     text_events,
 )
-from trialogue_openai import OpenAIProvider
+from trialogue_openai import OpenAIProvider, _kept
 from trialogue_openai._asking import ResponsesAsked, speaks_responses
 from trialogue_openai._profiles import Profile
 
@@ -306,6 +307,31 @@ async def test_what_the_upstream_does_not_have_is_refused() -> None:
         with pytest.raises(ProviderError, match="no longer be streamed"):
             async with provider.reopen("m", "resp_1", 3):
                 raise AssertionError("it was there")
+
+
+TOO_OLD = http_reply(400, {"error": {"message": "This response can no longer be streamed"}})
+OUTPUT = [{"type": "message", "content": [{"type": "output_text", "text": TEXT}]}]
+
+
+async def test_what_is_not_streamed_any_more_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that breaks when the upstream streams it no longer, and a process that comes too late."""
+    monkeypatch.setattr(_kept, "POLL", 0.01)
+    kept = KeptResponses(EVENTS, hang_up=1)
+    kept.refusal = TOO_OLD
+    kept.wholes = [
+        response_object("in_progress"),
+        response_object("in_progress"),
+        end_event(output=OUTPUT)["response"],
+    ]
+    async with asking(kept, background=True) as (provider, _):
+        pieces = await answer(provider)
+        assert text_of_pieces(pieces) == TEXT
+        assert FinishPiece("stop") in pieces
+        handle = next(piece for piece in pieces if isinstance(piece, HandlePiece))
+        async with provider.reopen("m", handle.handle, handle.cursor, (TextPart("tok0 tok1"),)) as stream:
+            rest = await drain(stream)
+        assert "tok0 tok1" + text_of_pieces(rest) == TEXT
+    assert len(kept.begun) == 1
 
 
 async def test_what_nobody_wants_is_given_up() -> None:

@@ -30,7 +30,7 @@ from trialogue._provider import (
     TextPiece,
     ToolCallPiece,
 )
-from trialogue._values import Model
+from trialogue._values import Model, Part
 
 
 class Pause(msgspec.Struct, frozen=True):
@@ -133,7 +133,9 @@ class ScriptedProvider(Provider):
             yield stream
 
     @asynccontextmanager
-    async def reopen(self, model: str, handle: str, cursor: int) -> AsyncGenerator[ResponseStream]:
+    async def reopen(
+        self, model: str, handle: str, cursor: int, said: Sequence[Part] = ()
+    ) -> AsyncGenerator[ResponseStream]:
         await trio.lowlevel.checkpoint()
         self.reopened.append((handle, cursor))
         if handle not in self._kept:

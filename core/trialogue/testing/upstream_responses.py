@@ -147,6 +147,8 @@ class KeptResponses:
         self.cancelled: int = 0
         #: Set once it was cancelled.
         self.given_up: trio.Event = trio.Event()
+        #: What it is as a whole each time it is looked at, the last one for ever; empty, it is not to be had so.
+        self.wholes: list[_Json] = []
         #: What resuming is answered with instead, if anything.
         self.refusal: list[ReplyStep] | None = None
         #: So many readers are hung up on after half of the events.
@@ -163,6 +165,8 @@ class KeptResponses:
             return self._reply(-1)
         if not url.path.endswith(f"/responses/{self.name}"):
             return http_reply(404, {"error": {"message": f"Response with id {url.path!r} not found."}})
+        if "stream" not in parse_qs(url.query) and self.wholes:
+            return http_reply(200, self.wholes.pop(0) if len(self.wholes) > 1 else self.wholes[0])
         if self.refusal is not None:
             return self.refusal
         after = int(parse_qs(url.query).get("starting_after", ["-1"])[0])

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from trialogue import HandlePiece, Model, ProviderError, Request, ResponseStream
+from trialogue import Model, Part, ProviderError, Request, ResponseStream
 from trialogue.model_calls import check_allowed
 from trialogue.openai_dialect import ChatDecoder, ResponsesDecoder, chat_body
 from trialogue.sdk_provider import ClosableStream, SdkProvider, closed_in_time
@@ -86,18 +86,17 @@ class OpenAIProvider(SdkProvider["OpenAIUpstream"]):
                 if not asked.without(error):
                     raise
         self._summaries = self._summaries and asked.summaries
-        return (
-            KeptStream(body, upstream.resume) if self._profile.background else DecodedStream(body, ResponsesDecoder())
-        )
+        return KeptStream(upstream, body) if self._profile.background else DecodedStream(body, ResponsesDecoder())
 
     @asynccontextmanager
-    async def reopen(self, model: str, handle: str, cursor: int) -> AsyncGenerator[ResponseStream]:
+    async def reopen(
+        self, model: str, handle: str, cursor: int, said: Sequence[Part] = ()
+    ) -> AsyncGenerator[ResponseStream]:
         check_allowed(self._host)
         upstream = await self._opened()
-        from trialogue_openai._kept import KeptStream  # there once it is opened
+        from trialogue_openai._kept import open_kept  # there once it is opened
 
-        body = await upstream.resume(handle, cursor)
-        async with closed_in_time(KeptStream(body, upstream.resume, HandlePiece(handle, cursor))) as stream:
+        async with closed_in_time(await open_kept(upstream, handle, cursor, said)) as stream:
             yield stream
 
     async def discard(self, model: str, handle: str) -> None:

@@ -59,6 +59,13 @@ class OpenAIUpstream(Upstream):
         )
         return stream.response
 
+    async def retrieve(self, response: str) -> object:
+        """A response as it is now: JSON, decoded. Raises ``ProviderError``."""
+        try:
+            return await self.sdk.get(_path_of(response), cast_to=object)
+        except openai.OpenAIError as error:
+            raise translated(error) from error
+
     async def cancel(self, response: str) -> None:
         """Have the upstream work on a response no longer. Raises ``ProviderError``."""
         try:
