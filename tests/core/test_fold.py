@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -13,27 +14,46 @@ from support import NOW, Reader, fold
 from trialogue import (
     AddMessages,
     Answer,
+    AnswerApproval,
+    ApprovalAsked,
+    CitationPiece,
     Command,
     ContinueAnswer,
     ConversationCreated,
     CreateConversation,
     EditMessage,
     Event,
+    ExpireApprovals,
+    GenerationStarted,
     Known,
+    LiveRun,
     Message,
     MessageAdded,
     MessageRemoved,
     MessageRevised,
+    OpenCall,
+    Part,
+    PartAdded,
     PostMessage,
     ReasoningPart,
     ReasoningPiece,
     Recover,
     Regenerate,
     RemoveMessage,
+    RunCancelled,
+    RunCompleted,
+    RunFailed,
+    RunIncomplete,
+    RunStarted,
     State,
     Stop,
     TextPart,
     TextPiece,
+    ToolCalled,
+    ToolCallPart,
+    ToolCallPiece,
+    ToolResultPart,
+    ToolReturned,
     TrialogueError,
     UpdateConversation,
     Usage,
@@ -46,9 +66,10 @@ from trialogue import (
     fold_answer,
     names,
     needs,
+    rounds_of,
 )
 from trialogue._decide import create
-from trialogue._running import finish, write
+from trialogue._running import account, counted, finish, returned, write
 from trialogue._saying import advance
 from trialogue._state import decode_state, encode_state
 
@@ -59,6 +80,8 @@ PIECES = st.one_of(
     TEXTS.map(ReasoningPiece),
     TEXTS.map(lambda text: ReasoningPiece(text, "seal")),
     st.integers(0, 9).map(lambda count: UsagePiece(Usage("reported", output_tokens=count))),
+    TEXTS.map(lambda text: ToolCallPiece("look", text)),
+    TEXTS.map(CitationPiece),
 )
 ACTIONS = st.one_of(
     st.tuples(st.just("post"), POLICIES, st.booleans(), st.integers(0, 20)),
@@ -72,8 +95,16 @@ ACTIONS = st.one_of(
     st.tuples(st.just("stop")),
     st.tuples(st.just("recover"), st.booleans()),
     st.tuples(st.just("write"), st.lists(PIECES, max_size=12)),
+    st.tuples(st.just("call"), st.integers(0, 3), st.booleans()),
+    st.tuples(st.just("decide"), st.integers(0, 3), st.sampled_from(["approve", "deny", "edit", "expire"])),
+    st.tuples(st.just("generate")),
     st.tuples(st.just("finish"), st.sampled_from(["stop", "length", "content_filter"])),
 )
+
+
+LATER = NOW + timedelta(hours=1)
+CALLS = [ToolCallPart(name, "look", "{}") for name in "abc"]
+RESULTS = [ToolResultPart(name, "found") for name in "abcd"]
 
 
 @dataclass
@@ -161,6 +192,12 @@ def command_of(world: World, action: tuple[Any, ...]) -> Command:
             return UpdateConversation(fresh(), NOW, head=world.pick(number))
         case ("trash", deleted):
             return UpdateConversation(fresh(), NOW, deleted=deleted)
+        case ("decide", number, decision):
+            calls = world.state.run.steps.calls if world.state.run else ()
+            call = calls[number % len(calls)].call if calls else "nobody-0"
+            if decision == "expire":
+                return ExpireApprovals(fresh(), LATER)
+            return AnswerApproval(fresh(), NOW, call, decision, "{}" if decision == "edit" else None)
         case ("recover", resume):
             return Recover(fresh(), NOW, fresh(), resume)
         case _:
@@ -171,8 +208,17 @@ def act(world: World, action: tuple[Any, ...]) -> None:
     run = world.state.run
     match action:
         case ("write", pieces):
-            if run is not None:
+            if run is not None and all(call.state == "new" for call in run.steps.calls):
                 world.take(write(run, pieces, 5))
+        case ("call", number, asks):
+            if run is not None and run.steps.calls and run.open_kind is None:
+                world.take([moved(run, run.steps.calls[number % len(run.steps.calls)], asks=asks)])
+        case ("generate",):
+            if run is not None and run.between and not run.steps.calls:
+                world.take(account(run, 3))
+                run = world.state.run or run
+                number = run.steps.generation + 1
+                world.take([GenerationStarted(run.run, run.message, number, NOW, counted(run, 3))])
         case ("finish", reason):
             if run is not None:
                 world.take(finish(run, reason, NOW))
@@ -185,6 +231,17 @@ def act(world: World, action: tuple[Any, ...]) -> None:
                 return
             world.take(decision.events)
             assert decision.receipt.seq < world.state.next_seq
+
+
+def moved(run: LiveRun, call: OpenCall, *, asks: bool) -> Event:
+    """What happens next to an open call, other than that a person decides."""
+    match call.state:
+        case "new" if asks:
+            return ApprovalAsked(run.run, run.message, call.call, NOW, LATER)
+        case "new" | "approved":
+            return ToolCalled(run.run, run.message, call.call, call.name, NOW, idempotent=asks)
+        case "called" | "asked":
+            return returned(run, call.call, "found", NOW)
 
 
 def played(actions: list[tuple[Any, ...]]) -> World:
@@ -242,7 +299,52 @@ def test_rows_hold_what_readers_saw(actions: list[tuple[Any, ...]]) -> None:
     rows = world.rows()
     assert set(rows) == set(reader.messages)
     for name, row in rows.items():
-        assert [part.text for part in row.parts if isinstance(part, TextPart | ReasoningPart)] == reader.parts[name]
+        texts = [part.text if isinstance(part, TextPart | ReasoningPart) else "" for part in row.parts]
+        assert texts == reader.parts[name]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(ACTIONS, max_size=25))
+def test_each_call_has_one_result_before_its_answer_is_over(actions: list[tuple[Any, ...]]) -> None:
+    world = played(actions)
+    calls: set[str] = set()  # Those without a result.
+    for event in world.log:
+        match event:
+            case PartAdded(content=ToolCallPart() as part):
+                assert part.call not in calls
+                calls.add(part.call)
+            case ToolReturned():
+                calls.remove(event.call)
+            case RunStarted():
+                assert {call.call for call in event.calls} == calls, "they are gone on with"
+            case RunCompleted() | RunIncomplete() | RunFailed() | RunCancelled():
+                assert not calls
+            case _:
+                pass
+    run = world.state.run
+    assert calls == (set() if run is None else {call.call for call in run.steps.calls})
+    for row in world.rows().values():
+        if row.role == "assistant" and row.status != "in_progress":
+            parts = [part for part in row.parts if isinstance(part, ToolCallPart | ToolResultPart)]
+            assert len(parts) == 2 * sum(isinstance(part, ToolCallPart) for part in parts)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.sampled_from([TextPart("a"), *CALLS, *RESULTS]), max_size=12))
+def test_rounds_are_what_upstreams_take(parts: list[Part]) -> None:
+    """Whatever stands in an answer: each call is shown once, and has its result right behind it."""
+    rounds = rounds_of(parts)
+    shown: list[str] = []
+    for place, (said, results) in enumerate(rounds):
+        calls = [part.call for part in said if isinstance(part, ToolCallPart)]
+        assert [result.call for result in results] == calls
+        assert calls or place == len(rounds) - 1
+        assert not any(isinstance(part, ToolResultPart) for part in said)
+        shown += calls
+    assert len(shown) == len(set(shown))
+    assert set(shown) == {part.call for part in parts if isinstance(part, ToolCallPart)}
+    texts = [part for said, _ in rounds for part in said if isinstance(part, TextPart)]
+    assert texts == [part for part in parts if isinstance(part, TextPart)]
 
 
 @settings(max_examples=50, deadline=None)
