@@ -183,3 +183,20 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
     finally:
         os.close(write)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_nodes_of_a_store_that_one_process_has(capsys: Capture, folder: Path) -> None:
+    assert cli.main(["nodes"]) == 0
+    assert capsys.readouterr().out == "this storage belongs to one process: there are no nodes\n"
+    assert cli.main(["nodes", "--json"]) == 0
+    assert '"shared": false' in capsys.readouterr().out
+    assert not list(folder.iterdir()), "looking makes nothing"
+
+
+def test_nodes_of_a_database_that_is_not_there(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trialogue_postgres._pool.PATIENCE", 0.2)
+    url = "postgresql://tester:hidden@127.0.0.1:1/none?connect_timeout=1"
+    assert cli.main(["nodes", "--storage-url", url]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("trialogue: ")
+    assert "hidden" not in told
