@@ -11,7 +11,7 @@ import trio
 from rest import Server, read_events, serve
 from sockets import Socket, cookies_of, open_socket
 
-from trialogue import new_id
+from trialogue import ToolCallPiece, new_id, tool
 from trialogue.testing import ScriptedProvider
 from trialogue_server._hub._socket_sink import AsgiOutlet
 
@@ -446,3 +446,32 @@ async def test_any_server_brings_the_same_messages(
         assert numbers == list(range(1, len(numbers) + 1))
         server.hub.drain()
         assert (await socket.closed())[0] == 1001
+
+
+async def test_tool_call_is_approved() -> None:
+    @tool(needs_approval=True)
+    async def send(to: str) -> str:
+        """Sends something."""
+        return f"sent to {to}"
+
+    provider = ScriptedProvider([ToolCallPiece("send", '{"to": "ann"}')], ["Done."], tools=True)
+    async with (
+        serve(provider, tools=[send]) as server,
+        server.user() as ada,
+        open_socket(server.address[1], Cookie=cookies_of(ada)) as socket,
+    ):
+        await socket.greet()
+        name = await create(socket)
+        await socket.say(type="subscribe", id="chat", conversation=name)
+        await socket.say(type="command", id="post", command="post", conversation=name, body={"text": "Hi"})
+        asked = (await socket.hear_until("approval.asked"))[-1]
+        unknown = await command(socket, "approve", approval=f"{new_id()}-0", body={"decision": "deny"})
+        assert unknown["problem"]["status"] == 404
+        nothing = await command(socket, "approve", body={"decision": "deny"})
+        assert nothing["problem"]["errors"][0]["pointer"] == "/approval"
+        await socket.say(
+            type="command", id="yes", command="approve", approval=asked["data"]["call"], body={"decision": "approve"}
+        )
+        heard = await socket.hear_until("run.completed")
+        assert [m["status"] for m in heard if m["type"] == "ack" and m["id"] == "yes"] == [200]
+        assert [m["data"]["text"] for m in heard if m.get("event") == "tool.returned"] == ["sent to ann"]
