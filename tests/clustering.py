@@ -43,6 +43,8 @@ class Network(dict[str, Engine]):
         super().__init__()
         #: Pairs of names between which nothing gets through.
         self.cut: set[frozenset[str]] = set()
+        #: So many of the next answers get lost.
+        self.answers_to_lose = 0
         #: Parcels that were delivered.
         self.delivered = 0
 
@@ -70,6 +72,9 @@ class MemoryTransport(Transport):
             receipt = await self._reach(node).submit_here(parcel)
             self._network.delivered += 1
             self._reach(node)  # The answer comes the same way back.
+            if self._network.answers_to_lose:
+                self._network.answers_to_lose -= 1
+                raise UnreachableError(f"{node.name} has gone silent")
             return receipt
         raise UnreachableError(f"{node.name} does not answer")
 

@@ -19,9 +19,10 @@ from trialogue import (
     UnreachableError,
     UpdateConversation,
     decode_event,
+    frame,
     new_id,
 )
-from trialogue.testing import MemoryStore, Pause, Script, Step
+from trialogue.testing import Fault, MemoryStore, Pause, Script, Step
 
 ON: list[Step] = [Pause(0.5), " and on"]
 LONG: Script = ["begin", *ON * 60]
@@ -126,6 +127,20 @@ async def test_command_for_an_owner_who_cannot_be_reached_takes_the_way_through_
         assert reader.text(receipt.answer or "") == "two"
 
 
+async def test_answer_that_is_lost_on_its_way_makes_nothing_happen_twice(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with open_nodes("ab", [SharedProvider(["one"], ["two"])]) as (network, (a, b)):
+        talk = await open_talk(a.engine)
+        await talk.post("1", respond=False)
+        network.answers_to_lose = 1
+        receipt = await b.engine.submit(talk.id, talk.post_command("2", respond=False), fresh=True)
+        assert network.answers_to_lose == 0
+        users = [row for row in fold(await talk.events()).messages.values() if row["role"] == "user"]
+        assert len(users) == 2
+        assert receipt.seq == len(await talk.events()) - 1
+
+
 async def test_command_is_kept_when_its_owner_does_nothing_and_takes_effect_once_later(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
@@ -194,6 +209,27 @@ async def test_reader_at_another_node_gets_the_same_bytes_at_once(autojump_clock
         assert found[0] == found[1]
         assert abs(late[0] - late[1]) < 0.05
         assert b.engine.cluster.follower.reads > 50  # type: ignore[union-attr]
+
+
+async def test_what_is_written_here_is_shown_by_the_flusher_alone(autojump_clock: trio.testing.MockClock) -> None:
+    """A look into the log begins before the conversation is claimed here, and sees what is committed and not yet shown."""
+    store = MemoryStore()
+    async with open_nodes("ab", [SharedProvider(QUICK)], store) as (_, (a, _b)):
+        talk = await open_talk(a.engine)
+        found: list[list[bytes]] = []
+
+        async def read() -> None:
+            found.append(await frames_of(talk))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(read)
+            await trio.sleep(0.1)
+            store.faults.next("nodes.follow", Fault(delay=0.2))
+            store.faults.next("append", Fault(lag=0.5))
+            a.engine.cluster.follower.look(talk.id)  # type: ignore[union-attr]
+            await talk.post("1")
+        entries = await store.events(talk.id, 0, 1000)
+        assert found[0][: len(entries)] == [frame(store.generation, entry).rstrip(b"\n") for entry in entries]
 
 
 async def test_hints_that_are_lost_cost_a_second_and_nothing_else(autojump_clock: trio.testing.MockClock) -> None:
@@ -311,6 +347,23 @@ async def test_node_that_was_paused_is_fenced_and_shows_nothing(autojump_clock: 
         assert epochs == sorted(epochs)
         assert isinstance(events[-1], RunCompleted)
         assert await frames_of(talk) == await frames_of(at(b, talk))
+
+
+async def test_node_that_was_away_forgets_what_others_have_taken(autojump_clock: trio.testing.MockClock) -> None:
+    """Nothing goes on there that could be fenced."""
+    async with open_nodes("ab", [SharedProvider(["one"])]) as (network, (a, b)):
+        talk, other = await open_talk(a.engine), await open_talk(a.engine)
+        for one in (talk, other):
+            await one.post("1", respond=False)
+        a.store.down = True
+        network.cut.add(frozenset("ab"))
+        await trio.sleep(6)
+        await at(b, talk).post("2", respond=False)
+        network.cut.clear()
+        a.store.down = False
+        await trio.sleep(3)
+        assert owner(talk, a, b) == ["b"]
+        assert owner(other, a, b) == ["a"]
 
 
 async def test_outage_of_the_store_moves_nothing(autojump_clock: trio.testing.MockClock) -> None:
