@@ -1,7 +1,7 @@
 """An answer that failed is gone on with by another run: of which model, and from where.
 
     the same model     when it had begun to answer, and broke off
-    the next one       of those that the operator names for it (``Limits.fallbacks``), when it did not begin, or is left alone
+    the next one       of those that the operator names for it (``Limits.fallbacks``), when it did not begin or is left alone
 
 The new run goes on within the answer, from its last word, where the model can do that or there is no word yet. Else it
 answers anew, in a message beside the one that failed, which keeps what was said; of that only tool calls are taken along,

@@ -227,12 +227,15 @@ class Fold:
         require(event["call"] not in self.returned, "a second result:", event)
         require(self.calls.pop(event["call"], None) is not None, "a result of no call:", event)
         self.returned.add(event["call"])
-        kept = {name: event[name] for name in ("call", "text", "failed", "citations") if name in event}
+        kept: Json = {name: event[name] for name in ("call", "text", "failed", "citations") if name in event}
         parts.append({"type": "tool_result", **kept})
 
     def _next_generation(self, event: Json) -> None:
         parts = self._written(event)["parts"]
         require(not self.calls and parts[-1]["type"] == "tool_result", "the model goes on without results:", event)
+
+    def _waits(self, event: Json) -> None:
+        self._written(event)
 
     def _usage(self, event: Json) -> None:
         self._written(event)["usage"] = event["usage"]
@@ -274,7 +277,7 @@ _HANDLERS: dict[str, Callable[[Fold, Json], None]] = {
     "inbox.added": Fold._queued,
     "inbox.removed": Fold._dequeued,
     "run.started": Fold._started,
-    "run.waiting": Fold._written,
+    "run.waiting": Fold._waits,
     "part.started": Fold._part_started,
     "part.delta": Fold._delta,
     "part.ended": Fold._part_ended,

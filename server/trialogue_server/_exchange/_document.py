@@ -64,6 +64,7 @@ class ExportedMessage(msgspec.Struct, frozen=True, omit_defaults=True):
     revision: int = 0
     metadata: dict[str, Any] | None = None  # Any JSON value: the client's own.
     location: Location | None = None
+    asked: str | None = None
     wordings: tuple[Wording, ...] = ()
 
     @classmethod
