@@ -16,7 +16,6 @@ from trialogue._events import GenerationStarted
 from trialogue._generation import Generation
 from trialogue._running import account, counted
 from trialogue._state import LiveRun
-from trialogue._values import FinishReason
 from trialogue._writer import Outcome, Writer
 
 
@@ -80,14 +79,14 @@ class Loop:
         if outcome in ("tool_call", "stop") and live.steps.calls:
             self._writer.append(account(live, self._writer.activation.asked))
             return None
-        return self._whose(outcome) if outcome == "length" else outcome
+        if outcome == "length" and self._is_budgets(live):
+            return self._writer.cut("budget")
+        return outcome
 
-    def _whose(self, outcome: FinishReason) -> Outcome:
-        """The length that was reached may have been the budget's, not the model's."""
-        live, generation = self._writer.live, self.generation
-        if live is None or generation is None or generation.afforded in (None, live.settings.max_tokens):
-            return outcome
-        return self._writer.cut("budget")
+    def _is_budgets(self, live: LiveRun) -> bool:
+        """Whether the length that was reached is the budget's, not the model's."""
+        generation = self.generation
+        return generation is not None and generation.afforded not in (None, live.settings.max_tokens)
 
 
 def _is_steered(writer: Writer) -> bool:

@@ -111,9 +111,10 @@ class Changing(ToolSource):
         self._steps = steps
 
     async def tools(self) -> Sequence[Tool]:
-        now = self._steps.pop(0)
-        if now == "late":
+        now: Sequence[Tool] | str = self._steps.pop(0)
+        if isinstance(now, str):
             await trio.sleep_forever()
+            raise AssertionError
         return now
 
     async def aclose(self) -> None:

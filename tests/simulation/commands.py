@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 
 from msgspec import UNSET
 from msgspec.structs import replace
@@ -43,6 +44,7 @@ KINDS = {
     "title": 1,
     "trash": 1,
 }
+DECISIONS: tuple[Literal["approve", "deny", "edit"], ...] = ("approve", "deny", "edit")
 POLICIES: tuple[Policy, ...] = ("queue", "queue", "queue", "steer", "interrupt", "latest", "reject")
 
 
@@ -141,7 +143,8 @@ class Composer:
         calls = [part["call"] for part in parts if part["type"] == "tool_call" and part["call"] not in answered]
         if not calls:
             return None
-        call, decision = self._source.choice(calls), self._source.choice(("approve", "deny", "edit"))
+        call = self._source.choice(calls)
+        decision = self._source.choice(DECISIONS)
         arguments = '{"b": 2}' if decision == "edit" else None
         return AnswerApproval(call, self._now(), call, decision, arguments, mark)
 

@@ -71,9 +71,9 @@ def calls_forgotten_by_whoever_goes_on() -> AbstractContextManager[object]:
     """The run that goes on after a crash knows nothing of the calls it waits for."""
 
     def followed(*given: Any) -> Event:
-        *rest, _calls = given
+        run, following, at, cause, _calls = given
         none: tuple[OpenCall, ...] = ()
-        return original(*rest, none)
+        return original(run, following, at, cause, none)
 
     original = _running.followed
     return patch("trialogue._recovering.followed", followed)
