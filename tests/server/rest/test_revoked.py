@@ -56,7 +56,9 @@ async def test_upload_ends_with_its_key(programs: Programs, path: str, monkeypat
     monkeypatch.setattr(Pace, "next", watched)
     media_type, begin = UPLOADS[path]
 
-    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {programs.token}\r\nContent-Type: {media_type}\r\n"
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {programs.token}\r\nContent-Type: {media_type}\r\n"
+    )
     with trio.fail_after(5):
         async with await trio.open_tcp_stream(*programs.server.address) as stream:
             await stream.send_all(f"{head}Content-Length: {LARGE}\r\n\r\n".encode() + begin + b"x" * 1000)
