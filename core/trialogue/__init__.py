@@ -4,7 +4,7 @@ Layers, each importing only from those above it:
 
     _errors, _ids, _values                    what there is
     _events, _commands, _state, _decide, ...  the pure core: a log, its fold, and what a command does to it
-    _provider, _store, _auth, hookspecs       ports: what plugins implement
+    _provider, _tools, _store, hookspecs, ... ports: what plugins implement
     _supervisor, _tail, _flusher, _cell, ...  the runtime: one actor per conversation
     testing                                   fakes and conformance kits
 
@@ -243,9 +243,9 @@ from trialogue._provider import Piece as Piece
 from trialogue._provider import Provider as Provider
 from trialogue._provider import ReasoningPiece as ReasoningPiece
 from trialogue._provider import Request as Request
+from trialogue._provider import RequestDocument as RequestDocument
 from trialogue._provider import RequestImage as RequestImage
 from trialogue._provider import ResponseStream as ResponseStream
-from trialogue._provider import RequestDocument as RequestDocument
 from trialogue._provider import TextPiece as TextPiece
 from trialogue._provider import ToolCallPiece as ToolCallPiece
 from trialogue._provider import UsagePiece as UsagePiece
@@ -539,11 +539,11 @@ __all__ = [
     "Renewal",
     "Renewer",
     "Request",
+    "RequestDocument",
     "RequestImage",
     "Reset",
     "ResponseStream",
     "Role",
-    "RequestDocument",
     "Round",
     "RunAttached",
     "RunCancelled",

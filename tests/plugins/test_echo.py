@@ -10,6 +10,7 @@ from typing import ClassVar
 import pytest
 import trio
 import trio.testing
+from msgspec.structs import replace
 
 import trialogue_echo
 from trialogue import (
@@ -23,6 +24,10 @@ from trialogue import (
     Settings,
     TextPart,
     TextPiece,
+    ToolCallPart,
+    ToolCallPiece,
+    ToolResultPart,
+    ToolSpec,
     UsagePiece,
 )
 from trialogue.testing.provider_kit import Case, Clock, ProviderKit, Situation, check_order, drain, text_of_pieces
@@ -163,3 +168,25 @@ def test_the_readme_names_every_directive() -> None:
     text = files("trialogue_echo").joinpath("README.md").read_text()
     for name in trialogue_echo.Directives.__struct_fields__:
         assert f"`{name}" in text
+
+
+async def test_a_tool_is_called_and_its_result_told() -> None:
+    spec = ToolSpec("look", "Looks.", {"type": "object"})
+    asked = replace(request('See [[call=look:{"at":1} calls=2 rate=0]]'), tools=(spec,))
+    first = await drained(asked)
+    assert text_of_pieces(first) == "I shall see."
+    assert [piece for piece in first if isinstance(piece, ToolCallPiece)] == [ToolCallPiece("look", '{"at":1}')] * 2
+    assert [piece.reason for piece in first if isinstance(piece, FinishPiece)] == ["tool_call"]
+    parts = (ToolCallPart("a", "look", "{}"), ToolResultPart("a", "nothing there"))
+    answer = Message("n", "c", "assistant", (TextPart("I shall see."), *parts), datetime.now(UTC))
+    second = await drained(replace(asked, messages=(*asked.messages, answer)))
+    assert text_of_pieces(second) == "The tools said:\n\n> nothing there"
+    without = await drained(replace(asked, tool_choice="none"))
+    assert not any(isinstance(piece, ToolCallPiece) for piece in without)
+
+
+async def drained(asked: Request) -> list[Piece]:
+    async with EchoProvider().open_response(asked) as stream:
+        pieces = await drain(stream)
+    check_order(pieces)
+    return pieces
