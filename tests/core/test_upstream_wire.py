@@ -41,11 +41,15 @@ async def connected() -> AsyncGenerator[tuple[Wire, trio.SocketStream]]:
             await wire.aclose()
 
 
-async def send_pieces(upstream: trio.SocketStream, data: bytes, cuts: Sequence[int] = ()) -> None:
+async def send_pieces(
+    upstream: trio.SocketStream, data: bytes, cuts: Sequence[int] = (), sent: trio.Event | None = None
+) -> None:
     for start, stop in pairwise([0, *sorted(cuts), len(data)]):
         await upstream.send_all(data[start:stop])
         await trio.testing.wait_all_tasks_blocked()
     await upstream.send_eof()
+    if sent is not None:
+        sent.set()
 
 
 async def read_all(wire: Wire) -> bytes:
@@ -63,12 +67,13 @@ def test_cuts_do_not_matter(answer: bytes, reusable: bool, data: st.DataObject) 
 
     async def main() -> None:
         async with connected() as (wire, upstream), trio.open_nursery() as nursery:
-            nursery.start_soon(send_pieces, upstream, answer, cuts)
+            sent = trio.Event()
+            nursery.start_soon(send_pieces, upstream, answer, cuts, sent)
             await wire.ask(b"POST / HTTP/1.1\r\n\r\n", None)
             assert wire.status == 200
             assert await read_all(wire) == b"hello, you!"
             assert await wire.read() == b"", "the end stays the end"
-            await trio.testing.wait_all_tasks_blocked()
+            await sent.wait()
             # What comes behind an answer is met with it, or later, by who wants to use the connection again.
             assert (wire.reusable and not (wire.stale and answer.endswith(b"else"))) is reusable
 
