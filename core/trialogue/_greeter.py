@@ -14,6 +14,8 @@ from trialogue._transport import Transport
 
 #: Seconds between two rounds; the first ones come sooner, as nodes start together.
 EVERY, AT_FIRST = 5.0, 0.5
+#: Rounds until what cannot be asked is worth a word.
+SETTLED = 4
 
 _log = logging.getLogger("trialogue.cluster")
 
@@ -44,7 +46,7 @@ class Greeter:
                 await self._round([member.node for member in await self._members() if member.alive])
             except TrialogueError as error:
                 _log.debug("nobody is greeted: %s", error)
-            await trio.sleep(EVERY if self._rounds > 4 else AT_FIRST)
+            await trio.sleep(EVERY if self._rounds > SETTLED else AT_FIRST)
 
     async def _round(self, nodes: Sequence[NodeInfo]) -> None:
         self._rounds += 1
@@ -66,13 +68,13 @@ class Greeter:
             found[node.id] = why
 
     def _tell(self, node: NodeInfo, now: str | None, before: str | None) -> None:
-        if now == before or self._transport is None:
+        # A server that is just starting takes no connections yet, and nodes start together.
+        if self._rounds < SETTLED or self._transport is None or (now == before and self._rounds > SETTLED):
             return
         itself = (
             "this node itself, under its advertised address," if node.id == self._node.id else f"node {node.name!r}"
         )
-        if now is None:
-            _log.info("%s can be asked again", itself)
-        else:
-            # A server that is just starting takes no connections yet.
-            _log.log(logging.INFO if self._rounds < 4 else logging.WARNING, "%s cannot be asked: %s", itself, now)
+        if now is not None:
+            _log.warning("%s cannot be asked: %s", itself, now)
+        elif before is not None:
+            _log.warning("%s can be asked again", itself)

@@ -249,8 +249,8 @@ def test_address_that_leads_nowhere_is_told_by_readyz(url: str, tmp_path: Path) 
     try:
         server.start()
         ready = httpx2.get(f"{server.url}/readyz", trust_env=False)
-        assert ready.status_code == 503
-        assert "mend advertise" in ready.json()["checks"]["nodes"]["detail"]
+        assert ready.status_code == 200, "its clients reach it"
+        assert "look at advertise" in ready.json()["checks"]["nodes"]["detail"]
         assert "127.0.0.1:1" not in ready.text, "anyone may ask"
     finally:
         server.close()
