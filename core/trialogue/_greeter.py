@@ -76,5 +76,5 @@ class Greeter:
         )
         if now is not None:
             _log.warning("%s cannot be asked: %s", itself, now)
-        elif before is not None:
+        elif before is not None and self._rounds > SETTLED:
             _log.warning("%s can be asked again", itself)
