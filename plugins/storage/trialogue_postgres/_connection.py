@@ -31,6 +31,9 @@ log = logging.getLogger("trialogue.postgres")
 
 #: Seconds for whatever must still be said when the caller is cancelled.
 LAST_WORDS = 5.0
+#: Seconds without an answer after which a connection counts as dead, though nothing says so: more than the server's own
+#: ``statement_timeout``. Who is at the other end may be gone without a word, and TCP alone might find that out in hours.
+SILENCE = 40.0
 
 
 class TrioConnection(AsyncConnection[Any]):  # Any: rows are of the types their queries ask for
@@ -38,6 +41,8 @@ class TrioConnection(AsyncConnection[Any]):  # Any: rows are of the types their 
 
     def __init__(self, *arguments: Any, **options: Any) -> None:  # Any: psycopg's own
         super().__init__(*arguments, **options)
+        #: Seconds that an answer may take.
+        self.patience = SILENCE
         self.lock = Lock()  # type: ignore[assignment]  # psycopg only enters and leaves it
         # One type for all numbers, so that a statement is one statement whatever its values.
         self.adapters.register_dumper(int, Int8BinaryDumper)
@@ -46,15 +51,18 @@ class TrioConnection(AsyncConnection[Any]):  # Any: rows are of the types their 
     async def wait(self, gen: PQGen[T], interval: float = 0, timeout: float | None = None) -> T:
         """Run one of psycopg's generators; cancelled, end its query on the server first."""
         del interval
-        try:
-            if timeout is None:
+        patience = self.patience if timeout is None else timeout
+        with trio.move_on_after(patience):
+            try:
                 return await drive(gen, self.pgconn.socket)
-            with trio.fail_after(timeout):
-                return await drive(gen, self.pgconn.socket)
-        except trio.Cancelled:
-            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
-                await self._end_query(gen)
-            raise
+            except trio.Cancelled:
+                if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
+                    await self._end_query(gen)
+                raise
+        if timeout is not None:
+            raise trio.TooSlowError
+        self._finish()
+        raise psycopg.OperationalError(f"the server did not answer within {patience:g} seconds")
 
     async def _end_query(self, gen: PQGen[Any]) -> None:  # Any: nobody looks at what it gives
         """Cancel what runs on the server and read it to its end, else close the connection."""
@@ -130,15 +138,14 @@ def text_bytes(text: str) -> bytes:
 
 
 class Transaction(AsyncTransaction):
-    """A transaction whose end is said even when the caller is cancelled."""
+    """A transaction whose end is said even when the caller is cancelled; what was not answered has not ended well."""
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        with trio.CancelScope(shield=True, deadline=trio.current_time() + LAST_WORDS) as scope:
+        with _last_words(self._conn, error) as scope:
             return await super().__aexit__(kind, error, trace)
-        if scope.cancelled_caught:
-            await self._conn.close()
+        await _give_up(self._conn, scope, error)
         return False
 
 
@@ -148,14 +155,28 @@ class Pipeline(AsyncPipeline):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with trio.CancelScope(shield=True, deadline=trio.current_time() + LAST_WORDS) as scope:
+        with _last_words(self._conn, error) as scope:
             if kind is not None and issubclass(kind, trio.Cancelled):
                 # What is under way is not waited for.
                 with suppress(psycopg.Error):
                     await self._conn.cancel_safe()
             await super().__aexit__(kind, error, trace)
-        if scope.cancelled_caught:
-            await self._conn.close()
+        await _give_up(self._conn, scope, error)
+
+
+def _last_words(connection: AsyncConnection[Any], error: BaseException | None) -> trio.CancelScope:  # Any: as above
+    """The shield for the end of a block: short after an error; else it is what the caller wants, such as a COMMIT."""
+    assert isinstance(connection, TrioConnection)
+    seconds = LAST_WORDS if error is not None else connection.patience + 2 * LAST_WORDS
+    return trio.CancelScope(shield=True, deadline=trio.current_time() + seconds)
+
+
+async def _give_up(connection: AsyncConnection[Any], scope: trio.CancelScope, error: BaseException | None) -> None:
+    """If the end of a block was not answered in time: close the connection, and let nobody believe that all went well."""
+    if scope.cancelled_caught:
+        await connection.close()
+        if error is None:
+            raise psycopg.OperationalError("the server did not answer to the end of a transaction")
 
 
 class Lock:

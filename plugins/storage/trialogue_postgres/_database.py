@@ -30,6 +30,8 @@ Work: TypeAlias = Callable[[TrioConnection], Awaitable[T]]
 
 #: Attempts at a transaction, and at a read.
 ATTEMPTS = 5
+#: Seconds that an append may take to be answered: everybody waits for it, and it is repeated as it was.
+APPENDING = 15.0
 #: Seconds between two looks at connections that nobody needs any more.
 TIDY = 60.0
 
@@ -41,7 +43,7 @@ class Database:
 
     def __init__(self, address: Address) -> None:
         # Its statements are few and always the same: they are planned once.
-        self._appending = Pool(address.with_setting("plan_cache_mode", "force_generic_plan"), 1)
+        self._appending = Pool(address.with_setting("plan_cache_mode", "force_generic_plan"), 1, APPENDING)
         self._pool = Pool(address.conninfo, address.connections - 1)
         self._tidied_at = trio.current_time()
         self.commits = self.jobs = 0

@@ -46,10 +46,10 @@ async def drive_connecting(generator: PQGenConn[T]) -> T:
 
 async def _ready(fd: int, wanted: Wait) -> Ready:
     # Who asks for writable nearly always has it already.
-    found = _poll(fd, wanted)
+    found = ready_within(fd, wanted)
     if found is None:
         await _wait(fd, wanted)
-        found = _poll(fd, wanted)
+        found = ready_within(fd, wanted)
     return found if found is not None else Ready.NONE
 
 
@@ -69,12 +69,12 @@ async def _wait(fd: int, wanted: Wait) -> None:
             nursery.start_soon(either, trio.lowlevel.wait_writable)
 
 
-def _poll(fd: int, wanted: Wait) -> Ready | None:
-    """Which of what is wanted is so now."""
+def ready_within(fd: int, wanted: Wait, seconds: float = 0.0) -> Ready | None:
+    """Which of what is wanted is so, now or, for a thread that may wait, within ``seconds``."""
     events = (select.POLLIN if wanted & Wait.R else 0) | (select.POLLOUT if wanted & Wait.W else 0)
     poll = select.poll()
     poll.register(fd, events)
-    seen = poll.poll(0)
+    seen = poll.poll(seconds * 1000)
     if not seen:
         return None
     found = seen[0][1]

@@ -16,9 +16,7 @@ SELECT (SELECT value FROM store WHERE key = 'generation'), (SELECT value FROM st
 class Generation:
     """Looks at it. ``count`` has a start's look at the database done again, and raises it if need be; ``tell`` is told."""
 
-    def __init__(
-        self, database: Database, count: Callable[[], Awaitable[int]], tell: Callable[[int], None]
-    ) -> None:
+    def __init__(self, database: Database, count: Callable[[], Awaitable[int]], tell: Callable[[int], None]) -> None:
         self._database = database
         self._count = count
         self._tell = tell

@@ -64,11 +64,12 @@ class _Member:
 
 
 class Pool:
-    """At most ``most`` connections to one server."""
+    """At most ``most`` connections to one server; their answers may take ``silence`` seconds, if not as long as any."""
 
-    def __init__(self, conninfo: str, most: int) -> None:
+    def __init__(self, conninfo: str, most: int, silence: float | None = None) -> None:
         self._conninfo = conninfo
         self.most = most
+        self._silence = silence
         self._leave = trio.Semaphore(most)
         #: The one used last is lent first: those that are not needed grow old.
         self._idle: list[_Member] = []
@@ -179,6 +180,8 @@ class Pool:
                 await trio.sleep(wait * random.uniform(0.5, 1.0))
                 wait = min(2 * wait, 1.0)
             else:
+                if self._silence is not None:
+                    connection.patience = self._silence
                 self._refusal = ""
                 self._size += 1
                 self._opened += 1

@@ -7,6 +7,9 @@ apply; a difference is refused in words. All tables stand in one schema, the fir
 from __future__ import annotations
 
 import hashlib
+import math
+from collections.abc import Generator
+from contextlib import contextmanager
 from importlib import resources
 
 import msgspec
@@ -21,7 +24,10 @@ from trialogue_postgres._errors import words_of
 LOCK = 0x5472696C
 
 #: Patience, for a migration that takes long and for the lock, while another start migrates.
-_PATIENCE = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '120s'; SET LOCAL enable_seqscan = on"
+LOCK_SECONDS = 120
+_PATIENCE = (
+    f"SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '{LOCK_SECONDS}s'; SET LOCAL enable_seqscan = on"
+)
 _TAKE_LOCK = f"SELECT pg_advisory_xact_lock({LOCK}, hashtext(current_schema()))"
 _TABLES = """
 SELECT c.relname FROM pg_class AS c WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')
@@ -75,7 +81,8 @@ async def take_lock(connection: TrioConnection) -> None:
 async def migrate(connection: TrioConnection, place: str, steps: list[Migration]) -> None:
     """Within a transaction: apply what is missing. Raises ``ConfigurationError``."""
     await connection.execute(_PATIENCE.encode())
-    await take_lock(connection)
+    with _patient(connection, LOCK_SECONDS + connection.patience):
+        await take_lock(connection)
     applied = await applied_steps(connection, place)
     verify(applied, place, steps)
     try:
@@ -83,7 +90,8 @@ async def migrate(connection: TrioConnection, place: str, steps: list[Migration]
             await send(connection, _RECORD)
         for step in steps:
             if step.number not in applied:
-                await connection.execute(step.sql.encode())
+                with _patient(connection, math.inf):
+                    await connection.execute(step.sql.encode())
                 note = {"number": step.number, "name": step.name, "checksum": step.checksum}
                 await send(connection, _NOTE, note)
     except psycopg.errors.InsufficientPrivilege as error:
@@ -91,6 +99,15 @@ async def migrate(connection: TrioConnection, place: str, steps: list[Migration]
             f"our user may not bring the schema of {place} up to date ({words_of(error)}): let it own the schema, or grant "
             "it CREATE, for this start"
         ) from error
+
+
+@contextmanager
+def _patient(connection: TrioConnection, seconds: float) -> Generator[None]:
+    usual, connection.patience = connection.patience, seconds
+    try:
+        yield
+    finally:
+        connection.patience = usual
 
 
 async def applied_steps(connection: TrioConnection, place: str) -> dict[int, str]:

@@ -27,6 +27,8 @@ _SETTINGS = {
     "jit": "off",
 }
 _DURABLE = "-c synchronous_commit=on"
+#: What has the kernel notice, in half a minute, that a server's machine is gone; unless the operator says otherwise.
+_ALIVE = {"keepalives_idle": "10", "keepalives_interval": "5", "keepalives_count": "3", "tcp_user_timeout": "25000"}
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -61,7 +63,8 @@ def parse_url(url: str) -> Address:
     try:
         known = conninfo_to_dict(bare)
         name = known.get("application_name") or "trialogue"
-        conninfo = make_conninfo(bare, application_name=name, options=_options(known.get("options")))
+        more = {name: value for name, value in _ALIVE.items() if name not in known}
+        conninfo = make_conninfo(bare, application_name=name, options=_options(known.get("options")), **more)
     except psycopg.ProgrammingError:
         # Not told further: libpq quotes what it does not understand, which may be a password with a stray character.
         raise _wrong(
