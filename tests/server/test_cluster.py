@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import UTC, datetime
 
 import h11
@@ -35,10 +35,14 @@ SECRET = "a-secret-of-all-the-nodes"
 
 
 @asynccontextmanager
-async def two(**settings: str) -> AsyncGenerator[tuple[Server, Server]]:
+async def two() -> AsyncGenerator[tuple[Server, Server]]:
+    """Two nodes over one store, with one model."""
     store, provider = MemoryStore(), SharedProvider(["Hello", Pause(0.2), " world"])
-    common = {"store": store, "provider": provider, "clustered": True, "cluster_secret": SECRET}
-    async with serve(node_name="one", **common) as one, serve(node_name="two", **{**common, **settings}) as other:
+
+    def node(name: str) -> AbstractAsyncContextManager[Server]:
+        return serve(provider, store, clustered=True, cluster_secret=SECRET, node_name=name)
+
+    async with node("one") as one, node("two") as other:
         yield one, other
 
 
