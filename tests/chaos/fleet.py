@@ -166,7 +166,8 @@ class Fleet:
                     await trio.sleep(0.1)
         if patience.cancelled_caught:
             for node in self.nodes:
-                node.problems.append(await _account(node))
+                if await _readiness(node.port) != 200:
+                    node.problems.append(await _account(node))
 
 
 async def _readiness(port: int) -> Any:
