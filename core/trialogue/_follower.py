@@ -50,7 +50,8 @@ class Follower:
         self._files: dict[str, str] = {}
         self._known: dict[str, None] = {}
         self._wanted = trio.Event()
-        self.reads = self.entries = 0
+        self.reads: int = 0
+        self.entries: int = 0
 
     def __repr__(self) -> str:
         return f"<Follower dirty={len(self._dirty)} lists={len(self._lists)} reads={self.reads}>"

@@ -32,7 +32,7 @@ class Greeter:
         #: Ids of nodes that cannot be asked, and why.
         self.unreachable: dict[str, str] = {}
         #: Whether this node was reached at its own address, once at least.
-        self.reached_itself = False
+        self.reached_itself: bool = False
         self._rounds = 0
 
     def __repr__(self) -> str:

@@ -116,7 +116,9 @@ class News:
         self._numbers: dict[str, int] = {}
         self._waiting: dict[str, Advance] = {}
         self._wanted = trio.Event()
-        self.said = self.heard = self.gaps = 0
+        self.said: int = 0
+        self.heard: int = 0
+        self.gaps: int = 0
 
     def __repr__(self) -> str:
         return f"<News said={self.said} heard={self.heard} gaps={self.gaps}>"

@@ -66,7 +66,9 @@ class Router:
         self._here = here
         self._members = members
         #: Commands carried out here, by other nodes, and left in the store.
-        self.local = self.remote = self.left = 0
+        self.local: int = 0
+        self.remote: int = 0
+        self.left: int = 0
         self._asked = trio.Event()
 
     def __repr__(self) -> str:

@@ -30,7 +30,7 @@ class NodeTable:
         self.nodes: dict[str, tuple[NodeInfo, Load, float]] = {}
         #: (conversation, command) -> what was left, and what became of it.
         self.kept: dict[tuple[str, str], tuple[Kept, bytes | None]] = {}
-        self.bus = MemoryBus()
+        self.bus: MemoryBus = MemoryBus()
 
     def alive(self, node: str) -> bool:
         """Whether a node's lease holds."""
@@ -40,7 +40,7 @@ class NodeTable:
 class MemoryNodes(Nodes):
     """See ``trialogue.Nodes``. ``table`` is shared by all that belong together."""
 
-    cluster = "memory"
+    cluster: str = "memory"
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class MemoryNodes(Nodes):
         self._rows = rows
         self._generation = generation
         self._now = now
-        self.table = NodeTable()
+        self.table: NodeTable = NodeTable()
 
     @property
     def bus(self) -> Bus:
