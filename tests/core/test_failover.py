@@ -211,20 +211,23 @@ async def test_silence_goes_elsewhere_as_well(autojump_clock: MockClock) -> None
 
 
 async def test_model_that_is_left_alone_is_not_asked_in_its_turn(autojump_clock: MockClock) -> None:
-    one, two, three = (scripted(name, [Fail("unavailable"), OPENED]) for name in ("one", "two", "three"))
-    async with talking(one, two, three) as talk:
-        for _ in range(3):
+    one, two = (scripted(name, [Fail("broken"), OPENED]) for name in ("one", "two"))
+    three = scripted("three", ["fine"])
+    async with talking(one, two, three, failovers=2) as talk:
+        for _ in range(5):
             await talk.post("hi")
             await talk.settled()
-        before = len(one.requests) + len(two.requests)
-        three.then(["at last"])
-        await trio.sleep(0.1)
+        assert [talk.engine.health(f"{name}:script").status for name in ("one", "two", "three")] == [
+            "down",
+            "down",
+            "ok",
+        ]
+        before = len(one.requests), len(two.requests)
         receipt = await talk.post("hi")
-        await talk.settled()
-        assert len(one.requests) + len(two.requests) == before
-        assert (await message_of(talk, receipt.answer)).status in ("completed", "failed")
-        health = [talk.engine.health(f"{name}:script").status for name in ("one", "two")]
-        assert health == ["down", "down"]
+        events = await talk.settled()
+        assert (await message_of(talk, receipt.answer)).model == "three:script"
+        assert (len(one.requests), len(two.requests)) == before
+        assert [start.model for start in starts(events)][-2:] == ["one:script", "three:script"]
 
 
 async def test_stop_by_the_first_runs_id_stops_the_one_that_goes_on(autojump_clock: MockClock) -> None:
