@@ -215,7 +215,7 @@ class Feeds:
         feed = self._feeds.get(owner)
         if feed is None:
             return
-        with suppress(StorageError), self.unsure(owner):
+        with suppress(StorageError), self.looking(owner):
             view = await self._store.view(conversation, 0)
             if view is None:
                 feed.add(ConversationPurged(conversation))
@@ -231,6 +231,15 @@ class Feeds:
         except BaseException:
             self.lose(owner)
             self.on_unsure(owner)
+            raise
+
+    @contextmanager
+    def looking(self, owner: str) -> Generator[None]:
+        """Around what reads what has changed in ``owner``'s list: when it fails, that is not known here."""
+        try:
+            yield
+        except BaseException:
+            self.lose(owner)
             raise
 
     def watches(self, owner: str) -> bool:

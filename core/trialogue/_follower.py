@@ -24,6 +24,8 @@ from trialogue._tail import Tail
 
 #: Conversations read at once, and entries of each.
 MOST, ENTRIES = 200, 200
+#: Rows of lists read between two such reads.
+ROWS = 10
 #: Seconds before a read that failed is made again.
 AGAIN = 0.25
 
@@ -149,11 +151,12 @@ class Follower:
     # --- lists ---------------------------------------------------------------------------------------------------
 
     async def _tell(self) -> None:
-        lists, self._lists = self._lists, {}
-        for conversation, (owner, events) in lists.items():
+        # A few at a time: who reads a conversation waits for less than who looks at a list.
+        for conversation in list(self._lists)[:ROWS]:
+            owner, events = self._lists.pop(conversation)
             await self._feeds.advanced(owner, conversation, events)
-        files, self._files = self._files, {}
-        for file, owner in files.items():
-            with suppress(StorageError), self._feeds.unsure(owner):
+        for file in list(self._files)[:ROWS]:
+            owner = self._files.pop(file)
+            with suppress(StorageError), self._feeds.looking(owner):
                 found = await self._store.files.file(file)
                 self._feeds.file_changed(owner, file, found if found is not None and found.owner == owner else None)
