@@ -44,6 +44,7 @@ class Server:
             env={**os.environ, **self._settings},
             stdout=subprocess.PIPE,
             stderr=self._log,
+            start_new_session=True,  # As a service, and not as something in whoever's terminal.
         )
         assert self.process.stdout is not None
         for line in self.process.stdout:

@@ -1,7 +1,8 @@
 """The process around what serves: its port, the orders it gets, what its service manager is told, and who comes after it.
 
     SIGTERM, SIGINT   stop: running answers end within the grace; told again, stop at once
-    SIGHUP            let another process take our place (``_succession``), without a connection being refused
+    SIGHUP            let another process take our place (``_succession``), without a connection being refused; in a
+                      terminal, which says so when it is closed, stop
     SIGUSR1           print what is alive
 
 A *turn* is one time of serving, from opening everything to having closed it. Mostly a process has one; it has another when
@@ -52,6 +53,7 @@ def run(config: Config) -> None:
 async def _run(config: Config) -> None:
     settings = _settings(config)
     notifier = Notifier(os.environ, os.getpid())
+    in_terminal = _in_terminal()  # Asked now: of one that is closed, it would not be known any more.
     predecessor = find_predecessor(os.environ)
     if predecessor is None:
         sockets, shared = open_sockets(settings).insecure_sockets, settings.bind[0].startswith("fd://")
@@ -59,14 +61,27 @@ async def _run(config: Config) -> None:
         sockets, shared = predecessor.sockets, predecessor.shared
         _warm_up(config)
         await predecessor.wait()
-    orders = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
-    with trio.open_signal_receiver(*orders) as signals:
+    with trio.open_signal_receiver(*_orders()) as signals:
         while True:
-            turn = Turn(config, settings, sockets, notifier, shared=shared)
+            turn = Turn(config, settings, sockets, notifier, shared=shared, in_terminal=in_terminal)
             await turn.run(signals, predecessor)
             if turn.successor is None or await _gives_place(turn.successor, signals, notifier):
                 return
             predecessor = None
+
+
+def _orders() -> list[signal.Signals]:
+    usual = [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1]
+    # Whoever started us with nohup wants us to stay.
+    return usual if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [*usual, signal.SIGHUP]
+
+
+def _in_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def _settings(config: Config) -> ServerConfig:
@@ -136,6 +151,7 @@ class Turn:
         notifier: Notifier,
         *,
         shared: bool,
+        in_terminal: bool,
     ) -> None:
         #: Whoever waits for us to have closed everything, to go on in our place.
         self.successor: Successor | None = None
@@ -145,6 +161,7 @@ class Turn:
         self._notifier = notifier
         # Others accept connections on our sockets too, or hold them for the next process.
         self._shared = shared
+        self._in_terminal = in_terminal
         self._opened: Opened
         self._traffic: Traffic
         # No connection is accepted any more, and those there are end.
@@ -190,7 +207,7 @@ class Turn:
             async for number in signals:
                 if number == signal.SIGUSR1:
                     log.info("what is alive:\n%s", self._opened.engine.tree())
-                elif number == signal.SIGHUP:
+                elif number == signal.SIGHUP and not self._in_terminal:
                     if self._succession is None and not self._opened.engine.draining:
                         nursery.start_soon(self._succeed)
                 elif self._opened.engine.draining:

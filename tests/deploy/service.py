@@ -59,3 +59,14 @@ def conversation_of(client: httpx2.Client, text: str) -> str:
     answer = client.post(f"/api/conversations/{name}/messages", json={"text": text, "id": new_id()})
     assert answer.status_code == 202, answer.text
     return name
+
+
+def heard(client: httpx2.Client, conversation: str) -> list[str]:
+    """The lines of a conversation's stream up to where nothing is being written any more, which may be at once."""
+    lines: list[str] = []
+    with client.stream("GET", f"/api/conversations/{conversation}/events") as events:
+        for line in events.iter_lines():
+            lines.append(line)
+            if line == "event: run.completed" or (line.startswith("data:") and '"run":null' in line):
+                break
+    return lines

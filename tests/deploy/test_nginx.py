@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx2
 import pytest
 import trio
-from deploy.service import conversation_of
+from deploy.service import conversation_of, heard
 from served import Server
 from sockets import Socket, cookies_of
 
@@ -260,9 +260,6 @@ def test_answer_goes_on_when_its_reader_leaves(ada: httpx2.Client) -> None:
         for line in events.iter_lines():
             if line == "event: part.delta":
                 break
-    with ada.stream("GET", f"/api/conversations/{name}/events") as events:
-        for line in events.iter_lines():
-            if line == "event: run.completed":
-                break
+    heard(ada, name)
     parts = ada.get(f"/api/conversations/{name}").json()["messages"][1]["parts"]
     assert "".join(part["text"] for part in parts) == "".join(f"{n} " for n in range(40))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import socket
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
 import httpx2
 import pytest
 from bench.manager import Manager
-from deploy.service import Service, conversation_of, serving, signed_in
+from deploy.service import Service, conversation_of, heard, serving, signed_in
 
 from trialogue_server._notify import Notifier
 
@@ -88,10 +90,7 @@ def test_answer_longer_than_the_grace_goes_on_in_the_next_process(tmp_path: Path
     with serving(tmp_path, shutdown_grace_seconds="1") as server, signed_in(server) as client:
         name = conversation_of(client, "[[tokens=100 rate=25 numbered]]")
         replaced(server)
-        with client.stream("GET", f"/api/conversations/{name}/events") as events:
-            for line in events.iter_lines():
-                if line == "event: run.completed":
-                    break
+        heard(client, name)
         answer = client.get(f"/api/conversations/{name}").json()["messages"][1]
         assert "".join(part["text"] for part in answer["parts"]) == "".join(f"{n} " for n in range(100))
 
@@ -187,11 +186,34 @@ def test_variable_is_not_for_people(tmp_path: Path) -> None:
         server.close()
 
 
+def test_closed_terminal_ends_what_was_started_in_it(tmp_path: Path) -> None:
+    inside, outside = os.openpty()
+    with open(outside, "r+b", buffering=0) as terminal:
+        started = subprocess.Popen(
+            [sys.executable, "-m", "trialogue_server", "serve", "--port", "0"],
+            cwd=tmp_path,
+            env={**os.environ, "TRIALOGUE_DATA_DIR": str(tmp_path / "data"), "TRIALOGUE_DEFAULT_MODEL": "echo:echo"},
+            stdin=terminal,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )
+    try:
+        assert started.stdout is not None
+        assert b"Trialogue is at" in started.stdout.readline()
+        os.close(inside)
+        assert started.wait(20) == 0
+    finally:
+        started.kill()
+        started.communicate()
+
+
 # --- signs of life -----------------------------------------------------------------------------------------------
 
 
 def test_watchdog_is_fed_and_the_successor_feeds_it_too(tmp_path: Path) -> None:
-    with serving(tmp_path, {"WATCHDOG_USEC": "900000"}) as server:
+    with serving(tmp_path, {"WATCHDOG_USEC": "6000000"}) as server:
         server.manager.wait_for("WATCHDOG=1")
         replaced(server)
         server.manager.wait_for("WATCHDOG=1")
