@@ -25,6 +25,8 @@ from trialogue import (
     Limits,
     Message,
     Receipt,
+    Searcher,
+    SearchQuery,
     Settings,
     SpendingBudget,
     TextPart,
@@ -407,6 +409,27 @@ async def test_a_function_that_blocks_runs_in_a_thread() -> None:
     answer, _ = await asked(scripted([call("where")], ["Done."]), where)
     ((text, _),) = results(answer)
     assert text == f'[false,"ann","{answer.id}-0"]'
+
+
+async def test_a_tool_searches_what_its_user_has(autojump_clock: trio.testing.MockClock) -> None:
+    @tool
+    async def recall(text: str, context: ToolContext) -> list[str]:
+        assert context.search is not None
+        return [hit.conversation or "" for hit in (await context.search(SearchQuery(text, ("message",)), 10)).hits]
+
+    store, provider = MemoryStore(), scripted(["Noted."], ["Noted."], [call("recall", '{"text": "walrus"}')], ["Done."])
+    toolbox = Toolbox([recall], Searcher(store.index))
+    async with open_engine(store, [provider], toolbox=toolbox) as engine:
+        ann, bob = await open_talk(engine), await open_talk(engine, owner="bob")
+        for talk in (ann, bob):
+            await talk.post("a walrus")
+            await talk.settled()
+        asking = await open_talk(engine)
+        receipt = await asking.post("which animal?")
+        await asking.settled()
+        answer = await store.message(receipt.answer or "")
+        assert answer is not None
+        assert results(answer) == [(f'["{ann.id}"]', False)]
 
 
 # --- approvals -----------------------------------------------------------------------------------------------------
