@@ -1,4 +1,4 @@
-"""Giving the store to another process: no run begins any more, those that are live end, and what is said waits for the next."""
+"""Giving the store to another process: live runs end, none begins any more, and what is said waits for the next."""
 
 from __future__ import annotations
 
