@@ -39,6 +39,8 @@ def _value(setting: Setting) -> str:
     value = getattr(Config(), setting.name)
     if setting.is_list:
         return ",".join(map(str, value))
+    if setting.is_table:
+        return ";".join(f"{name}={','.join(row) if setting.has_lists else row}" for name, row in value.items())
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
