@@ -2,8 +2,8 @@
 
 States: after ``kill -9`` of a conversation's owner another node takes a message for it within 7 s; a stream that goes on at
 another node has its first event within 50 ms at the 99th percentile, and a stop asked of another node is done within 250 ms;
-a node that is told to stop, with answers that do not end within its grace, leaves nobody without a word for a second. Told is
-also the processor time for a token that is read at its owner, with and without another node there, and at the other node.
+a node that is told to stop, with answers that do not end within its grace, leaves nobody without a word for a second. Told
+is also the processor time for a token that is read at its owner, with and without another node there, and at the other node.
 Nodes, database and clients share this machine.
 """
 
