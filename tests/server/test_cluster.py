@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import h11
 import httpx2
@@ -16,6 +17,7 @@ from rest import Server, open_stream, serve
 
 from trialogue import (
     ConfigurationError,
+    ImportJob,
     NodeInfo,
     NotFoundError,
     Parcel,
@@ -253,3 +255,23 @@ def test_address_that_nobody_could_reach_is_refused(settings: dict[str, str]) ->
 def test_name_is_the_machines_unless_it_is_given() -> None:
     assert name_of(Config(node_name="one"), 1) == "one"
     assert name_of(Config(), 4512).endswith(":4512")
+
+
+# --- imports ---------------------------------------------------------------------------------------------------------
+
+
+async def test_import_is_left_to_the_node_that_has_the_upload(tmp_path: Path) -> None:
+    store, now = MemoryStore(), datetime.now(UTC)
+    theirs = ImportJob(new_id(), "ann", now, now, 10, node="another")
+    lost = ImportJob(new_id(), "ann", now, now - timedelta(days=2), 10, node="one that never came back")
+    ours = ImportJob(new_id(), "ann", now, now, 10, node="one")
+    for job in (theirs, lost, ours):
+        await store.imports.put(job)
+    async with serve(None, store, files=tmp_path, clustered=True, cluster_secret=SECRET, node_name="one"):
+        with trio.fail_after(5):
+            while {job.id for job in await store.imports.unfinished()} != {theirs.id}:  # noqa: ASYNC110 - it tells nobody
+                await trio.sleep(0.01)
+        for job in (lost, ours):
+            ended = await store.imports.get(job.id)
+            assert ended is not None
+            assert ended.state == "cut_off", "its file is not here"
