@@ -33,6 +33,7 @@ from trialogue._provider import Provider
 from trialogue._soft import SoftState
 from trialogue._store import Store
 from trialogue._tools import ToolLike
+from trialogue._transfer import Transfer
 
 log = logging.getLogger("trialogue.plugins")
 
@@ -146,6 +147,26 @@ class Plugins:
                 if callable(answer):
                     return cast("Checkup", answer)
         return None
+
+    def store_transfer(self, url: str, data_dir: Path) -> Transfer:
+        """What takes rows out of the store for ``url``, and into it.
+
+        Raises ``ConfigurationError``: the URL cannot be meant, or the plugin that knows it offers none.
+        """
+        for name in self._implementers("trialogue_store_transfer"):
+            try:
+                answer = self._ask(name, "trialogue_store_transfer", url=url, data_dir=data_dir)
+            except ConfigurationError:
+                raise
+            except FAULTS as error:
+                self._put_aside(name, error)
+            else:
+                if isinstance(answer, Transfer):
+                    return answer
+        scheme = url.partition(":")[0]
+        raise ConfigurationError(
+            f"storage of the kind {scheme!r} cannot be backed up or moved by us: its plugin has no trialogue_store_transfer"
+        )
 
     def open_soft_state(self, url: str) -> AbstractAsyncContextManager[SoftState]:
         """What processes share at ``url``; nothing is opened until the block is entered. Raises as ``open_store`` does."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from trialogue._soft import SoftState
     from trialogue._store import Store
     from trialogue._tools import ToolLike
+    from trialogue._transfer import Transfer
 
 hookspec: pluggy.HookspecMarker = pluggy.HookspecMarker("trialogue")
 #: Decorator for a plugin's implementations.
@@ -56,6 +57,14 @@ def trialogue_store_checkup(url: str, data_dir: Path) -> Checkup | None:
 
     It is for an operator who wants to know what is wrong (``trialogue doctor``). Raise ``ConfigurationError`` for a URL of
     this plugin's scheme that cannot be meant.
+    """
+
+
+@hookspec(firstresult=True)
+def trialogue_store_transfer(url: str, data_dir: Path) -> Transfer | None:
+    """What takes rows out of the store for ``url``, and into it; for backups, and for moving from one store to another.
+
+    Nothing is opened until it is used. Raise ``ConfigurationError`` for a URL of this plugin's scheme that cannot be meant.
     """
 
 

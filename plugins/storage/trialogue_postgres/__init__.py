@@ -23,7 +23,7 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-from trialogue import Checkup, ConfigurationError, Store, hookimpl
+from trialogue import Checkup, ConfigurationError, Store, Transfer, hookimpl
 
 SCHEMES = ("postgresql", "postgres")
 
@@ -51,6 +51,19 @@ def trialogue_store_checkup(url: str, data_dir: Path) -> Checkup | None:
     from trialogue_postgres._url import parse_url
 
     return partial(look, parse_url(url))
+
+
+@hookimpl
+def trialogue_store_transfer(url: str, data_dir: Path) -> Transfer | None:
+    """What takes rows out of, and into, the database of a ``postgresql:`` URL."""
+    del data_dir
+    if url.partition(":")[0] not in SCHEMES:
+        return None
+    _must_have_driver()
+    from trialogue_postgres._transfer import PostgresTransfer
+    from trialogue_postgres._url import parse_url
+
+    return PostgresTransfer(parse_url(url))
 
 
 def _must_have_driver() -> None:

@@ -60,7 +60,7 @@ async def add_user(
     kept = await _kept(connection, admission.invitation)
     is_first = not (await rows(connection, sql.ANY_ACCOUNT))[0][0]
     stored = admission.admit(user, first=is_first, kept=kept)
-    await send(connection, sql.ADD_ACCOUNT, {**_columns(stored), "secret": secret_hash or ""})
+    await send(connection, sql.ADD_ACCOUNT, {**account_values(stored), "secret": secret_hash or ""})
     if identity is not None:
         await _link(connection, stored.id, identity)
     if kept is not None:
@@ -81,7 +81,7 @@ async def set_user(
     after = change.apply(before)
     await _check_email(connection, after)
     await _check_administrators(connection, before, after)
-    await send(connection, sql.SET_ACCOUNT, _columns(after))
+    await send(connection, sql.SET_ACCOUNT, account_values(after))
     if after.disabled:
         await send(connection, sql.DROP_SESSIONS, {"id": user, "keep": ""})
     await note(connection, audit)
@@ -103,7 +103,7 @@ async def remove_user(connection: TrioConnection, user: str, now: datetime, audi
     return True
 
 
-def _columns(user: User) -> dict[str, object]:
+def account_values(user: User) -> dict[str, object]:
     return {
         "id": user.id,
         "email": user.email,

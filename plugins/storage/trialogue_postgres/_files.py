@@ -60,8 +60,7 @@ class PostgresFiles(Files):
     async def add(self, upload: str, files: Sequence[File]) -> None:
         async def work(connection: TrioConnection) -> None:
             async with connection.pipeline(), connection.transaction():
-                await send(connection, sql.ADD_FILES, _columns(files))
-                await _name_content(connection, files)
+                await put_files(connection, files)
                 await send(connection, sql.DROP_UPLOAD, {"id": upload})
 
         await self._database.commit(work)
@@ -118,7 +117,7 @@ class PostgresFiles(Files):
             async with connection.pipeline():
                 await _name_content(connection, [file])
                 if text is not None:
-                    await send(connection, sql.PUT_BODY, {"id": file.id, "text": text, "words": words})
+                    await put_text(connection, file.id, text, words)
             return True
 
         return await self._database.write(work)
@@ -154,6 +153,17 @@ class PostgresFiles(Files):
 def page_statement(wanted: Iterable[str]) -> str:
     """The statement of a page that is filtered as ``wanted`` says, by names of ``PAGE_FILTERS``."""
     return sql.PAGE + "".join(sql.PAGE_FILTERS[name] for name in wanted) + sql.PAGE_END
+
+
+async def put_files(connection: TrioConnection, files: Sequence[File]) -> None:
+    """Rows of new files, and the names of their contents. Raises ``StorageError`` as ``Files.add`` does."""
+    await send(connection, sql.ADD_FILES, _columns(files))
+    await _name_content(connection, files)
+
+
+async def put_text(connection: TrioConnection, file: str, text: str, words: str) -> None:
+    """What was read out of a file, and its words as ``lexemes`` gives them."""
+    await send(connection, sql.PUT_BODY, {"id": file, "text": text, "words": words})
 
 
 def _columns(files: Sequence[File]) -> dict[str, list[object]]:

@@ -6,7 +6,8 @@
 
 What is where: ``_folder`` and ``_schema`` make sure that the right data is opened by one process; ``_writer`` is the one
 thread that writes, with group commit; ``_readers`` has the connections that read; ``_append`` is the hot path; ``_writes``
-and ``_reads`` are the other calls; all their SQL stands in ``_sql``; ``_store`` puts them together.
+and ``_reads`` are the other calls; all their SQL stands in ``_sql``; ``_store`` puts them together. ``_transfer``, ``_dump``
+and ``_load`` are for backups, beside a server that has the database open.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import trio
 
-from trialogue import Checkup, ConfigurationError, Store, hookimpl
+from trialogue import Checkup, ConfigurationError, Store, Transfer, hookimpl
 
 SCHEME = "sqlite:"
 
@@ -41,6 +42,17 @@ def trialogue_store_checkup(url: str, data_dir: Path) -> Checkup | None:
     from trialogue_sqlite._checkup import look
 
     return lambda: trio.to_thread.run_sync(look, path, data_dir)
+
+
+@hookimpl
+def trialogue_store_transfer(url: str, data_dir: Path) -> Transfer | None:
+    """What takes rows out of, and into, the file of a ``sqlite:`` URL."""
+    if not url.startswith(SCHEME):
+        return None
+    path = database_path(url, data_dir)
+    from trialogue_sqlite._transfer import SQLiteTransfer
+
+    return SQLiteTransfer(path, data_dir)
 
 
 def database_path(url: str, data_dir: Path) -> Path:

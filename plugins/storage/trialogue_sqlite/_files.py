@@ -109,22 +109,28 @@ def _reserve(connection: Connection, values: tuple[str, str, int, int], quota: i
 
 def _add(connection: Connection, upload: str, files: Sequence[File]) -> None:
     for file in files:
-        n = connection.execute(
-            sql.ADD_FILE,
-            (
-                file.id,
-                file.owner,
-                bytes.fromhex(file.sha256),
-                file.size,
-                file.name,
-                file.name.casefold(),
-                file.media_type,
-                micros(file.created_at),
-                *_columns(file),
-            ),
-        ).get
-        _name_content(connection, n, file)
+        put_file(connection, file)
     connection.execute(sql.DROP_UPLOAD, (upload,))
+
+
+def put_file(connection: Connection, file: File) -> int:
+    """A new file's row, and the names of its contents; its number. Raises ``ConflictError``."""
+    n: int = connection.execute(
+        sql.ADD_FILE,
+        (
+            file.id,
+            file.owner,
+            bytes.fromhex(file.sha256),
+            file.size,
+            file.name,
+            file.name.casefold(),
+            file.media_type,
+            micros(file.created_at),
+            *_columns(file),
+        ),
+    ).get
+    _name_content(connection, n, file)
+    return n
 
 
 def _columns(file: File) -> tuple[Value, ...]:
@@ -187,10 +193,15 @@ def _learn(connection: Connection, file: File, text: str | None) -> bool:
     n, owner = int(row[0]), str(row[1])
     _name_content(connection, n, file)
     if text is not None:
-        connection.execute(sql.DROP_WORDS, (n,))
-        connection.execute(sql.ADD_WORDS, (n, owner_word(owner), separated(text)))
-        connection.execute(sql.PUT_BODY, (n, text))
+        put_text(connection, n, owner, text)
     return True
+
+
+def put_text(connection: Connection, n: int, owner: str, text: str) -> None:
+    """What was read out of file ``n``, to be found by its words."""
+    connection.execute(sql.DROP_WORDS, (n,))
+    connection.execute(sql.ADD_WORDS, (n, owner_word(owner), separated(text)))
+    connection.execute(sql.PUT_BODY, (n, text))
 
 
 # --- content ---------------------------------------------------------------------------------------------------------
