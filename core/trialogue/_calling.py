@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -20,6 +21,7 @@ from msgspec.structs import replace
 
 from trialogue._events import ApprovalAsked, Event, OpenCall, ToolCalled
 from trialogue._limits import Limits
+from trialogue._owned_texts import owned_text
 from trialogue._running import returned
 from trialogue._state import LiveRun
 from trialogue._toolbox import allows
@@ -119,9 +121,8 @@ async def _called(writer: Writer, due: Due) -> ToolOutput:
     node, header = writer.node, writer.activation.state.header
     seconds = min(due.tool.timeout, node.limits.tool_seconds)
     deadline = trio.current_time() + seconds
-    context = ToolContext(
-        header.owner, header.id, writer.run, due.call, deadline, node.toolbox.search_for(header.owner)
-    )
+    search, read = node.toolbox.search_for(header.owner), partial(owned_text, node.store, header.owner)
+    context = ToolContext(header.owner, header.id, writer.run, due.call, deadline, search, read)
     with trio.CancelScope(deadline=deadline):
         try:
             return cut(await due.tool.call(due.arguments, context), node.limits)

@@ -589,6 +589,8 @@ async def open_engine(
     specs = [
         ChildSpec("flusher", flusher.run),
         ChildSpec("pacer", parts.pacer.run),
+        # Before the runs that use it, so that it ends after them.
+        *([ChildSpec("tools", parts.toolbox.serve)] if parts.toolbox.has_sources else []),
         ChildSpec("shards", shards.run),
         ChildSpec("housekeeping", housekeeping.run),
         ChildSpec("clearing", engine.clearing.run),

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 
 import trio
 
+from trialogue._child import Child, contain
 from trialogue._errors import InvalidError
 from trialogue._search import SearchQuery
 from trialogue._searcher import Found, Searcher
@@ -16,6 +17,8 @@ from trialogue._values import Settings, ToolSpec
 
 #: A source that says what it has more slowly than this is left out.
 PATIENCE = 2.0
+#: The first pause after what a source does in the background has failed, and the longest; each is twice the one before.
+PAUSES = (1.0, 60.0)
 
 _NAME = re.compile("[a-zA-Z0-9_-]{1,64}")
 _log = logging.getLogger("trialogue.tools")
@@ -101,6 +104,19 @@ class Toolbox:
                 self.set_aside[str(tool.name)] = problem
                 _log.warning("tool %r of %s set aside: %s", tool.name, whose, problem)
 
+    @property
+    def has_sources(self) -> bool:
+        """Whether some of its tools may come and go."""
+        return bool(self._sources)
+
+    async def serve(self, child: Child) -> None:
+        """The service in which sources do what they do in the background."""
+        async with trio.open_nursery() as nursery:
+            for source in self._sources:
+                nursery.start_soon(_serve, source)
+            child.started()
+            await trio.sleep_forever()
+
     async def aclose(self) -> None:
         """Close every source; one that fails or takes too long does not keep the others from it."""
         for source in self._sources:
@@ -114,6 +130,14 @@ class Toolbox:
 def allows(settings: Settings, name: str) -> bool:
     """Whether a run with these settings may call a tool of this name."""
     return settings.tools is None or any(use.name == name for use in settings.tools)
+
+
+async def _serve(source: ToolSource) -> None:
+    pause, longest = PAUSES
+    while (error := await contain(source.serve)) is not None:
+        _log.error("%s failed in the background; again in %g s", source.name, pause, exc_info=error)
+        await trio.sleep(pause)
+        pause = min(2 * pause, longest)
 
 
 async def _asked(source: ToolSource) -> Sequence[Tool]:

@@ -22,12 +22,15 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from trialogue._owned_texts import OwnedText
 from trialogue._search import SearchQuery
 from trialogue._searcher import Found
 from trialogue._values import CitationPart, ToolSpec
 
 #: Looks through what the user has: a query, and how many hits at most. Raises as ``Searcher.search`` does.
 Search: TypeAlias = Callable[[SearchQuery, int], Awaitable[Found]]
+#: Reads a text that the user has, by the name a citation has for it; ``None`` is none. Raises ``StorageError``.
+Read: TypeAlias = Callable[[str], Awaitable[OwnedText | None]]
 
 
 class ToolError(Exception):
@@ -53,6 +56,8 @@ class ToolContext(msgspec.Struct, frozen=True):
     deadline: float
     #: ``None`` where nothing can be looked through.
     search: Search | None = None
+    #: ``None`` where nothing can be read.
+    read: Read | None = None
 
 
 class ToolLike(ABC):
@@ -103,6 +108,11 @@ class ToolSource(ToolLike):
     @abstractmethod
     async def tools(self) -> Sequence[Tool]:
         """Those there are now. Asked before each generation, so it must answer from memory; what it raises is logged."""
+
+    async def serve(self) -> None:
+        """What is done in the background while the server runs, as keeping a connection; all of it ends when this is
+        cancelled, within a second or two. Returning is no error. What it raises is logged, and it is called again, later.
+        """
 
     async def aclose(self) -> None:
         """Close connections and child processes. Called once, when nothing uses its tools any more."""

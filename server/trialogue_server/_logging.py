@@ -27,7 +27,7 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 REQUEST: ContextVar[dict[str, str] | None] = ContextVar("request", default=None)
 
 #: Libraries whose debug lines hold whole requests, prompts included; they stay at warnings whatever is configured.
-_TALKATIVE = ("anthropic", "httpcore2", "httpx2", "openai")
+_TALKATIVE = ("anthropic", "httpcore2", "httpx2", "mcp", "openai")
 
 
 def configure(config: Config, stream: TextIO | None = None) -> logging.Handler:

@@ -109,7 +109,7 @@ async def create(services: Services, call: Call) -> Reply:
         title=body.title,
         model=body.model,
         system=body.system,
-        settings=_with_known_tools(services, body.settings or Settings()),
+        settings=await _with_known_tools(services, body.settings or Settings()),
         metadata=body.metadata,
     )
     try:
@@ -208,7 +208,7 @@ async def _patch(services: Services, call: Call, header: Conversation, body: Upd
         title=body.title,
         model=body.model,
         system=body.system,
-        settings=_settings(services, header, body.settings),
+        settings=await _settings(services, header, body.settings),
         metadata=_metadata(header, body.metadata, services.config.max_body_bytes),
         archived=body.archived,
         pinned=body.pinned,
@@ -218,7 +218,7 @@ async def _patch(services: Services, call: Call, header: Conversation, body: Upd
     )
 
 
-def _settings(
+async def _settings(
     services: Services, header: Conversation, patch: dict[str, Any] | None | UnsetType
 ) -> Settings | UnsetType:
     if patch is UNSET or patch is None:
@@ -229,10 +229,12 @@ def _settings(
     except msgspec.ValidationError as error:
         raise InvalidError(f"settings: {error}", pointer="/settings") from error
     # One that was there when it was named, and is not any more, is no reason to refuse another change.
-    return _with_known_tools(services, settings) if "tools" in patch else settings
+    return await _with_known_tools(services, settings) if "tools" in patch else settings
 
 
-def _with_known_tools(services: Services, settings: Settings) -> Settings:
+async def _with_known_tools(services: Services, settings: Settings) -> Settings:
+    if settings.tools:
+        await services.engine.toolbox.look()
     services.engine.toolbox.check(settings, "/settings/tools")
     return settings
 

@@ -101,7 +101,7 @@ async def say(services: Services, call: Call) -> tuple[Conversation, str, Accept
         answer=new_id(),
         parts=await named_files(services, principal.user.id, said_parts(body)),
         model=model,
-        settings=_tools(services, model, _settings(header, body.settings), body),
+        settings=await _tools(services, model, _settings(header, body.settings), body),
         parent=body.parent,
         policy=body.policy,
         respond=body.respond,
@@ -221,7 +221,7 @@ def _settings(header: Conversation, asked: Settings | None) -> Settings:
     return msgspec.structs.replace(header.settings, **said)
 
 
-def _tools(services: Services, model: str, settings: Settings, body: PostBody) -> Settings:
+async def _tools(services: Services, model: str, settings: Settings, body: PostBody) -> Settings:
     """The settings with the tools the message asks for.
 
     Raises ``InvalidError`` when one is not there, ``ToolsError`` when the model calls none. What a conversation's settings
@@ -233,6 +233,7 @@ def _tools(services: Services, model: str, settings: Settings, body: PostBody) -
     elif body.settings is None or not body.settings.tools:
         return settings
     pointer = "/settings/tools" if body.tools is None else "/tools"
+    await services.engine.toolbox.look()
     services.engine.toolbox.check(settings, pointer)
     if settings.tools and not services.engine.can(model, "tools"):
         raise ToolsError(
