@@ -95,9 +95,7 @@ class Cluster:
         self.follower: Follower = Follower(node.store, nodes, node.tails, feeds, self._owned)
         self.sweeper: Sweeper = Sweeper(node, nodes, host, self.lease, self.news, self.follower, self._heard_of)
         members = self.sweeper.members
-        self.router: Router = Router(
-            node.id, node.store, nodes, joining.transport, self.news, host.submit_here, members
-        )
+        self.router: Router = Router(node.id, nodes, joining.transport, self.news, host.submit_here, members)
         self.greeter: Greeter = Greeter(self.info, joining.transport, members)
 
     def __repr__(self) -> str:

@@ -22,7 +22,6 @@ from trialogue._news import Asked, News
 from trialogue._nodes import Kept, Member, Nodes
 from trialogue._outcomes import decode_outcome, encode_outcome
 from trialogue._placement import takers
-from trialogue._store import Store
 from trialogue._transport import Parcel, Transport, UnreachableError
 
 #: Seconds for which an owner is looked for: a lease, the time to notice that it is over, and a second.
@@ -51,7 +50,6 @@ class Router:
     def __init__(
         self,
         node: str,
-        store: Store,
         nodes: Nodes,
         transport: Transport | None,
         news: News,
@@ -59,7 +57,6 @@ class Router:
         members: Callable[[bool], Awaitable[Sequence[Member]]],
     ) -> None:
         self._node = node
-        self._store = store
         self._nodes = nodes
         self._transport = transport
         self._news = news
