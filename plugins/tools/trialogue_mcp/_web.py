@@ -1,0 +1,66 @@
+"""The transport over Streamable HTTP: the package's own, with an HTTP client that sends our headers and has bounds."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx2
+from mcp.client._transport import TransportStreams  # What it yields has no other name.
+from mcp.client.streamable_http import streamable_http_client
+
+from trialogue_mcp._specs import McpServer
+
+
+@asynccontextmanager
+async def open_web(server: McpServer) -> AsyncGenerator[TransportStreams]:
+    """Messages in and out. Nothing is asked of the server before the first message."""
+    assert server.url is not None
+    # A stream of events is silent for as long as there is none; calls have deadlines of their own.
+    timeout = httpx2.Timeout(10.0, read=None)
+    transport = _Bounded(httpx2.AsyncHTTPTransport(), server.message_bytes)
+    async with (
+        httpx2.AsyncClient(headers=server.headers, timeout=timeout, transport=transport) as client,
+        streamable_http_client(server.url, http_client=client, max_sse_event_size=server.message_bytes) as streams,
+    ):
+        yield streams
+
+
+class _Bounded(httpx2.AsyncBaseTransport):
+    """Lets no answer be longer than a message may be, but for streams of events, whose events are measured."""
+
+    def __init__(self, inner: httpx2.AsyncBaseTransport, limit: int) -> None:
+        self._inner = inner
+        self._limit = limit
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        # What is measured is what is read: a few bytes may unpack to any number.
+        request.headers["accept-encoding"] = "identity"
+        response = await self._inner.handle_async_request(request)
+        if response.headers.get("content-encoding", "identity") != "identity":
+            await response.aclose()
+            raise httpx2.ReadError("the answer is compressed, and was asked not to be", request=request)
+        if not response.headers.get("content-type", "").startswith("text/event-stream"):
+            assert isinstance(response.stream, httpx2.AsyncByteStream)
+            response.stream = _Counted(response.stream, self._limit, request)
+        return response
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+class _Counted(httpx2.AsyncByteStream):
+    def __init__(self, inner: httpx2.AsyncByteStream, limit: int, request: httpx2.Request) -> None:
+        self._inner = inner
+        self._left = limit
+        self._request = request
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self._inner:
+            self._left -= len(chunk)
+            if self._left < 0:
+                raise httpx2.ReadError("the answer is longer than message_bytes", request=self._request)
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
