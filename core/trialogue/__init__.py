@@ -230,6 +230,7 @@ from trialogue._observer import RunReport as RunReport
 from trialogue._observer import Step as Step
 from trialogue._outcomes import decode_outcome as decode_outcome
 from trialogue._outcomes import encode_outcome as encode_outcome
+from trialogue._owned_texts import OwnedText as OwnedText
 from trialogue._plugins import PluginInfo as PluginInfo
 from trialogue._plugins import Plugins as Plugins
 from trialogue._plugins import load_plugins as load_plugins
@@ -311,6 +312,32 @@ from trialogue._tools import ToolError as ToolError
 from trialogue._tools import ToolLike as ToolLike
 from trialogue._tools import ToolOutput as ToolOutput
 from trialogue._tools import ToolSource as ToolSource
+from trialogue._transfer import AboutRecord as AboutRecord
+from trialogue._transfer import AccountRecord as AccountRecord
+from trialogue._transfer import AuditRecord as AuditRecord
+from trialogue._transfer import BudgetRecord as BudgetRecord
+from trialogue._transfer import ChargeRecord as ChargeRecord
+from trialogue._transfer import ContentRecord as ContentRecord
+from trialogue._transfer import ConversationRecord as ConversationRecord
+from trialogue._transfer import DeletionRecord as DeletionRecord
+from trialogue._transfer import EntryRecord as EntryRecord
+from trialogue._transfer import FileRecord as FileRecord
+from trialogue._transfer import IdentityRecord as IdentityRecord
+from trialogue._transfer import ImportRecord as ImportRecord
+from trialogue._transfer import InvitationRecord as InvitationRecord
+from trialogue._transfer import KeyRecord as KeyRecord
+from trialogue._transfer import Loader as Loader
+from trialogue._transfer import MentionRecord as MentionRecord
+from trialogue._transfer import MessageRecord as MessageRecord
+from trialogue._transfer import ReceiptRecord as ReceiptRecord
+from trialogue._transfer import Record as Record
+from trialogue._transfer import ResetRecord as ResetRecord
+from trialogue._transfer import SessionRecord as SessionRecord
+from trialogue._transfer import ShareRecord as ShareRecord
+from trialogue._transfer import Transfer as Transfer
+from trialogue._transfer import chunks_of as chunks_of
+from trialogue._transfer import decode_records as decode_records
+from trialogue._transfer import next_generation as next_generation
 from trialogue._transport import Parcel as Parcel
 from trialogue._transport import Transport as Transport
 from trialogue._transport import UnreachableError as UnreachableError
@@ -346,7 +373,9 @@ from trialogue._values import call_id as call_id
 from trialogue._values import text_of as text_of
 from trialogue.hookspecs import hookimpl as hookimpl
 
-__all__ = [
+__all__ = [  # noqa: RUF022 - as sorted() has it, which a test compares
+    "AboutRecord",
+    "AccountRecord",
     "Accounts",
     "Action",
     "AddMessages",
@@ -363,6 +392,7 @@ __all__ = [
     "AskingLimits",
     "AuditEntry",
     "AuditPage",
+    "AuditRecord",
     "Authenticator",
     "Backoff",
     "Beat",
@@ -373,11 +403,13 @@ __all__ = [
     "BreakerState",
     "BrokenError",
     "BudgetError",
+    "BudgetRecord",
     "Budgets",
     "Bus",
     "Cause",
     "Charge",
     "ChargePage",
+    "ChargeRecord",
     "Checkup",
     "Circle",
     "CitationPart",
@@ -390,12 +422,14 @@ __all__ = [
     "CommitReport",
     "ConfigurationError",
     "ConflictError",
+    "ContentRecord",
     "ContinueAnswer",
     "Conversation",
     "ConversationChanged",
     "ConversationCreated",
     "ConversationPage",
     "ConversationPurged",
+    "ConversationRecord",
     "ConversationUpdated",
     "CreateConversation",
     "Credentials",
@@ -403,6 +437,7 @@ __all__ = [
     "DataPart",
     "Decision",
     "Deletion",
+    "DeletionRecord",
     "Departure",
     "Distribution",
     "Done",
@@ -415,6 +450,7 @@ __all__ = [
     "Ended",
     "Engine",
     "Entry",
+    "EntryRecord",
     "Event",
     "ExpireApprovals",
     "Extractor",
@@ -429,6 +465,7 @@ __all__ = [
     "FileObserver",
     "FilePage",
     "FilePart",
+    "FileRecord",
     "FileRemoved",
     "FileText",
     "FileUpdated",
@@ -456,7 +493,9 @@ __all__ = [
     "HitPage",
     "Hold",
     "Identity",
+    "IdentityRecord",
     "ImportJob",
+    "ImportRecord",
     "ImportState",
     "Imports",
     "InboxAdded",
@@ -465,10 +504,12 @@ __all__ = [
     "InvalidError",
     "Invitation",
     "InvitationPage",
+    "InvitationRecord",
     "Item",
     "Joining",
     "Judge",
     "Kept",
+    "KeyRecord",
     "Known",
     "LaneLimits",
     "LaneStatistics",
@@ -483,11 +524,14 @@ __all__ = [
     "ListedRun",
     "LiveRun",
     "Load",
+    "Loader",
     "Location",
     "Member",
     "Members",
+    "MentionRecord",
     "Message",
     "MessageAdded",
+    "MessageRecord",
     "MessageRemoved",
     "MessageRevised",
     "Model",
@@ -499,6 +543,7 @@ __all__ = [
     "Observer",
     "OpenCall",
     "Origin",
+    "OwnedText",
     "Owner",
     "PAGE_BYTES",
     "Parcel",
@@ -532,6 +577,8 @@ __all__ = [
     "ReasoningPart",
     "ReasoningPiece",
     "Receipt",
+    "ReceiptRecord",
+    "Record",
     "Recover",
     "RedirectLogin",
     "Regenerate",
@@ -542,6 +589,7 @@ __all__ = [
     "RequestDocument",
     "RequestImage",
     "Reset",
+    "ResetRecord",
     "ResponseStream",
     "Role",
     "Round",
@@ -564,8 +612,10 @@ __all__ = [
     "Searcher",
     "SecretAuthenticator",
     "Session",
+    "SessionRecord",
     "Settings",
     "Share",
+    "ShareRecord",
     "Shares",
     "Skipped",
     "Snapshot",
@@ -604,6 +654,7 @@ __all__ = [
     "ToolSpec",
     "ToolUse",
     "Toolbox",
+    "Transfer",
     "Transport",
     "Tree",
     "TreeView",
@@ -634,10 +685,12 @@ __all__ = [
     "check_usage_group",
     "checked_email",
     "checked_name",
+    "chunks_of",
     "cost_of",
     "decide",
     "decode_event",
     "decode_outcome",
+    "decode_records",
     "distance",
     "encode_event",
     "encode_outcome",
@@ -660,6 +713,7 @@ __all__ = [
     "names",
     "needs",
     "new_id",
+    "next_generation",
     "normal_email",
     "open_engine",
     "open_library",

@@ -57,32 +57,46 @@ class AccountRecord(msgspec.Struct, frozen=True, tag="account", tag_field="kind"
 
 
 class SessionRecord(msgspec.Struct, frozen=True, tag="session", tag_field="kind"):
+    """A device that is logged in."""
+
     session: Session
 
 
 class KeyRecord(msgspec.Struct, frozen=True, tag="key", tag_field="kind"):
+    """A program's way in."""
+
     key: ApiKey
 
 
 class InvitationRecord(msgspec.Struct, frozen=True, tag="invitation", tag_field="kind"):
+    """An invitation, used or not."""
+
     invitation: Invitation
 
 
 class ResetRecord(msgspec.Struct, frozen=True, tag="reset", tag_field="kind"):
+    """Leave to set a secret anew."""
+
     reset: Reset
 
 
 class IdentityRecord(msgspec.Struct, frozen=True, tag="identity", tag_field="kind"):
+    """Who an account's owner is elsewhere."""
+
     user: str
     identity: Identity
 
 
 class DeletionRecord(msgspec.Struct, frozen=True, tag="deletion", tag_field="kind"):
+    """An account that is gone, whose belongings may not be yet."""
+
     user: str
     at: datetime
 
 
 class AuditRecord(msgspec.Struct, frozen=True, tag="audit", tag_field="kind"):
+    """A fact of the audit log."""
+
     entry: AuditEntry
 
 
@@ -128,6 +142,8 @@ class EntryRecord(msgspec.Struct, frozen=True, tag="entry", tag_field="kind"):
 
 
 class ReceiptRecord(msgspec.Struct, frozen=True, tag="receipt", tag_field="kind"):
+    """What a command did."""
+
     conversation: str
     done: Done
 
@@ -150,10 +166,14 @@ class MentionRecord(msgspec.Struct, frozen=True, tag="mention", tag_field="kind"
 
 
 class ShareRecord(msgspec.Struct, frozen=True, tag="share", tag_field="kind"):
+    """A public link."""
+
     share: Share
 
 
 class ImportRecord(msgspec.Struct, frozen=True, tag="import", tag_field="kind"):
+    """An upload that is being taken in, or was."""
+
     job: ImportJob
 
 
@@ -166,6 +186,8 @@ class ChargeRecord(msgspec.Struct, frozen=True, tag="charge", tag_field="kind"):
 
 
 class BudgetRecord(msgspec.Struct, frozen=True, tag="budget", tag_field="kind"):
+    """What a user or a key may spend."""
+
     payer_kind: PayerKind
     payer: str
     month_micro_dollars: int | None
