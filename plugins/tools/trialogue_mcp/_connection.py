@@ -143,8 +143,7 @@ async def open_connection(
             session = ClientSession(received, sent, message_handler=relay, client_info=client)
             async with trio.open_nursery() as nursery, session:
                 connection = relay.connection = Connection(session, nursery)
-                await session.initialize()
-                told(await connection.tools())
+                await _shake_hands(session, connection, told)
                 handshake.deadline = math.inf
                 nursery.start_soon(connection.watch)
                 nursery.start_soon(connection.follow, told)
@@ -155,6 +154,18 @@ async def open_connection(
                     nursery.cancel_scope.cancel()
     if handshake.cancelled_caught:
         raise TimeoutError(f"no handshake within {server.start_timeout:g} s (start_timeout)")
+
+
+async def _shake_hands(
+    session: ClientSession, connection: Connection, told: Callable[[Sequence[types.Tool]], None]
+) -> None:
+    try:
+        await session.initialize()
+        told(await connection.tools())
+    except MCPError as error:
+        if error.code != types.CONNECTION_CLOSED:
+            raise
+        raise EndedError("it ended before the handshake; what it said of that stands in the log") from error
 
 
 class _Relay:
