@@ -37,8 +37,9 @@ SETTINGS = {
 }
 #: Seconds within which a process starts, while others want the same processor; and within which one that drains ends.
 START, STOP = 120.0, 30.0
-#: Seconds within which all nodes are ready once nothing is wrong any more.
-READY = 30.0
+#: Seconds within which all nodes are ready once nothing is wrong any more: a connection to the database whose other end
+#: forgot it is given up after 45.
+READY = 75.0
 
 
 class Node:
