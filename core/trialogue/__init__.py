@@ -286,6 +286,7 @@ from trialogue._snippets import separated as separated
 from trialogue._snippets import snippet_of as snippet_of
 from trialogue._soft import SoftState as SoftState
 from trialogue._soft import SoftStatistics as SoftStatistics
+from trialogue._soundness import Soundness as Soundness
 from trialogue._state import LiveRun as LiveRun
 from trialogue._state import State as State
 from trialogue._state import Steps as Steps
@@ -621,6 +622,7 @@ __all__ = [  # noqa: RUF022 - as sorted() has it, which a test compares
     "Snapshot",
     "SoftState",
     "SoftStatistics",
+    "Soundness",
     "Space",
     "SpendingBudget",
     "Standing",

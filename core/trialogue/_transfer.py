@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import TypeAlias
@@ -22,6 +22,7 @@ import msgspec
 from trialogue._account_values import Identity, Invitation, Reset
 from trialogue._audit import AuditEntry
 from trialogue._auth import ApiKey, Session, User
+from trialogue._checkup import Finding
 from trialogue._errors import InvalidError
 from trialogue._events import Entry
 from trialogue._files import File
@@ -263,11 +264,15 @@ class Loader(ABC):
 
 
 class Transfer(ABC):
-    """Rows out of one store, or into it. Both raise ``ConfigurationError`` and ``StorageError``."""
+    """Rows out of one store, or into it. All raise ``ConfigurationError`` and ``StorageError``."""
 
     @abstractmethod
     def dump(self) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """All rows as of one moment, in chunks of whole lines. It changes nothing, whoever has the store open meanwhile."""
+
+    async def examine(self) -> Sequence[Finding]:
+        """What the database itself has to say of its own soundness; it may take as long as reading all of it."""
+        return ()
 
     @abstractmethod
     def load(self, folder: str | None, *, replace: bool = False) -> AbstractAsyncContextManager[Loader]:

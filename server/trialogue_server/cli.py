@@ -6,6 +6,7 @@
     trialogue nodes      which processes serve over the storage, and what each has
     trialogue top        what a running server does, live
     trialogue doctor     what is right and what is not, and how to mend it
+    trialogue db         check, migrate, back up, restore, copy and prune what is stored
     trialogue openapi    the API as an OpenAPI 3.1 document
     trialogue version    versions, for a report
 
@@ -90,7 +91,12 @@ def _parser() -> argparse.ArgumentParser:
         ("plugins", _plugins, "list what is loaded, what it adds, and what was set aside and why"),
         ("nodes", _nodes, "list the processes that serve over the storage, and what each one has"),
         ("top", _top, "show live what a running server does, from its metrics"),
-        ("doctor", _doctor, "check configuration, storage, files, providers and machine, and say how to mend what is wrong"),
+        (
+            "doctor",
+            _doctor,
+            "check configuration, storage, files, providers and machine, and say how to mend what is wrong",
+        ),
+        ("db", _db, "check, migrate, back up, restore, copy and prune what is stored"),
         ("openapi", _openapi, "print the API as an OpenAPI 3.1 document, for instance to generate a client"),
         ("version", _version, "show versions, for a report"),
     ):
@@ -104,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         if run is _nodes:
             command.add_argument("--json", action="store_true", help="as JSON, for a machine")
-        if run not in (_version, _openapi):
+        if run not in (_version, _openapi, _db):
             _add_settings(command)
         _add_own(command, name)
     return parser
@@ -113,12 +119,19 @@ def _parser() -> argparse.ArgumentParser:
 def _add_own(command: argparse.ArgumentParser, name: str) -> None:
     """What a command takes besides settings."""
     if name == "top":
-        command.add_argument("servers", metavar="SERVER", nargs="*", help="http://host:port or unix:/path; else this one")
+        command.add_argument(
+            "servers", metavar="SERVER", nargs="*", help="http://host:port or unix:/path; else this one"
+        )
         command.add_argument("--interval", type=float, default=2.0, metavar="SECONDS", help="between two looks [2]")
         command.add_argument("--nodes", action="store_true", help="all nodes of the server's cluster")
         command.add_argument("--once", action="store_true", help="show it once and end")
         command.add_argument("--json", action="store_true", help="one JSON object a look")
         command.add_argument("--token-file", metavar="FILE", help="holds the metrics token, or an administrator's key")
+    elif name == "db":
+        from trialogue_server._keeping._command import add_actions
+
+        command.usage = None
+        add_actions(command, _add_settings, _db)
     elif name == "doctor":
         command.add_argument("--ask", action="store_true", help="ask each provider for its models, over the network")
         command.add_argument("--json", action="store_true", help="one JSON object")
@@ -230,6 +243,13 @@ def _doctor(arguments: argparse.Namespace) -> int:
     from trialogue_server._doctor import run
 
     return run(lambda: _loaded(arguments), ask=arguments.ask, as_json=arguments.json)
+
+
+def _db(arguments: argparse.Namespace) -> int:
+    config = _loaded(arguments).config
+    from trialogue_server._keeping._command import run
+
+    return run(arguments, config)
 
 
 def _openapi(_: argparse.Namespace) -> int:

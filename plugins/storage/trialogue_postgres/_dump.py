@@ -78,7 +78,7 @@ _TABLES: tuple[tuple[str, Callable[[Row], Record]], ...] = (
     (sql.CONTENTS, lambda row: ContentRecord(row[0].hex(), row[1].astimezone(UTC))),
     (sql.FILES, lambda row: FileRecord(_file(row[0]), row[1])),
     (sql.CONVERSATIONS, lambda row: ConversationRecord(decode_header(row[0]), *row[1:])),
-    (sql.ENTRIES, lambda row: EntryRecord(*row[:4], row[4].decode())),
+    (sql.ENTRIES, lambda row: EntryRecord(row[0], row[1], row[2], row[3], row[4].decode())),
     (sql.RECEIPTS, lambda row: ReceiptRecord(row[0], Done(row[1], row[2], decode_receipt(row[3])))),
     (sql.MESSAGES, _message),
     (sql.MENTIONS, lambda row: MentionRecord(row[0], row[1])),

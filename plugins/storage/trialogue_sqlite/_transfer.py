@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import AsyncGenerator, AsyncIterator, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ import trio
 from trialogue import (
     AboutRecord,
     ConfigurationError,
+    Finding,
     InvalidError,
     Loader,
     Transfer,
@@ -67,6 +68,17 @@ class SQLiteTransfer(Transfer):
         with told(self._path):
             while (chunk := await trio.to_thread.run_sync(next, chunks, None)) is not None:
                 yield chunk
+
+    async def examine(self) -> Sequence[Finding]:
+        connection = await trio.to_thread.run_sync(_open_to_read, self._path)
+        try:
+            with told(self._path):
+                found: list[str] = await trio.to_thread.run_sync(_damage, connection)
+        finally:
+            connection.close(True)
+        if not found:
+            return (Finding("database", "right", f"{str(self._path)!r} is whole, and so are its indexes"),)
+        return (Finding("database", "wrong", f"{str(self._path)!r} is damaged: {found[0]}", "restore a backup"),)
 
     # --- in ------------------------------------------------------------------------------------------------------
 
@@ -169,6 +181,12 @@ def _open_to_read(path: Path) -> Connection:
         if len(applied) < len(steps):
             raise ConfigurationError(f"{str(path)!r} is of an older version: run `trialogue db migrate` first")
     return connection
+
+
+def _damage(connection: Connection) -> list[str]:
+    """What is wrong with tables and indexes, those for full text included."""
+    lines = [line for (line,) in connection.execute("PRAGMA integrity_check(10)")]
+    return [line for line in lines if line != "ok"]
 
 
 def _beginning(record: object) -> AboutRecord:
