@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import pytest
 
 from trialogue import FunctionTool, ToolContext, ToolError, load_plugins
+from trialogue.testing.tool_kit import ToolCase, ToolKit
 from trialogue_clock import current_time
 
 CONTEXT = ToolContext("ann", "c", "r", "m-0", 0.0)
+
+
+class TestKit(ToolKit):
+    @asynccontextmanager
+    async def open_tool(self) -> AsyncGenerator[ToolCase]:
+        yield ToolCase(current_time, {"zone": "Europe/Berlin"}, misfits=({"zone": "Mars/Olympus"}, {"place": "UTC"}))
 
 
 async def told(**arguments: object) -> str:

@@ -17,6 +17,7 @@ from trialogue import (
     UnauthenticatedError,
 )
 from trialogue.testing import Fault, MemoryStore
+from trialogue.testing.authenticator_kit import AuthenticatorKit
 from trialogue_password import trialogue_authenticators
 from trialogue_password._authenticator import PasswordAuthenticator
 from trialogue_password._hashing import Hasher
@@ -27,6 +28,16 @@ OPEN = Admission()
 
 def cheap(**options: int) -> Hasher:
     return Hasher(**{"memory_kib": 8, "passes": 1, "lanes": 1, **options})
+
+
+class TestKit(AuthenticatorKit):
+    """With parameters that cost enough for their time to be compared."""
+
+    secret, other = SECRET, "battery staple"
+    misfits = ("short12", "x" * 1025, "lone \ud800 surrogate")
+
+    def authenticator(self, store: MemoryStore) -> PasswordAuthenticator:
+        return PasswordAuthenticator(store, cheap(memory_kib=8_192))
 
 
 @pytest.fixture
