@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run no-such-store test chaos test-postgres17 test-systemd fuzz check lint format-check mypy pyright public-types bench lock clean
+.PHONY: help run no-such-store test chaos test-postgres17 test-systemd fuzz check lint format-check mypy pyright public-types bench bundle lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-15s %s\n", $$1, $$2 }'
@@ -67,6 +67,11 @@ chaos: .venv/dev.stamp  ## break nodes, PostgreSQL, Redis and the network a thou
 
 bench: .venv/dev.stamp  ## run the benchmarks; ARGS goes to bench/run
 	PATH="$(CURDIR)/$(BIN):$$PATH" bench/run $(ARGS)
+
+# Any machine makes the bundle of any architecture.
+ARCH ?= amd64
+bundle: .venv/run.stamp  ## everything that an installation without a network needs, into dist; ARCH=amd64 or arm64
+	$(BIN)/python deploy/make_bundle.py $(ARCH)
 
 lock:  ## write the pin files anew; ARGS="--upgrade" for newer versions
 	requirements/lock $(ARGS)

@@ -50,15 +50,25 @@ put() {
   mv -f "$2.new" "$2"
 }
 
-version_of_source() { sed -n 's/^version = "\(.*\)"/\1/p' "$SOURCE/pyproject.toml" | head -n 1; }
+# Whether we came in a bundle, which has the packages with it and needs no network; else in a checkout.
+bundled() { [ -e "$SOURCE/SHA256SUMS" ] || [ -e "$SOURCE/manifest.json" ]; }
+
+version_of_source() {
+  if bundled; then sed -n 's/^  "version": "\(.*\)",$/\1/p' "$SOURCE/manifest.json" | head -n 1
+  else sed -n 's/^version = "\(.*\)"/\1/p' "$SOURCE/pyproject.toml" | head -n 1; fi
+}
 
 current_version() { if [ -L "$OPT/$1" ]; then readlink "$OPT/$1"; fi; }
 
 # build VERSION: the version, complete, in its folder. One that is there already is left alone.
 build() {
+  # An empty name would be that of the folder of all versions, which is emptied below.
+  case $1 in '' | .* | */*) die "$SOURCE does not say its version, or '$1' is none: unpack it again; nothing was changed" ;; esac
   [ -e "$OPT/$1/.complete" ] && { say "version $1 is in place"; return; }
   "$PYTHON" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' ||
     die "Python 3.11 or newer with venv is needed: name one as PYTHON=/usr/bin/python3.11, or install python3-venv"
+  ! bundled || "$PYTHON" -B "$SOURCE/deploy/check_bundle.py" "$SOURCE" ||
+    die "this bundle cannot be installed here, see above: nothing was changed"
   say "building version $1"
   rm -rf "${OPT:?}/$1"
   "$PYTHON" -m venv "$OPT/$1" || die "no room, or no right to write, in $OPT: nothing was changed"
@@ -71,6 +81,12 @@ build() {
 
 install_into() {
   pip="$OPT/$1/bin/python -m pip --disable-pip-version-check --quiet install"
+  if bundled; then
+    pip="$pip --isolated --no-index --only-binary :all: --no-deps"
+    $pip --require-hashes --find-links "$SOURCE/wheels" -r "$SOURCE/requirements/run.txt" &&
+      $pip "$SOURCE/wheels/trialogue-$(version_of_source)-py3-none-any.whl"
+    return
+  fi
   $pip --require-hashes --no-deps -r "$SOURCE/requirements/run.txt" &&
     $pip --no-build-isolation --no-deps "$SOURCE"
 }

@@ -1,0 +1,74 @@
+"""Holds a bundle against its own checksums and against this machine, before anything is installed: each problem is a line.
+
+Runs with nothing but the Python that is to serve. Checksums find what was damaged, cut off or mixed up on the way; they
+come in the same archive, so whoever fears a forger compares the archive's own sum with what its maker says.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+#: Their files are part of what is installed, so that one that is not listed is not wanted.
+CLOSED = ("wheels", "requirements")
+
+
+def main(folder: Path) -> int:
+    """1 when something is wrong, after it was said."""
+    try:
+        problems = [*damage(folder), *misfits(json.loads((folder / "manifest.json").read_text()))]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        problems = [f"the bundle's manifest or checksums cannot be read ({error}): unpack the archive again"]
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return 1 if problems else 0
+
+
+def damage(folder: Path) -> Iterator[str]:
+    """What is missing, not as it was packed, or not of the bundle."""
+    sums = dict(reversed(line.split("  ", 1)) for line in (folder / "SHA256SUMS").read_text().splitlines())
+    if "manifest.json" not in sums:
+        yield "SHA256SUMS is cut off: unpack the archive again"
+    for name, expected in sums.items():
+        path = folder / name
+        if not path.is_file():
+            yield f"{name} is missing: unpack the archive again"
+        elif sha256(path) != expected:
+            yield f"{name} is not as it was packed: unpack the archive again, or fetch another copy"
+    for part in CLOSED:
+        for path in sorted((folder / part).glob("*")):
+            if (name := path.relative_to(folder).as_posix()) not in sums:
+                yield f"{name} does not belong to the bundle: remove it"
+
+
+def misfits(manifest: dict[str, Any]) -> Iterator[str]:  # Any: as JSON has it.
+    """What this machine is, and the bundle is not for."""
+    if (machine := platform.machine()) != manifest["machine"]:
+        yield f"the bundle is for {manifest['arch']} ({manifest['machine']}), and this machine is {machine}: take its own"
+    python, served = "{}.{}".format(*sys.version_info), manifest["pythons"]
+    if python not in served:
+        yield (
+            f"the bundle serves Python {', '.join(served)}, and {sys.executable} is {python}: "
+            f"name another one as PYTHON=/usr/bin/python{served[0]}"
+        )
+    library, version = platform.libc_ver()
+    if library != "glibc" or _numbers(version) < _numbers(manifest["glibc"]):
+        yield f"the bundle needs glibc {manifest['glibc']} or newer, and here is {library or 'another library'} {version}"
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(one) for one in version.split(".")]
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
