@@ -105,12 +105,16 @@ async def test_silent_server_is_not_waited_for(schema: str, how: str) -> None:
         assert await store.header(talk.id) is not None
 
 
-async def test_reads_go_on_on_another_connection(schema: str) -> None:
+async def test_reads_go_on_on_a_new_connection_and_try_no_other_old_one(schema: str) -> None:
     async with behind_a_proxy(schema) as (store, proxy):
         talk = await begin(store)
+        async with trio.open_nursery() as nursery:
+            for _ in range(20):
+                nursery.start_soon(store.header, talk.id)
+        assert proxy.forget() > 3
+        began = trio.current_time()
         assert await store.header(talk.id) is not None
-        proxy.forget()
-        assert await store.header(talk.id) is not None
+        assert trio.current_time() - began < 2 * (_connection.SILENCE + _connection.LAST_WORDS)
 
 
 async def test_lease_is_renewed_on_another_connection(schema: str, monkeypatch: pytest.MonkeyPatch) -> None:

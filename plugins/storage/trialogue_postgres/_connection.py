@@ -36,6 +36,10 @@ LAST_WORDS = 5.0
 SILENCE = 40.0
 
 
+class Silence(psycopg.OperationalError):
+    """The server did not answer in time. Whatever took the answer, other connections are likely to have met it as well."""
+
+
 class TrioConnection(AsyncConnection[Any]):  # Any: rows are of the types their queries ask for
     """One connection; made by ``open_connection``. COPY, server-side cursors and ``notifies`` are not for use here."""
 
@@ -62,7 +66,7 @@ class TrioConnection(AsyncConnection[Any]):  # Any: rows are of the types their 
         if timeout is not None:
             raise trio.TooSlowError
         self._finish()
-        raise psycopg.OperationalError(f"the server did not answer within {patience:g} seconds")
+        raise Silence(f"the server did not answer within {patience:g} seconds")
 
     async def _end_query(self, gen: PQGen[Any]) -> None:  # Any: nobody looks at what it gives
         """Cancel what runs on the server and read it to its end, else close the connection."""
@@ -176,7 +180,7 @@ async def _give_up(connection: AsyncConnection[Any], scope: trio.CancelScope, er
     if scope.cancelled_caught:
         await connection.close()
         if error is None:
-            raise psycopg.OperationalError("the server did not answer to the end of a transaction")
+            raise Silence("the server did not answer to the end of a transaction")
 
 
 class Lock:

@@ -14,7 +14,7 @@ import psycopg
 import trio
 from psycopg import AsyncCursor
 
-from trialogue_postgres._connection import TrioConnection
+from trialogue_postgres._connection import Silence, TrioConnection
 from trialogue_postgres._errors import IN_EACH_OTHERS_WAY, READ_ONLY, is_lost, storage_error, words_of
 from trialogue_postgres._pool import Pool
 from trialogue_postgres._url import Address
@@ -112,8 +112,8 @@ class Database:
                 async with pool.lend() as connection:
                     return await work(connection)
             except psycopg.Error as error:
-                if error.sqlstate == READ_ONLY:
-                    # The next connection may lead to the server that has taken over.
+                if error.sqlstate == READ_ONLY or isinstance(error, Silence):
+                    # The next connection may lead to the server that has taken over, and the others to nobody either.
                     self.invalidate()
                 again = error.sqlstate in IN_EACH_OTHERS_WAY or (reads and is_lost(error))
                 if not (again and left):
