@@ -12,7 +12,7 @@ import importlib
 import logging
 import random
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import trio
 
@@ -134,8 +134,8 @@ class McpSource(ToolSource):
 def _single(error: BaseException) -> BaseException:
     """What is at fault in a group; the group itself, when more than failures is in it."""
     while isinstance(error, BaseExceptionGroup):
-        failed, rest = error.split(Exception)
+        failed, rest = cast("BaseExceptionGroup[BaseException]", error).split(Exception)
         if rest is not None or failed is None:
-            return error
+            return cast("BaseException", error)
         error = failed.exceptions[0]
     return error

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 
 import httpx2
+import trio
 from mcp.client._transport import TransportStreams  # What it yields has no other name.
 from mcp.client.streamable_http import streamable_http_client
 
@@ -40,9 +43,9 @@ class _Bounded(httpx2.AsyncBaseTransport):
         if response.headers.get("content-encoding", "identity") != "identity":
             await response.aclose()
             raise httpx2.ReadError("the answer is compressed, and was asked not to be", request=request)
-        if not response.headers.get("content-type", "").startswith("text/event-stream"):
-            assert isinstance(response.stream, httpx2.AsyncByteStream)
-            response.stream = _Counted(response.stream, self._limit, request)
+        is_events = response.headers.get("content-type", "").startswith("text/event-stream")
+        assert isinstance(response.stream, httpx2.AsyncByteStream)
+        response.stream = _Counted(response.stream, math.inf if is_events else self._limit, request)
         return response
 
     async def aclose(self) -> None:
@@ -50,17 +53,29 @@ class _Bounded(httpx2.AsyncBaseTransport):
 
 
 class _Counted(httpx2.AsyncByteStream):
-    def __init__(self, inner: httpx2.AsyncByteStream, limit: int, request: httpx2.Request) -> None:
+    """A stream that is left alone beyond a limit.
+
+    Whoever stops reading closes the innermost stream first, and then reads on to the end that this makes: the client's own
+    streams are generators of which the inner one would be left to the garbage collector, which Trio complains of.
+    """
+
+    def __init__(self, inner: httpx2.AsyncByteStream, limit: float, request: httpx2.Request) -> None:
         self._inner = inner
         self._left = limit
         self._request = request
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in self._inner:
-            self._left -= len(chunk)
-            if self._left < 0:
-                raise httpx2.ReadError("the answer is longer than message_bytes", request=self._request)
-            yield chunk
+        chunks = self._inner.__aiter__()
+        try:
+            async for chunk in chunks:
+                self._left -= len(chunk)
+                if self._left < 0:
+                    raise httpx2.ReadError("the answer is longer than message_bytes", request=self._request)
+                yield chunk
+        finally:
+            await self._inner.aclose()
+            with contextlib.suppress(StopAsyncIteration, httpx2.HTTPError, trio.ClosedResourceError):
+                await anext(chunks)
 
     async def aclose(self) -> None:
         await self._inner.aclose()
