@@ -20,6 +20,7 @@ from tempfile import TemporaryDirectory
 import trio
 
 from bench.manager import Manager
+from bench.postgres import open_postgres
 from bench.processes import SERVER_CPU
 from bench.results import Row
 from bench.servers import Trialogue
@@ -93,23 +94,33 @@ class Service(World):
 
 
 def run(quick: bool = False, streams: int = 0) -> list[Row]:
-    """Replace it again and again, under 200 streams."""
+    """Replace it again and again, over both stores, under 200 streams of ten tokens a second."""
     count = streams or (20 if quick else 200)
-    with open_service(rate=20 if count > 50 else 50) as (server, manager):
-        outcome = trio.run(play, server, manager, 2 if quick else 5, count)
+    rate = 10 if count > 50 else 50
+    with open_postgres() as url:
+        return [
+            *measured("SQLite", "sqlite:", count, rate, 1 if quick else 3),
+            *measured("PostgreSQL", url, count, rate, 1 if quick else 3),
+        ]
+
+
+def measured(store: str, url: str, count: int, rate: int, upgrades: int) -> list[Row]:
+    """What became of it over one store. No answer is so long that it would have to be cut."""
+    with open_service(rate=rate, grace=4 * TOKENS / rate, storage=url) as (server, manager):
+        outcome = trio.run(play, server, manager, upgrades, count)
     for problem in outcome.problems[:20]:
         print(problem)
     silences = sorted(outcome.silences)
     return [
-        Row(NAME, "upgrades", outcome.upgrades, ""),
-        Row(NAME, "streams", count, ""),
-        Row(NAME, "answers", outcome.answers, ""),
-        Row(NAME, "violations", len(outcome.problems), "", "== 0"),
-        Row(NAME, "connections refused", outcome.refused, "", "== 0"),
-        Row(NAME, "silence within an answer, median of the worst", silences[len(silences) // 2], "s"),
-        Row(NAME, "silence within an answer, longest", silences[-1], "s", "<= 1"),
-        Row(NAME, "a message waits for its answer to begin, longest", max(outcome.pauses), "s"),
-        Row(NAME, "an upgrade takes, longest", max(outcome.lasted), "s"),
+        Row(NAME, f"{store}: upgrades", outcome.upgrades, ""),
+        Row(NAME, f"{store}: streams", count, ""),
+        Row(NAME, f"{store}: answers", outcome.answers, ""),
+        Row(NAME, f"{store}: violations", len(outcome.problems), "", "== 0"),
+        Row(NAME, f"{store}: connections refused", outcome.refused, "", "== 0"),
+        Row(NAME, f"{store}: silence within an answer, median of the worst", silences[len(silences) // 2], "s"),
+        Row(NAME, f"{store}: silence within an answer, longest", silences[-1], "s", "<= 1"),
+        Row(NAME, f"{store}: a message waits for its answer to begin, longest", max(outcome.pauses), "s"),
+        Row(NAME, f"{store}: an upgrade takes, longest", max(outcome.lasted), "s"),
     ]
 
 

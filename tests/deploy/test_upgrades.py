@@ -15,7 +15,7 @@ from postgres_server import open_server
 
 STREAMS = int(os.environ.get("TRIALOGUE_TEST_STREAMS", "20"))
 #: 120 tokens take less than a third of the grace: no run is so long that it would have to be cut.
-RATE, GRACE = (100, 6.0) if STREAMS <= 50 else (20, 24.0)
+RATE, GRACE = (100, 6.0) if STREAMS <= 50 else (10, 48.0)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
