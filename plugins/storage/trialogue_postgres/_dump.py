@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from datetime import UTC
 
 import msgspec
@@ -90,7 +90,7 @@ _TABLES: tuple[tuple[str, Callable[[Row], Record]], ...] = (
 )
 
 
-async def read_all(connection: TrioConnection) -> AsyncIterator[list[Record]]:
+async def read_all(connection: TrioConnection) -> AsyncGenerator[list[Record]]:
     """Every record, a few at a time, within a transaction."""
     facts: dict[str, str] = dict(await rows(connection, sql.FACTS))
     yield [AboutRecord(FORMAT, facts["id"], int(facts["generation"]), facts.get("files"))]

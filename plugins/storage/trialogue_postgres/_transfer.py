@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncGenerator, AsyncIterator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager
 
 import psycopg
 import trio
@@ -54,7 +54,8 @@ class PostgresTransfer(Transfer):
             async with connection.transaction():
                 with told():
                     await connection.execute(sql.BEGIN.encode())
-                yield _chunks(connection)
+                async with aclosing(_chunks(connection)) as chunks:
+                    yield chunks
 
     async def _check(self, connection: TrioConnection) -> None:
         place, steps = str(self._address), migrations()
@@ -148,11 +149,12 @@ class _Loading(Loader):
             await send(self._connection, _sql.PUT_FACT, {"key": key, "value": value})
 
 
-async def _chunks(connection: TrioConnection) -> AsyncIterator[bytes]:
+async def _chunks(connection: TrioConnection) -> AsyncGenerator[bytes]:
     with told():
-        async for records in read_all(connection):
-            for chunk in await trio.to_thread.run_sync(lambda some: list(chunks_of(some)), records):
-                yield chunk
+        async with aclosing(read_all(connection)) as pages:
+            async for records in pages:
+                for chunk in await trio.to_thread.run_sync(lambda some: list(chunks_of(some)), records):
+                    yield chunk
 
 
 @contextmanager

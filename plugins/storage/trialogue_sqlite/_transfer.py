@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Sequence
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, aclosing, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -59,11 +59,12 @@ class SQLiteTransfer(Transfer):
     async def dump(self) -> AsyncGenerator[AsyncIterator[bytes]]:
         connection = await trio.to_thread.run_sync(_open_to_read, self._path)
         try:
-            yield self._chunks(connection)
+            async with aclosing(self._chunks(connection)) as chunks:
+                yield chunks
         finally:
             connection.close(True)
 
-    async def _chunks(self, connection: Connection) -> AsyncIterator[bytes]:
+    async def _chunks(self, connection: Connection) -> AsyncGenerator[bytes]:
         chunks = chunks_of(read_all(connection))
         with told(self._path):
             while (chunk := await trio.to_thread.run_sync(next, chunks, None)) is not None:

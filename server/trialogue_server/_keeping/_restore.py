@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -46,7 +46,8 @@ async def restore(config: Config, backup: Path, *, replace: bool = False) -> Res
         async with transfer.load(folder, replace=replace) as loader:
             await trio.to_thread.run_sync(claim, files, folder)
             await trio.to_thread.run_sync(put_contents, backup.parent / POOL, files, tally, manifest.missing)
-            async for chunk in chunks_in(backup / ROWS):
+            chunks = read_rows(backup / ROWS)
+            while (chunk := await trio.to_thread.run_sync(next, chunks, None)) is not None:
                 await loader.put(chunk)
     return Restored(str(backup), loader.generation, manifest.rows, manifest.contents, loader.kept)
 
@@ -97,10 +98,3 @@ def put_contents(source: Path, files: Path, tally: Tally, missing: Sequence[str]
             raise ConfigurationError(
                 f"content {digest} is not in {str(source)!r}, or damaged: name a backup that is whole"
             )
-
-
-async def chunks_in(path: Path) -> AsyncIterator[bytes]:
-    """The rows of a backup."""
-    chunks = read_rows(path)
-    while (chunk := await trio.to_thread.run_sync(next, chunks, None)) is not None:
-        yield chunk
