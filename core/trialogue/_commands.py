@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from trialogue._values import Location, Message, Part, Policy, Settings, Terms
+from trialogue._values import AnswerSchema, Location, Message, Part, Policy, Settings, Terms
 
 
 class CreateConversation(msgspec.Struct, frozen=True, tag="create"):
@@ -257,6 +257,12 @@ def names(command: Command) -> tuple[str, ...]:
             return tuple(message.id for message in messages)
         case _:
             return ()
+
+
+def schema_of(command: Command | CreateConversation) -> AnswerSchema | None:
+    """The schema that a command wants for an answer, or for all answers of its conversation."""
+    settings = getattr(command, "settings", None)
+    return settings.answer_schema if isinstance(settings, Settings) else None
 
 
 def terms_of(command: Command, known: Known) -> Terms | None:

@@ -32,6 +32,7 @@ from trialogue._commands import (
     PostMessage,
     Receipt,
     Regenerate,
+    schema_of,
 )
 from trialogue._cursor import Cursor, parse_cursor
 from trialogue._decide import create
@@ -108,6 +109,7 @@ class Engine:
         Raises ``ConflictError`` (the id was used for another), ``ClosedError`` (stopping), ``StorageError``.
         """
         self._open_for_work()
+        await self._check_schema(command)
         event = create(command)
         entry = Entry(0, 1, event_type(event), encode_event(event))
         asked = (command.owner, command.title, command.model, command.system)
@@ -205,6 +207,7 @@ class Engine:
             raise ClosedError("the server is being replaced: try again in a moment", retry_after=2)
         if self._node.flusher.failing is not None:
             raise self._node.flusher.failing
+        await self._check_schema(command)
         letter = Letter(self._priced(command), fresh, self._node.observers.cause())
         self._cell(conversation).post(letter)
         receipt = await letter.reply.wait()
@@ -227,6 +230,11 @@ class Engine:
         if activation is not None and activation.gone is None and activation.settled:
             return activation.state.header
         return await self.store.header(conversation)
+
+    async def _check_schema(self, command: Command | CreateConversation) -> None:
+        schema = schema_of(command)
+        if schema is not None:
+            await self._node.fitting.check(schema)
 
     def _priced(self, command: Command) -> Command:
         """The command with the prices in force now, if it may start a run of a model whose prices are known."""

@@ -128,7 +128,8 @@ class RunStarted(msgspec.Struct, frozen=True, tag="run.started", omit_defaults=T
 
     ``cause`` is ``continue`` or ``recover`` when the answer goes on from what it already holds. With ``failover`` the run
     before it has failed (its ``run.failed`` names this one as ``next``), and this one goes on from there, at part
-    ``first_part``; or, where ``message`` is another answer, begins anew beside the one that failed.
+    ``first_part``; or, where ``message`` is another answer, begins anew beside the one that failed. With ``repair`` that one
+    was ended by the model, but is not what was asked for.
     """
 
     run: str
@@ -136,7 +137,7 @@ class RunStarted(msgspec.Struct, frozen=True, tag="run.started", omit_defaults=T
     model: str
     at: datetime
     settings: Settings = Settings()
-    cause: Literal["post", "edit", "regenerate", "continue", "recover", "failover"] = "post"
+    cause: Literal["post", "edit", "regenerate", "continue", "recover", "failover", "repair"] = "post"
     #: 1 for the first run on this answer, one more for each that goes on with it.
     attempt: int = 1
     #: Number of the first part this run will write: how many the answer already holds.
@@ -149,6 +150,8 @@ class RunStarted(msgspec.Struct, frozen=True, tag="run.started", omit_defaults=T
     before: tuple[str, ...] = ()
     #: Calls in what the answer already holds, whose results it waits for.
     calls: tuple[OpenCall, ...] = ()
+    #: The answer that does not fit its schema, beside which this run writes another one.
+    repairs: str | None = None
 
 
 class RunWaiting(msgspec.Struct, frozen=True, tag="run.waiting", omit_defaults=True):

@@ -27,6 +27,7 @@ from trialogue._provider import (
     ToolCallPiece,
     UsagePiece,
 )
+from trialogue._repairing import shaped, with_misfit
 from trialogue._running import write
 from trialogue._state import LiveRun
 from trialogue._values import FinishReason, Model, ToolChoice, ToolSpec
@@ -100,6 +101,10 @@ class Generation:
         tools = await self._tools(live, described)
         budget -= estimate_tools(tools)
         request = await build_request(node.store, header, live, name, budget, at_hand, learn, attach)
+        request = shaped(request, described)
+        if live.repairs is not None:
+            await activation.wait_settled()
+            request = await with_misfit(request, node.store, live, budget // 2)
         if tools:
             request = replace(request, tools=tools, tool_choice=self._choice(live))
         if await node.budgets.concern(header.owner, live.terms):

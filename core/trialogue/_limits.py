@@ -57,6 +57,9 @@ class Limits(msgspec.Struct, frozen=True):
     tool_output: int = 100_000
     #: How long a tool may take; one that says less has less.
     tool_seconds: float = 120.0
+    #: Bytes of the JSON Schema of an answer, which is stored with every run that has one; and how long one check may take.
+    answer_schema_bytes: int = 32_768
+    answer_schema_seconds: int = 5
     #: How long a person has to decide about a tool call.
     approval: float = 86_400.0
     #: Share of a model's context that history may fill; the rest is for the answer.

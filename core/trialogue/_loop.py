@@ -14,6 +14,7 @@ from trialogue._calling import make_calls
 from trialogue._errors import BudgetError
 from trialogue._events import GenerationStarted
 from trialogue._generation import Generation
+from trialogue._repairing import judged
 from trialogue._running import account, counted
 from trialogue._state import LiveRun
 from trialogue._writer import Outcome, Writer
@@ -69,7 +70,10 @@ class Loop:
             if live.steps.settled == 0:
                 raise
             return writer.cut("budget")  # What was said and found out so far stays, and is no failure.
-        return self._after(outcome)
+        outcome = self._after(outcome)
+        with trio.CancelScope(deadline=writer.deadline):
+            return await judged(writer, outcome)
+        return writer.cut("max_seconds")
 
     def _after(self, outcome: Outcome | None) -> Outcome | None:
         """What follows on a generation. Some upstreams say ``stop`` where they mean that they wait for their calls."""

@@ -13,6 +13,7 @@ from trialogue._asking import Asking
 from trialogue._awake import Awake
 from trialogue._budgets import Budgets
 from trialogue._catalog import Catalog
+from trialogue._fitting import Fitting
 from trialogue._flusher import Flusher
 from trialogue._ids import new_id
 from trialogue._limits import Limits
@@ -55,6 +56,8 @@ class Node:
     random: Random = field(default_factory=Random)
     #: Asks the providers.
     asking: Asking = field(init=False)
+    #: Checks answers that are to be JSON of a schema.
+    fitting: Fitting = field(init=False)
     #: What models may call.
     toolbox: Toolbox = field(default_factory=Toolbox)
     #: Who is told of runs that ended.
@@ -70,6 +73,7 @@ class Node:
 
     def __post_init__(self) -> None:
         self.awake = Awake(self.limits.awake)
+        self.fitting = Fitting(self.limits.answer_schema_bytes, self.limits.answer_schema_seconds)
         self.asking = Asking(self.limits.asking, self.limits.stall, self.now, self.random)
 
     async def claim(self, conversation: str) -> Claim | None:

@@ -20,6 +20,7 @@ from trialogue._failover import find_successor
 from trialogue._kept import LostError
 from trialogue._loop import Loop
 from trialogue._node import Node
+from trialogue._repairing import DOES_NOT_FIT, find_repair
 from trialogue._running import close, fail, finish
 from trialogue._saying import advance
 from trialogue._state import LiveRun
@@ -116,6 +117,8 @@ class Run:
         generation = self._loop.generation
         if not isinstance(outcome, Failure) or generation is None:
             return None
+        if outcome.code == DOES_NOT_FIT:
+            return find_repair(self._writer, outcome)
         return await find_successor(self._writer, outcome, generation.request, begun=generation.begun)
 
     def _end(self, outcome: Outcome | None, succession: Sequence[Event] | None) -> None:

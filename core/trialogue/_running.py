@@ -138,7 +138,7 @@ def followed(
     run: LiveRun,
     following: str,
     at: datetime,
-    cause: Literal["recover", "failover"],
+    cause: Literal["recover", "failover", "repair"],
     calls: tuple[OpenCall, ...] = (),
 ) -> RunStarted:
     """The start of the run that goes on from where ``run``, which was just closed, has come to, ``calls`` being open."""
@@ -155,6 +155,7 @@ def followed(
         asked=run.asked,
         before=(*run.before, run.run),
         calls=calls,
+        repairs=run.repairs,
     )
 
 

@@ -103,6 +103,8 @@ class LiveRun(msgspec.Struct, frozen=True, omit_defaults=True):
     #: What it waits for, as its ``run.waiting`` says; ``None`` once it goes on.
     waiting: Literal["turn", "retry"] | None = None
     steps: Steps = Steps()
+    #: The answer beside this one that did not fit its schema, where this one is to.
+    repairs: str | None = None
 
     @property
     def parked(self) -> bool:
@@ -195,6 +197,7 @@ def evolve(state: State, event: Event) -> State:
                 asked=event.asked,
                 before=event.before,
                 steps=Steps(calls=event.calls),
+                repairs=event.repairs,
             )
             return replace(state, next_seq=seq + 1, run=run)
         case RunCompleted() | RunIncomplete() | RunFailed() | RunCancelled() | RunInterrupted():

@@ -146,6 +146,14 @@ class ToolUse(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
     approval: Literal["ask", "never"] | None = None
 
 
+class AnswerSchema(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What an answer is to look like: JSON of this ``schema``, to the letter where ``strict``."""
+
+    name: Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,64}$")]
+    schema: dict[str, Any]  # A JSON Schema: any JSON.
+    strict: bool = True
+
+
 class Settings(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """How a model is asked. ``None`` leaves the choice to the provider."""
 
@@ -157,6 +165,8 @@ class Settings(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     #: The tools that may be called: all there are, for ``None``.
     tools: Annotated[tuple[ToolUse, ...], Meta(max_length=128)] | None = None
     tool_choice: ToolChoice | None = None
+    #: What the answer is to look like: free text, for ``None``.
+    answer_schema: AnswerSchema | None = None
 
 
 class ToolSpec(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -165,14 +175,6 @@ class ToolSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     name: str
     description: str
     parameters: dict[str, Any]  # A JSON Schema: any JSON.
-
-
-class AnswerSchema(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What an answer is to look like: JSON of this ``schema``, to the letter where ``strict``."""
-
-    name: str
-    schema: dict[str, Any]  # A JSON Schema: any JSON.
-    strict: bool = True
 
 
 class Location(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from trialogue import DataPart, InvalidError, LimitError
+from trialogue import DataPart, InvalidError, LimitError, Settings
 
 #: Far below what Python's recursion allows, so that the same value inside an event inside a snapshot is readable as well.
 DEEPEST = 32
@@ -32,6 +32,9 @@ def check_json(value: Any, pointer: str, depth: int = 0) -> int:  # Any JSON val
             return 1 + _check_all(value.values(), pointer, depth)  # pyright: ignore[reportUnknownArgumentType] - any JSON
         case list() | tuple():
             return 1 + _check_all(value, pointer, depth)  # pyright: ignore[reportUnknownArgumentType] - any JSON value
+        case Settings():
+            schema = value.answer_schema
+            return 1 if schema is None else check_json(schema.schema, pointer)
         case DataPart():
             return check_json(value.data, pointer, depth + 1)
         case _:

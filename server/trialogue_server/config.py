@@ -236,7 +236,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     run_max_characters: Annotated[int, Meta(ge=1, description="Characters after which an answer is ended.")] = 1_000_000
     run_generations: Annotated[
         int,
-        Meta(ge=1, le=1000, description="How often a model may be called in one answer with tools; the last time, without."),
+        Meta(
+            ge=1,
+            le=1000,
+            description="How often a model may be called in one answer with tools; the last time, without.",
+        ),
     ] = 24
     recovery: Annotated[
         Literal["continue", "end"], Meta(description="What becomes of an answer that a crash or a restart interrupted.")
@@ -270,6 +274,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     tool_output_characters: Annotated[
         int, Meta(ge=1, description="Characters of a tool's output; the rest is left out, and said to be.")
     ] = 100_000
+    answer_schema_bytes: Annotated[
+        int, Meta(ge=2, le=262_144, description="Size of the JSON Schema that an answer is to fit.")
+    ] = 32_768
+    answer_schema_seconds: Annotated[
+        int,
+        Meta(ge=1, le=60, description="Longest time that checking such a schema, or an answer against it, may take."),
+    ] = 5
 
     # --- how providers are asked ---------------------------------------------------------------------------------
 

@@ -159,6 +159,8 @@ def limits(config: Config) -> Limits:
         tool_calls=config.tool_calls_at_once,
         tool_arguments=config.tool_argument_characters,
         tool_output=config.tool_output_characters,
+        answer_schema_bytes=config.answer_schema_bytes,
+        answer_schema_seconds=config.answer_schema_seconds,
         tool_seconds=config.tool_seconds,
         approval=config.approval_hours * 3600,
         recovery=config.recovery,
