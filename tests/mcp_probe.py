@@ -50,7 +50,7 @@ class Probe:
 async def until(look: Callable[[], Awaitable[T | None]]) -> T:
     """What ``look`` finds, once it finds something; for what another process does, which tells nobody."""
     with trio.fail_after(PATIENCE):
-        while (found := await look()) is None:
+        while (found := await look()) is None:  # noqa: ASYNC110 - another process tells nobody
             await trio.sleep(0.02)
     return found
 

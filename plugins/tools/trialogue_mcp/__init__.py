@@ -1,7 +1,7 @@
 """MCP: tools of servers that speak the Model Context Protocol, over stdio or Streamable HTTP.
 
-Which servers there are stands in a TOML file that ``TRIALOGUE_MCP_FILE`` names (docs/mcp.md); without it there are none. Each
-is a source of tools with a connection of its own, which is kept in the background: opened when the server starts,
+Which servers there are stands in a TOML file that ``TRIALOGUE_MCP_FILE`` names (docs/mcp.md); without it there are none.
+Each is a source of tools with a connection of its own, which is kept in the background: opened when the server starts,
 without anyone waiting for it, and opened anew with growing pauses when it ends. The protocol is the package ``mcp``'s,
 which is imported when the first connection is opened.
 """
@@ -27,5 +27,7 @@ def trialogue_tools(environment: Mapping[str, str]) -> Sequence[ToolLike]:
     if not file:
         return []
     if importlib.util.find_spec("mcp") is None:
-        raise ConfigurationError("TRIALOGUE_MCP_FILE is set, and the package mcp is missing: pip install 'trialogue[mcp]'")
+        raise ConfigurationError(
+            "TRIALOGUE_MCP_FILE is set, and the package mcp is missing: pip install 'trialogue[mcp]'"
+        )
     return [McpSource(server) for server in read_specs(Path(file), environment)]

@@ -1,4 +1,4 @@
-"""One connection to an MCP server: its handshake, the list of its tools as it changes, calls, and how it is found to have ended.
+"""One connection to an MCP server: handshake, its tools as they change, calls, and how it is found to have ended.
 
 Everything of the package ``mcp`` that has a scope is entered and left in the task that opens the connection. Calls are
 made in tasks of the connection, so that who asked is free at once when it gives up: that a call is taken back is told to

@@ -38,7 +38,8 @@ def _said(block: types.ContentBlock) -> tuple[str, CitationPart | None]:
             kind = "image" if isinstance(block, types.ImageContent) else "sound"
             return f"[an {kind} of type {block.mime_type}, which cannot be shown here]", None
         case types.ResourceLink():
-            return f"[{block.title or block.name}]({block.uri})", CitationPart(str(block.uri), block.title or block.name)
+            title = block.title or block.name
+            return f"[{title}]({block.uri})", CitationPart(str(block.uri), title)
         case types.EmbeddedResource():
             return _embedded(block.resource)
         case _:
@@ -50,5 +51,3 @@ def _embedded(resource: types.TextResourceContents | types.BlobResourceContents)
     if isinstance(resource, types.TextResourceContents):
         return resource.text, source
     return f"[{resource.uri}, of type {resource.mime_type}, which cannot be shown here]", source
-
-

@@ -28,7 +28,9 @@ from trialogue_mcp._lines import Line, Lines
 from trialogue_mcp._saying import Saying
 from trialogue_mcp._specs import McpServer
 
-Streams: TypeAlias = tuple[MemoryObjectReceiveStream[SessionMessage | Exception], MemoryObjectSendStream[SessionMessage]]
+Streams: TypeAlias = tuple[
+    MemoryObjectReceiveStream[SessionMessage | Exception], MemoryObjectSendStream[SessionMessage]
+]
 
 #: Lines that are no messages, after which what speaks is no MCP server.
 MOST_GARBAGE = 1_000

@@ -44,6 +44,9 @@ function join(parts) {
   return joined;
 }
 
+/** Characters of a quotation that are shown. */
+const QUOTE = 200;
+
 /** By type of part: given its element, the function that draws it. */
 const DRAW = {
   text(element, role) {
@@ -63,13 +66,28 @@ const DRAW = {
     };
   },
   tool_call: (element) => folded(element, (part) => [`Calls ${part.name || "a tool"}`, part.edited ?? part.arguments]),
-  tool_result: (element) =>
-    folded(element, (part) => [part.failed ? "The tool failed" : "The tool answered", part.text]),
+  tool_result(element) {
+    const show = folded(element, (part) => [part.failed ? "The tool failed" : "The tool answered", part.text]);
+    const sources = h("div", { className: "sources" });
+    element.append(sources);
+    return (part) => {
+      show(part);
+      sources.replaceChildren(...(part.citations ?? []).flatMap(cited));
+    };
+  },
   file: (element) => (part) => drawFile(element, part),
-  citation: (element) => (part) =>
-    element.replaceChildren(h("cite", {}, part.title ?? part.source), ...(part.quote ? [h("q", {}, part.quote)] : [])),
+  citation: (element) => (part) => element.replaceChildren(...cited(part)),
   data: (element) => folded(element, (part) => [part.name ?? part.type, JSON.stringify(part.data ?? part, null, 2)]),
 };
+
+/** Where a statement comes from: a link, where there is something to open, and the beginning of what is said there. */
+function cited({ source, title, quote }) {
+  const [, file] = /^file:([\w-]+)$/.exec(source) ?? [];
+  const href = file ? contentOf(file) : /^https?:\/\//i.test(source) ? source : null;
+  const name = title ?? source;
+  const cite = h("cite", {}, href ? h("a", { href, target: "_blank", rel: "noreferrer" }, name) : name);
+  return quote ? [cite, h("q", {}, quote.length > QUOTE ? `${quote.slice(0, QUOTE)}…` : quote)] : [cite];
+}
 
 /** A link to a file; of an image, its picture. One that was removed keeps its name. */
 function drawFile(element, part) {

@@ -30,10 +30,8 @@ async def open_server(state: Path, port: int = 0) -> AsyncGenerator[tuple[trio.P
         [sys.executable, SERVER, str(port)], env={**os.environ, "STATE": str(state)}
     )
     try:
-        with trio.fail_after(PATIENCE):
-            while not state.exists() or not state.read_text().endswith("\n"):
-                await trio.sleep(0.05)
-        yield process, int(state.read_text().split()[2])
+        noted = await Probe(McpSource(McpServer()), state).noted("started")
+        yield process, int(noted.split()[2])
     finally:
         with trio.CancelScope(shield=True):
             process.kill()

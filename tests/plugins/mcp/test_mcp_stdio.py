@@ -71,7 +71,7 @@ async def test_only_tools_that_are_wanted_and_what_is_too_long_is_said_to_be(tmp
     async with open_probe(tmp_path, tools=("big", "add", "nosuch"), message_bytes=100_000) as probe:
         await probe.tool("add")
         assert {one.name for one in await probe.source.tools()} == {"probe__add", "probe__big"}
-        with pytest.raises(ToolError, match="has [0-9]+ bytes.*message_bytes"):
+        with pytest.raises(ToolError, match=r"has [0-9]+ bytes.*message_bytes"):
             await probe.call("big", size=50_000_000)
         # And the connection lives.
         assert (await probe.call("add", one=1, two=1)).text == "2"
@@ -82,6 +82,7 @@ async def test_server_that_dies_in_a_call_is_started_again(tmp_path: Path) -> No
     async with open_probe(tmp_path) as probe:
         with pytest.raises(ToolError, match="nobody knows whether it had an effect"):
             await probe.call("die")
+
         # Its tools are known all the while, and a call waits a moment for it.
         async def added() -> str | None:
             try:
@@ -109,7 +110,7 @@ async def test_cancelled_call_is_free_at_once_and_the_server_told(tmp_path: Path
 async def test_garbage_between_messages_is_passed_over_up_to_a_bound(tmp_path: Path) -> None:
     async with open_probe(tmp_path, command=(sys.executable, RAW), message_bytes=10_000) as probe:
         assert (await probe.call("garbage", lines=300)).text == "said"
-        with pytest.raises(ToolError, match="has 2[0-9]{4} bytes"):
+        with pytest.raises(ToolError, match=r"has 2[0-9]{4} bytes"):
             await probe.call("long", lines=0)  # Its id comes last.
         assert (await probe.call("garbage", lines=300)).text == "said"
         with pytest.raises(ToolError, match="ended in the midst"):
