@@ -78,10 +78,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     cluster_secret: Annotated[
         str,
         Meta(
-            pattern="^([!-~]{16,500})?$",
+            pattern="^([!-+\\--~]{16,500}(,[!-+\\--~]{16,500})?)?$",
             examples=["`openssl rand -hex 32`"],
             description="What the nodes over one PostgreSQL sign with when they ask each other; the same on all of them. "
-            "Unset, they ask by way of the database.",
+            "Unset, they ask by way of the database. After a comma another one that is good as well, to change it.",
         ),
     ] = ""
     advertise: Annotated[

@@ -92,3 +92,14 @@ def test_secret_is_not_shown() -> None:
     one, _, _ = pair()
     assert SECRET not in repr(one)
     assert SECRET not in one.sign(PATH, "two", b"")
+
+
+def test_secret_is_changed_while_nodes_run() -> None:
+    """In turn, each node goes from the old one to the new one by way of both; any two of them understand each other."""
+    new = "another-secret-as-long-as-that"
+    for mine, theirs in ((SECRET, f"{SECRET},{new}"), (f"{SECRET},{new}", f"{new},{SECRET}"), (f"{new},{SECRET}", new)):
+        one, two = Signer(mine, "one", lambda: 1.0), Signer(theirs, "two", lambda: 1.0)
+        two.check(PATH, one.sign(PATH, "two", b""))
+        one.check(PATH, two.sign(PATH, "one", b""))
+    with pytest.raises(SignatureError, match="cluster_secret"):
+        Signer(new, "two", lambda: 1.0).check(PATH, Signer(SECRET, "one", lambda: 1.0).sign(PATH, "two", b""))

@@ -2,7 +2,8 @@
 
     Trialogue-Node: <from> <to> <seconds since 1970> <nonce> <digest of the body> <signature>
 
-The signature is looked at before the body is read. It holds once, for ``AGE`` seconds around when it was made.
+The signature is looked at before the body is read. It holds once, for ``AGE`` seconds around when it was made. Of several
+secrets, parted by commas, the first one signs and all are good, so that one can be changed while nodes run.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class Signer:
     """Signs for one node, and checks what is signed for it. ``now`` gives seconds since 1970."""
 
     def __init__(self, secret: str, node: str, now: Callable[[], float]) -> None:
-        self._secret = secret.encode()
+        self._secrets = [one.encode() for one in secret.split(",") if one]
         self._node = node
         self._now = now
         self._used: OrderedDict[str, float] = OrderedDict()
@@ -53,7 +54,7 @@ class Signer:
         """The header's value."""
         digest = hashlib.sha256(body).hexdigest()
         said = f"{self._node} {to} {int(self._now())} {secrets.token_hex(16)} {digest}"
-        return f"{said} {self._signature(path, said)}"
+        return f"{said} {_signature(self._secrets[0], path, said)}"
 
     def check(self, path: str, header: str) -> Signed:
         """What a header says. Raises ``SignatureError``, whose words tell an operator what to mend."""
@@ -62,7 +63,7 @@ class Signer:
             raise SignatureError("this address is for the nodes of a cluster")
         sender, to, at, nonce, digest, signature = found.groups()
         said = header.rpartition(" ")[0]
-        if not hmac.compare_digest(self._signature(path, said), signature):
+        if not self._is_good(path, said, signature):
             raise SignatureError("the signature is wrong: cluster_secret has to be the same on all nodes")
         if to != self._node:
             raise SignatureError("this is another node than the one that was asked for")
@@ -71,8 +72,8 @@ class Signer:
         self._use(nonce)
         return Signed(sender, digest)
 
-    def _signature(self, path: str, said: str) -> str:
-        return hmac.new(self._secret, f"{path}\n{said}".encode(), hashlib.sha256).hexdigest()
+    def _is_good(self, path: str, said: str, signature: str) -> bool:
+        return any(hmac.compare_digest(_signature(secret, path, said), signature) for secret in self._secrets)
 
     def _use(self, nonce: str) -> None:
         now = self._now()
@@ -83,3 +84,7 @@ class Signer:
         if len(self._used) >= REMEMBERED:
             raise SignatureError("too many requests of other nodes at once")
         self._used[nonce] = now
+
+
+def _signature(secret: bytes, path: str, said: str) -> str:
+    return hmac.new(secret, f"{path}\n{said}".encode(), hashlib.sha256).hexdigest()
