@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 import uvicorn
-from stdio_server import note, server
+from stdio_server import note, server  # type: ignore[import-not-found]  # beside it, when it is run as a script
 
 app = server.streamable_http_app()
 

@@ -1,0 +1,123 @@
+"""A server that calls tools of an MCP server, as an operator sets it up; and what the file may not say."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from served import Server
+
+from trialogue import ConfigurationError, load_plugins
+from trialogue_mcp import read_specs
+from trialogue_mcp._tool import name_of, schema_of
+
+PROBE = str(Path(__file__).with_name("stdio_server.py"))
+
+
+def within(seconds: float, holds: Callable[[], Any]) -> Any:  # Any: what is looked for.
+    """What ``holds`` returns, once that is something."""
+    end = time.monotonic() + seconds
+    while not (found := holds()):
+        assert time.monotonic() < end, "waited for too long"
+        time.sleep(0.05)
+    return found
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    file = tmp_path / "mcp.toml"
+    file.write_text(
+        f"[probe]\ncommand = [{sys.executable!r}, {PROBE!r}]\nenv = {{ STATE = '{tmp_path}/state' }}\napproval = 'never'\n"
+        "[deaf]\ncommand = ['sleep', '1000']\n[none]\nurl = 'http://127.0.0.1:9/mcp'\n"
+    )
+    server = Server(tmp_path, mcp_file=str(file))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+def test_answer_with_a_tool_of_an_mcp_server_which_ends_with_a_killed_one(server: Server, tmp_path: Path) -> None:
+    account = {"email": "ada@example.org", "password": "correct horse", "name": "Ada"}
+    with httpx2.Client(base_url=server.url, trust_env=False, timeout=10) as client:
+        client.post("/api/auth/register", json=account).raise_for_status()
+
+        def offered() -> bool:
+            return any(one["name"] == "probe__add" for one in client.get("/api/tools").json()["tools"])
+
+        within(30, offered)
+        url = f"/api/conversations/{client.post('/api/conversations', json={}).json()['id']}"
+        text = 'Add. [[call=probe__add:{"one":2,"two":3}]]'
+        client.post(f"{url}/messages", json={"text": text, "tools": ["probe__add"]}).raise_for_status()
+
+        def result() -> list[dict[str, Any]]:
+            parts = client.get(url).json()["messages"][-1]["parts"]
+            return [part for part in parts if part["type"] == "tool_result"]
+
+        assert within(10, result)[0]["text"] == "5"
+    pid = (tmp_path / "state").read_text().split()[1]
+    server.kill()
+    within(10, lambda: not Path(f"/proc/{pid}").exists() or "(python) Z" in Path(f"/proc/{pid}/stat").read_text())
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[x", "is not TOML"),
+        ("[a]", "either a command or a url"),
+        ("[a]\nurl='http://x'\ncommand=['y']", "either a command or a url"),
+        ("[a]\nurl='ftp://x'", "begins with http"),
+        ("[a_b]\nurl='http://x'", "make the name of a server"),
+        ("[a]\nurl='http://x'\nretries=1", "retries"),
+        ("[a]\nurl='http://x'\napproval='maybe'", "maybe"),
+        ("[a]\nurl='http://x'\ntimeout=0", "timeout"),
+        ("[a]\nurl='http://x'\nheaders={A='${NOT_THERE}'}", "no variable NOT_THERE"),
+        ("a = 1", "a"),
+    ],
+)
+def test_file_that_cannot_be_meant(tmp_path: Path, text: str, words: str) -> None:
+    file = tmp_path / "mcp.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigurationError, match=words):
+        read_specs(file, {})
+    plugins = load_plugins()
+    plugins.tools({"TRIALOGUE_MCP_FILE": str(file)})
+    assert words in plugins.set_aside["mcp"]
+
+
+def test_secrets_come_from_the_environment_and_are_not_shown(tmp_path: Path) -> None:
+    file = tmp_path / "mcp.toml"
+    file.write_text("[a]\nurl='http://x'\nheaders={Authorization='Bearer ${KEY}'}")
+    (spec,) = read_specs(file, {"KEY": "very-secret-key"})
+    assert spec.headers == {"Authorization": "Bearer very-secret-key"}
+    assert "very-secret-key" in spec.secrets
+    assert "secret" not in repr(spec)
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        read_specs(tmp_path / "none", {})
+
+
+def test_without_a_file_there_is_nothing_and_nothing_is_imported() -> None:
+    plugins = load_plugins()
+    assert not [one for one in plugins.tools({}) if type(one).__name__ == "McpSource"]
+    assert "mcp" not in plugins.set_aside
+
+
+def test_names_that_upstreams_take() -> None:
+    assert name_of("a", "find_it") == "a__find_it"
+    dotted, slashed = name_of("a", "x.y"), name_of("a", "x/y")
+    assert dotted != slashed
+    assert dotted.startswith("a__x_y_")
+    assert len(name_of("a" * 24, "ü" * 128)) == 64
+    assert name_of("a", "x" * 100) != name_of("a", "x" * 101)
+
+
+def test_schemas_that_are_none() -> None:
+    assert schema_of({"$schema": "x", "type": "object", "properties": {}}) == {"type": "object", "properties": {}}
+    assert schema_of({"type": "string"}) == {"type": "object"}
+    assert schema_of({"type": "object", "description": "x" * 100_000}) == {"type": "object"}
