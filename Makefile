@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run no-such-store test chaos test-postgres17 test-systemd fuzz check lint format-check mypy pyright public-types bench bundle lock clean
+.PHONY: help run no-such-store test chaos test-postgres17 test-systemd test-bundle fuzz check lint format-check mypy pyright public-types bench bundle lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-15s %s\n", $$1, $$2 }'
@@ -41,6 +41,10 @@ test-postgres17: .venv/dev.stamp  ## run PostgreSQL's tests on Debian's 17 with 
 test-systemd: .venv/dev.stamp  ## boot a machine with systemd, as root, and ill-treat the service there; TREE is where its parts are kept
 	PYTHON=$(BIN)/python tests/deploy/systemd $(ARGS)
 
+test-bundle: .venv/dev.stamp  ## install the bundle on bare machines without a network, as root; TREE is where their parts are kept
+	$(BIN)/python deploy/make_bundle.py $(ARCH)
+	PYTHON=$(BIN)/python tests/deploy/bundle $(ARGS)
+
 fuzz: .venv/dev.stamp  ## ask a server what its API's document allows and what not; ARGS goes to Schemathesis
 	$(BIN)/python tests/fuzzing.py --max-examples=200 $(ARGS)
 
@@ -69,7 +73,7 @@ bench: .venv/dev.stamp  ## run the benchmarks; ARGS goes to bench/run
 	PATH="$(CURDIR)/$(BIN):$$PATH" bench/run $(ARGS)
 
 # Any machine makes the bundle of any architecture.
-ARCH ?= amd64
+ARCH ?= $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,amd64)
 bundle: .venv/run.stamp  ## everything that an installation without a network needs, into dist; ARCH=amd64 or arm64
 	$(BIN)/python deploy/make_bundle.py $(ARCH)
 

@@ -10,7 +10,7 @@ import hashlib
 import json
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +20,24 @@ CLOSED = ("wheels", "requirements")
 
 def main(folder: Path) -> int:
     """1 when something is wrong, after it was said."""
-    try:
-        problems = [*damage(folder), *misfits(json.loads((folder / "manifest.json").read_text()))]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        problems = [f"the bundle's manifest or checksums cannot be read ({error}): unpack the archive again"]
+    problems = [*_told(damage, folder), *_told(misfits, folder)]
     for problem in problems:
         print(problem, file=sys.stderr)
     return 1 if problems else 0
 
 
+def _told(look: Callable[[Path], Iterator[str]], folder: Path) -> Iterator[str]:
+    """What it finds, and that it could not look further."""
+    try:
+        yield from look(folder)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        yield f"the bundle's manifest or checksums cannot be read ({error}): unpack the archive again"
+
+
 def damage(folder: Path) -> Iterator[str]:
     """What is missing, not as it was packed, or not of the bundle."""
-    sums = dict(reversed(line.split("  ", 1)) for line in (folder / "SHA256SUMS").read_text().splitlines())
+    lines = [line.partition("  ") for line in (folder / "SHA256SUMS").read_text().splitlines()]
+    sums = {name: expected for expected, _, name in lines}
     if "manifest.json" not in sums:
         yield "SHA256SUMS is cut off: unpack the archive again"
     for name, expected in sums.items():
@@ -46,8 +52,9 @@ def damage(folder: Path) -> Iterator[str]:
                 yield f"{name} does not belong to the bundle: remove it"
 
 
-def misfits(manifest: dict[str, Any]) -> Iterator[str]:  # Any: as JSON has it.
+def misfits(folder: Path) -> Iterator[str]:
     """What this machine is, and the bundle is not for."""
+    manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text())  # Any: as JSON has it.
     if (machine := platform.machine()) != manifest["machine"]:
         yield f"the bundle is for {manifest['arch']} ({manifest['machine']}), and this machine is {machine}: take its own"
     python, served = "{}.{}".format(*sys.version_info), manifest["pythons"]

@@ -67,7 +67,7 @@ def read(path: Path) -> dict[str, dict[str, list[str]]]:
 def test_service_is_left_the_time_it_takes(name: str) -> None:
     service = read(DEPLOY / "systemd" / name)["Service"]
     assert int(service["TimeoutStopSec"][0]) >= Config().shutdown_grace_seconds + 10
-    assert service["ExecReload"] == ["/bin/kill -HUP $MAINPID"]
+    assert service["ExecReload"] == ["/bin/sh -c 'kill -HUP $MAINPID'"]
     assert service["NotifyAccess"] == ["main"]
     assert float(service["WatchdogSec"][0]) >= 30
 
