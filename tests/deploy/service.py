@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -67,6 +68,13 @@ def heard(client: httpx2.Client, conversation: str) -> list[str]:
     with client.stream("GET", f"/api/conversations/{conversation}/events") as events:
         for line in events.iter_lines():
             lines.append(line)
-            if line == "event: run.completed" or (line.startswith("data:") and '"run":null' in line):
+            if line == "event: run.completed" or _is_rest(line):
                 break
     return lines
+
+
+def _is_rest(line: str) -> bool:
+    """Whether it is a snapshot that shows no run."""
+    if not line.startswith('data: {"type":"snapshot"'):
+        return False
+    return json.loads(line.removeprefix("data: ")).get("run") is None
