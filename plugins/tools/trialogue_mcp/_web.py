@@ -14,6 +14,9 @@ from mcp.client.streamable_http import streamable_http_client
 
 from trialogue_mcp._specs import McpServer
 
+#: Seconds to tell a server that its session ends.
+_FAREWELL = 2.0
+
 
 @asynccontextmanager
 async def open_web(server: McpServer) -> AsyncGenerator[TransportStreams]:
@@ -39,6 +42,9 @@ class _Bounded(httpx2.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         # What is measured is what is read: a few bytes may unpack to any number.
         request.headers["accept-encoding"] = "identity"
+        if request.method == "DELETE":
+            # The end of a session, which nobody waits for long.
+            request.extensions["timeout"] = dict.fromkeys(("connect", "read", "write", "pool"), _FAREWELL)
         response = await self._inner.handle_async_request(request)
         if response.headers.get("content-encoding", "identity") != "identity":
             await response.aclose()

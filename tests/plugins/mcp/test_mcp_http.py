@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -14,9 +15,10 @@ import trio
 from mcp_probe import CONTEXT, PATIENCE, Probe, serving, until
 
 from trialogue import ToolError
-from trialogue_mcp import McpServer, McpSource
+from trialogue_mcp import McpServer, McpSource, _connection, _web
 
 SERVER = str(Path(__file__).with_name("http_server.py"))
+HANGING = str(Path(__file__).with_name("hanging_server.py"))
 #: The package leaves the generators of responses that it no longer reads to the garbage collector; the responses are closed.
 pytestmark = pytest.mark.filterwarnings("ignore:Async generator 'httpx2:ResourceWarning")
 
@@ -100,6 +102,27 @@ async def test_server_that_is_killed_in_a_call_and_comes_back(tmp_path: Path) ->
                     return None
 
             assert await until(added) == "3"
+
+
+async def test_server_that_hangs_is_left_and_asked_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PING", "PONG"):
+        monkeypatch.setattr(_connection, name, 0.3)
+    monkeypatch.setattr(_web, "_FAREWELL", 0.3)
+    process = await trio.lowlevel.open_process([sys.executable, HANGING], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    try:
+        port = int(await process.stdout.receive_some())
+        async with open_source(f"http://127.0.0.1:{port}/mcp", tmp_path / "state") as probe:
+
+            async def again() -> bool | None:
+                return True if probe.source.connects >= 2 else None
+
+            await until(again)
+    finally:
+        with trio.CancelScope(shield=True):
+            process.kill()
+            await process.wait()
+            await process.stdout.aclose()
 
 
 @pytest.mark.parametrize("spec", [{"headers": {}}, {"url": "http://127.0.0.1:9/mcp"}, {"url": "/nosuch"}])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -64,6 +65,16 @@ def test_answer_with_a_tool_of_an_mcp_server_which_ends_with_a_killed_one(server
     pid = (tmp_path / "state").read_text().split()[1]
     server.kill()
     within(10, lambda: not Path(f"/proc/{pid}").exists() or "(python) Z" in Path(f"/proc/{pid}/stat").read_text())
+
+
+def test_stop_waits_for_no_mcp_server(server: Server, tmp_path: Path) -> None:
+    within(30, (tmp_path / "state").exists)
+    began = time.monotonic()
+    server.signal(signal.SIGTERM)
+    assert server.wait(20) == 0
+    assert time.monotonic() - began < 5
+    pid = (tmp_path / "state").read_text().split()[1]
+    assert not Path(f"/proc/{pid}").exists()
 
 
 @pytest.mark.parametrize(
