@@ -7,6 +7,7 @@
     trialogue top        what a running server does, live
     trialogue doctor     what is right and what is not, and how to mend it
     trialogue db         check, migrate, back up, restore, copy and prune what is stored
+    trialogue users      list, make, change, sign out and delete accounts; invite, keys: as they say
     trialogue openapi    the API as an OpenAPI 3.1 document
     trialogue version    versions, for a report
 
@@ -97,6 +98,9 @@ def _parser() -> argparse.ArgumentParser:
             "check configuration, storage, files, providers and machine, and say how to mend what is wrong",
         ),
         ("db", _db, "check, migrate, back up, restore, copy and prune what is stored"),
+        ("users", _users, "list, make, change, sign out and delete accounts"),
+        ("invite", _users, "let somebody make an account"),
+        ("keys", _users, "list and revoke API keys"),
         ("openapi", _openapi, "print the API as an OpenAPI 3.1 document, for instance to generate a client"),
         ("version", _version, "show versions, for a report"),
     ):
@@ -110,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         if run is _nodes:
             command.add_argument("--json", action="store_true", help="as JSON, for a machine")
-        if run not in (_version, _openapi, _db):
+        if run not in (_version, _openapi, _db, _users):
             _add_settings(command)
         _add_own(command, name)
     return parser
@@ -132,6 +136,11 @@ def _add_own(command: argparse.ArgumentParser, name: str) -> None:
 
         command.usage = None
         add_actions(command, _add_settings, _db)
+    elif name in ("users", "invite", "keys"):
+        from trialogue_server._administering._command import add_arguments
+
+        command.usage = command.usage if name == "invite" else None
+        add_arguments(command, name, _add_settings, _users)
     elif name == "doctor":
         command.add_argument("--ask", action="store_true", help="ask each provider for its models, over the network")
         command.add_argument("--json", action="store_true", help="one JSON object")
@@ -248,6 +257,13 @@ def _doctor(arguments: argparse.Namespace) -> int:
 def _db(arguments: argparse.Namespace) -> int:
     config = _loaded(arguments).config
     from trialogue_server._keeping._command import run
+
+    return run(arguments, config)
+
+
+def _users(arguments: argparse.Namespace) -> int:
+    config = _loaded(arguments).config
+    from trialogue_server._administering._command import run
 
     return run(arguments, config)
 

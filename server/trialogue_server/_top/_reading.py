@@ -104,7 +104,7 @@ def _busy(address: str, token: str) -> tuple[str, ...]:
 
 
 def _get(address: str, path: str, token: str) -> tuple[int, bytes]:
-    connection = _connection(address)
+    connection = connection_to(address)
     headers = {"Connection": "close", "Accept": "*/*", **({"Authorization": f"Bearer {token}"} if token else {})}
     try:
         connection.request("GET", path, headers=headers)
@@ -116,7 +116,8 @@ def _get(address: str, path: str, token: str) -> tuple[int, bytes]:
         connection.close()
 
 
-def _connection(address: str) -> http.client.HTTPConnection:
+def connection_to(address: str) -> http.client.HTTPConnection:
+    """To a server at ``http://``, ``https://`` or ``unix:``. Raises ``ConfigurationError`` for what is no address."""
     if address.startswith("unix:"):
         return _LocalConnection(address.removeprefix("unix:"))
     scheme, host, port = _parted(address)

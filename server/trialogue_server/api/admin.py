@@ -101,7 +101,7 @@ async def update_user(services: Services, call: Call) -> Reply:
     body = await read_struct(call, UpdateUserBody)
     name = UNSET if body.name is UNSET else checked_name(body.name, before.email)
     change = UserChange(name=name, role=body.role, disabled=body.disabled)
-    entries = _changes(services.origin(call, principal), before, change)
+    entries = changes_of(services.origin(call, principal), before, change)
     after = await services.accounts.set_user(before.id, change, entries)
     services.forget_user(before.id, close=after is None or after.disabled)
     if after is None:
@@ -144,7 +144,8 @@ def _no_user(user: str) -> NotFoundError:
     return NotFoundError(f"there is no account {user[:64]!r}: GET /api/admin/users lists them")
 
 
-def _changes(origin: Origin, before: User, change: UserChange) -> Sequence[AuditEntry]:
+def changes_of(origin: Origin, before: User, change: UserChange) -> Sequence[AuditEntry]:
+    """What the audit log is told of a change."""
     entries: list[AuditEntry] = []
     if change.role is not UNSET and change.role != before.role:
         entries.append(origin.entry("role.changed", before.id, detail=f"{before.role} to {change.role}"))
