@@ -14,8 +14,9 @@ from __future__ import annotations
 import importlib.metadata
 import logging
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+import time
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -42,6 +43,9 @@ GROUP = "trialogue"
 #: What a plugin's mistake may raise; one that calls ``sys.exit`` is no reason to leave either.
 FAULTS = (Exception, SystemExit)
 
+#: Seconds after which a hook, and the import of a plugin, is told to be slow: nothing else happens meanwhile.
+SLOW_HOOK, SLOW_IMPORT = 1.0, 5.0
+
 T = TypeVar("T")
 
 
@@ -51,6 +55,8 @@ class PluginInfo(msgspec.Struct, frozen=True):
     name: str
     hooks: tuple[str, ...]
     distribution: str | None = None
+    #: By hook, the names of what it returned the last time it was asked for a list.
+    adds: dict[str, tuple[str, ...]] = {}
 
 
 class Plugins:
@@ -62,6 +68,9 @@ class Plugins:
         self.manager.add_hookspecs(hookspecs)
         #: Name to reason, of those that are not used. Grows when a hook fails while it is asked.
         self.set_aside: dict[str, str] = {}
+        #: Name to what took too long, of those that held everything up. They are used all the same.
+        self.slow: dict[str, str] = {}
+        self._added: dict[str, dict[str, tuple[str, ...]]] = {}
         self._distributions: dict[str, importlib.metadata.Distribution] = {}
 
     def __repr__(self) -> str:
@@ -177,7 +186,8 @@ class Plugins:
         """The first answer to what opens a URL."""
         for name in self._implementers(hook):
             try:
-                answer = self._ask(name, hook, url=url, **more)
+                with self._timed(name, hook, SLOW_HOOK):
+                    answer = self._ask(name, hook, url=url, **more)
                 if answer is not None:
                     return cast("AbstractAsyncContextManager[object]", _expect(answer, AbstractAsyncContextManager))
             except ConfigurationError:
@@ -194,7 +204,10 @@ class Plugins:
         for name in self._implementers(hook):
             try:
                 # Walking through it is the plugin's code too, when it is a generator.
-                found = [_expect(item, kind) for item in cast("Iterable[object]", self._ask(name, hook, **arguments))]
+                with self._timed(name, hook, SLOW_HOOK):
+                    answer = cast("Iterable[object]", self._ask(name, hook, **arguments))
+                    found = [_expect(item, kind) for item in answer]
+                    called = tuple(str(getattr(item, "name", "")) for item in found)  # Perhaps a property.
             except ConfigurationError as error:
                 if is_asked_for:
                     raise  # Its settings are given: going on without it is not what the operator meant.
@@ -202,6 +215,7 @@ class Plugins:
             except FAULTS as error:
                 self._put_aside(name, error)
             else:
+                self._added.setdefault(name, {})[hook] = called
                 yield name, found
 
     def _implementers(self, hook: str) -> list[str]:
@@ -235,7 +249,9 @@ class Plugins:
         if entry.dist is not None:
             self._distributions[name] = entry.dist
         try:
-            self.manager.register(entry.load(), name)
+            with self._timed(name, "its import", SLOW_IMPORT):
+                plugin = entry.load()
+            self.manager.register(plugin, name)
         except FAULTS as error:
             self._put_aside(name, error)
 
@@ -270,10 +286,21 @@ class Plugins:
         else:  # A mistake in it, for whose author there is a traceback.
             log.warning("plugin %s set aside: %s", name, reason, exc_info=why)
 
+    @contextmanager
+    def _timed(self, name: str, what: str, seconds: float) -> Generator[None]:
+        """Nothing can interrupt a plugin that blocks; but it can be said whose fault it was that everything waited."""
+        started = time.perf_counter()
+        yield
+        took = time.perf_counter() - started
+        if took > seconds:
+            self.slow[name] = f"{what} took {took:.1f} s, and everything waited for it"
+            log.warning("plugin %s is slow: %s", name, self.slow[name])
+
     def _info(self, name: str, plugin: object) -> PluginInfo:
         hooks = sorted(caller.name for caller in self.manager.get_hookcallers(plugin) or ())
         source = self._distributions.get(name)
-        return PluginInfo(name, tuple(hooks), f"{source.name} {source.version}" if source else None)
+        came = f"{source.name} {source.version}" if source else None
+        return PluginInfo(name, tuple(hooks), came, self._added.get(name, {}))
 
 
 def load_plugins(*plugins: object, installed: bool = True, disabled: Collection[str] = ()) -> Plugins:

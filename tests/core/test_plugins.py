@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import types
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
@@ -89,7 +90,8 @@ def test_objects_are_asked_in_order() -> None:
     plugins = load(Offers("a", "b"), Offers("c"))
     assert names(plugins) == ["a", "b", "c"]
     assert list(plugins.loaded) == ["Offers", "Offers-2"]
-    assert plugins.loaded["Offers"] == PluginInfo("Offers", ("trialogue_providers",))
+    adds = {"trialogue_providers": ("a", "b")}
+    assert plugins.loaded["Offers"] == PluginInfo("Offers", ("trialogue_providers",), adds=adds)
     assert not plugins.set_aside
 
 
@@ -251,6 +253,62 @@ def test_a_wrong_url_is_told_as_its_plugin_says(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="no database is named"):
         plugins.open_store("memory:", tmp_path)
     assert not plugins.set_aside
+
+
+# --- what is known of them ---------------------------------------------------------------------------------------
+
+
+def test_what_each_has_added_is_known_once_it_was_asked() -> None:
+    plugins = load(Offers("a", "b"), Offers("c"))
+    assert plugins.loaded["Offers"].adds == {}
+    names(plugins)
+    assert plugins.loaded["Offers"].adds == {"trialogue_providers": ("a", "b")}
+    assert plugins.loaded["Offers-2"].adds == {"trialogue_providers": ("c",)}
+
+
+def test_one_that_blocks_is_told_of_and_used(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    times = iter([0.0, 0.5, 10.0, 13.2])  # What the clock says before and after each is asked.
+    monkeypatch.setattr("trialogue._plugins.time.perf_counter", lambda: next(times))
+    plugins = load(Offers("quick"), Offers("slow"))
+    assert names(plugins) == ["quick", "slow"]
+    assert plugins.slow == {"Offers-2": "trialogue_providers took 3.2 s, and everything waited for it"}
+    assert "plugin Offers-2 is slow" in caplog.text
+
+
+@pytest.mark.parametrize("hook", ["redirect_logins", "header_logins", "tools", "embedders"])
+@pytest.mark.parametrize("answer", [3, "text", [object()], {"a": 1}, OSError("no disk"), SystemExit(1)])
+def test_junk_from_any_hook_harms_nobody_else(hook: str, answer: object) -> None:
+    def wrong(environment: Mapping[str, str]) -> object:
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    module = types.ModuleType("wrong")
+    wrong.__name__ = f"trialogue_{hook}"
+    setattr(module, f"trialogue_{hook}", hookimpl(wrong))
+    plugins = load(module, Offers("a"))
+    assert getattr(plugins, hook)({}) == []
+    assert list(plugins.set_aside) == ["wrong"]
+    assert names(plugins) == ["a"]
+
+
+def test_a_name_that_cannot_be_read_harms_nobody_else() -> None:
+    class Moody(Quiet):
+        @property
+        def name(self) -> str:  # type: ignore[override]  # that is the fault
+            raise OSError("not today")
+
+        @name.setter
+        def name(self, value: str) -> None: ...
+
+    class Offering:
+        @hookimpl
+        def trialogue_providers(self) -> Sequence[Provider]:
+            return [Moody("")]
+
+    plugins = load(Offering(), Offers("a"))
+    assert names(plugins) == ["a"]
+    assert plugins.set_aside == {"Offering": "OSError: not today"}
 
 
 # --- installed ones ----------------------------------------------------------------------------------------------
