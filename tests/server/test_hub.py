@@ -116,7 +116,7 @@ class Reader:
     def __init__(self, stream: trio.abc.ReceiveStream) -> None:
         self.stream = stream
         self.head: h11.Response | None = None
-        self.body = b""
+        self.body = bytearray()  # Grows by thousands of pieces: bytes would be copied as often.
         self.whole = False
         self._parser = h11.Connection(h11.CLIENT)
         self._parser.send(h11.Request(method="GET", target="/", headers=[("Host", "x")]))
@@ -127,14 +127,14 @@ class Reader:
         with trio.fail_after(PATIENCE):
             while mark not in self.body[-len(mark) - 65_536 :]:
                 assert await self.more(), self.body
-        return self.body
+        return bytes(self.body)
 
     async def to_end(self) -> bytes:
         """The whole body; ``whole`` tells whether it ended as it should."""
         with trio.fail_after(PATIENCE):
             while await self.more():
                 pass
-        return self.body
+        return bytes(self.body)
 
     async def more(self) -> bool:
         match event := self._parser.next_event():
