@@ -79,7 +79,6 @@ def test_first_account_is_administrator_and_the_last_one_stays(capsys: Capture) 
         (["users", "list", "--server", "http://127.0.0.1:9"], "--token-file"),
         (["users", "list", "--server", "http://127.0.0.1:9", "--token-file", "none"], "cannot be read"),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_mistake_is_told_in_one_line(arguments: list[str], words: str, capsys: Capture) -> None:
     assert words in refused(capsys, *arguments)
@@ -115,7 +114,7 @@ async def test_server_does_it_and_streams_end(folder: Path, capsys: Capture) -> 
             by = ("--server", server.url, "--token-file", "key")
 
             async def ask(*arguments: str) -> Any:
-                return await trio.to_thread.run_sync(told, capsys, *arguments, *by)
+                return await trio.to_thread.run_sync(lambda: told(capsys, *arguments, *by))
 
             error = await trio.to_thread.run_sync(refused, capsys, "users", "list")
             assert "a server has this data open" in error

@@ -22,7 +22,7 @@ from served import Server
 from talking import make, note, talked, texts
 
 from trialogue_server import cli
-from trialogue_server._keeping import _backup, _pool
+from trialogue_server._keeping import _pool, _rows
 
 Capture = pytest.CaptureFixture[str]
 PASSWORD = "correct horse"
@@ -217,7 +217,8 @@ def test_full_disk_leaves_no_backup(call: str, data: Path, monkeypatch: pytest.M
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(*((_backup.RowsFile, "write") if call == "write" else (_pool, "_copied")), full)
+    target, name = (_rows.RowsFile, "write") if call == "write" else (_pool, "_copied")
+    monkeypatch.setattr(target, name, full)
     assert cli.main(["db", "backup", "backups"]) == 2
     assert "No space left" in capsys.readouterr().err
     assert not [name for name in os.listdir("backups") if name[0].isdigit() or name.startswith(".partial")]

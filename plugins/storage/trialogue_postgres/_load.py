@@ -70,7 +70,7 @@ async def _put_conversations(connection: TrioConnection, records: Sequence[Conve
         "floors": [one.floor for one in records],
         "unfinished": [one.unfinished for one in records],
     }
-    numbers = dict(await rows(connection, sql.ADD_LOGS, values))
+    numbers: dict[str, int] = dict(await rows(connection, sql.ADD_LOGS, values))
     more = Rows({})
     for one in records:
         more.add_header(numbers[one.header.id], one.header)
@@ -135,8 +135,8 @@ async def _put(connection: TrioConnection, record: Record) -> None:
         case ChargeRecord():
             await _put_charge(connection, record)
         case BudgetRecord(kind, payer, month, day):
-            values = {"kind": kind, "payer": payer, "month": month, "day": day}
-            await send(connection, _ledger_sql.PUT_BUDGET, values)
+            budget = {"kind": kind, "payer": payer, "month": month, "day": day}
+            await send(connection, _ledger_sql.PUT_BUDGET, budget)
         case _:
             await _put_account(connection, record)
 

@@ -91,8 +91,7 @@ class Rows:
             case KeyRecord(key):
                 self._run(_accounts_sql.ADD_KEY, key.id, key.token_hash, key.user, body_of(key))
             case InvitationRecord(invitation):
-                values = (invitation.id, invitation.token_hash, body_of(invitation))
-                self._run(_accounts_sql.ADD_INVITATION, *values)
+                self._run(_accounts_sql.ADD_INVITATION, invitation.id, invitation.token_hash, body_of(invitation))
             case ResetRecord(reset):
                 self._run(_accounts_sql.PUT_RESET, reset.user, reset.token_hash, micros(reset.expires_at))
             case IdentityRecord(user, identity):

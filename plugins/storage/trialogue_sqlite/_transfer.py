@@ -141,7 +141,11 @@ class _Loading(Loader):
         if self._about is None:
             raise InvalidError("there are no rows to put in: name a backup that is whole")
         self.generation = next_generation(identity.generation, self._about.generation)
-        facts = [("id", identity.store), ("opened", identity.opened + 1), ("generation", self.generation)]
+        facts: list[tuple[str, str | int]] = [
+            ("id", identity.store),
+            ("opened", identity.opened + 1),
+            ("generation", self.generation),
+        ]
         if folder is not None:
             facts.append(("files", folder))
         with self._connection:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 from collections.abc import Sequence
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -66,7 +66,7 @@ class Remote(Administration):
             await self._ask("PATCH", f"/api/admin/users/{name}", Me, UpdateUserBody(disabled=False))
 
     async def delete(self, user: str) -> None:
-        await self._ask("DELETE", f"/api/admin/users/{await self._id(user)}")
+        await self._tell("DELETE", f"/api/admin/users/{await self._id(user)}")
 
     async def invite(self, body: InvitationBody) -> NewInvitation:
         return await self._ask("POST", "/api/admin/invitations", NewInvitation, body)
@@ -75,7 +75,7 @@ class Remote(Administration):
         return await self._ask("GET", f"/api/admin/users/{await self._id(user)}/keys", KeyList)
 
     async def revoke(self, key: str) -> None:
-        await self._ask("DELETE", f"/api/admin/keys/{quote(key, safe='')}")
+        await self._tell("DELETE", f"/api/admin/keys/{quote(key, safe='')}")
 
     async def _id(self, user: str) -> str:
         if is_id(user):
@@ -86,20 +86,24 @@ class Remote(Administration):
                 return found.id
         raise NotFoundError(f"there is no account {user[:64]!r}: `trialogue users list` shows them")
 
-    async def _ask(self, method: str, path: str, kind: type[T] | None = None, body: object = None) -> Any:  # Any: a T
-        status, answer = await trio.to_thread.run_sync(self._asked, method, path, body)
-        if status >= 400:
-            try:
-                detail = msgspec.json.decode(answer, type=_Problem).detail
-            except msgspec.DecodeError:
-                detail = "is this a Trialogue server?"
-            raise ConfigurationError(f"{self._address} answers {status}: {detail}")
+    async def _ask(self, method: str, path: str, kind: type[T], body: object = None) -> T:
+        answer = await self._tell(method, path, body)
         try:
-            return None if kind is None else msgspec.json.decode(answer, type=kind)
+            return msgspec.json.decode(answer, type=kind)
         except msgspec.DecodeError as error:
             raise ConfigurationError(
                 f"{self._address} answers something else ({error}): is it of this version?"
             ) from error
+
+    async def _tell(self, method: str, path: str, body: object = None) -> bytes:
+        status, answer = await trio.to_thread.run_sync(self._asked, method, path, body)
+        if status < 400:
+            return answer
+        try:
+            detail = msgspec.json.decode(answer, type=_Problem).detail
+        except msgspec.DecodeError:
+            detail = "is this a Trialogue server?"
+        raise ConfigurationError(f"{self._address} answers {status}: {detail}")
 
     def _asked(self, method: str, path: str, body: object) -> tuple[int, bytes]:
         connection = connection_to(self._address)
