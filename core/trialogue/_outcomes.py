@@ -37,6 +37,14 @@ def encode_outcome(outcome: Receipt | TrialogueError) -> bytes:
     return _encode(Refusal(type(outcome).__name__, outcome.detail, outcome.pointer, outcome.retry_after, node))
 
 
+def is_refusal(data: bytes) -> bool:
+    """Whether it is none that stays true: what was refused once may take effect another time."""
+    try:
+        return not isinstance(_decoder.decode(data), Success)
+    except msgspec.DecodeError:
+        return True
+
+
 def decode_outcome(data: bytes) -> Receipt:
     """The receipt. Raises the error, or ``BrokenError`` for what cannot be read."""
     try:

@@ -17,10 +17,17 @@ import trio
 
 from trialogue._child import Child
 from trialogue._commands import Receipt
-from trialogue._errors import ClosedError, ElsewhereError, FencedError, StorageError, TrialogueError
+from trialogue._errors import (
+    ClosedError,
+    ElsewhereError,
+    FencedError,
+    StorageError,
+    ThrottledError,
+    TrialogueError,
+)
 from trialogue._news import Asked, News
 from trialogue._nodes import Kept, Member, Nodes
-from trialogue._outcomes import decode_outcome, encode_outcome
+from trialogue._outcomes import decode_outcome, encode_outcome, is_refusal
 from trialogue._placement import takers
 from trialogue._transport import Parcel, Transport, UnreachableError
 
@@ -76,13 +83,21 @@ class Router:
         give_up, pause = trio.current_time() + PATIENCE, FIRST
         is_chosen, kept = not parcel.fresh, False
         while True:
+            why: TrialogueError
             try:
                 receipt = await self._attempt(parcel)
             except FencedError as error:
                 why = error
+            except ThrottledError as error:
+                if not kept:
+                    raise
+                # Too busy for this attempt, which says nothing of the one that is kept.
+                why = error
+            except TrialogueError:
+                await self._settled(parcel, kept)  # Refused: so it must not be carried out a moment later.
+                raise
             else:
-                if kept:
-                    await self._nodes.drop(parcel.conversation, parcel.command.id)
+                await self._settled(parcel, kept)
                 return receipt
             # It may have happened for all we know.
             parcel = msgspec.structs.replace(parcel, fresh=False)
@@ -132,8 +147,16 @@ class Router:
 
     async def _keep(self, parcel: Parcel) -> None:
         self.left += 1
+        before = await self._nodes.outcome(parcel.conversation, parcel.command.id)
+        if before is not None and is_refusal(before):
+            # Of an earlier time: it may have taken effect since, or may do so now.
+            await self._nodes.drop(parcel.conversation, parcel.command.id)
         await self._nodes.keep(Kept(parcel.conversation, parcel.command.id, _encode(parcel)))
         self._news.say(Asked())
+
+    async def _settled(self, parcel: Parcel, kept: bool) -> None:
+        if kept:
+            await self._nodes.drop(parcel.conversation, parcel.command.id)
 
     async def _outcome(self, parcel: Parcel) -> Receipt | None:
         """What became of a command that was kept. Raises what refused it."""
@@ -182,7 +205,7 @@ class Router:
             outcome = encode_outcome(await self._here(parcel))
         except msgspec.DecodeError:
             outcome = encode_outcome(ClosedError("another version of the server left this: send it again"))
-        except (FencedError, ClosedError, StorageError) as error:
+        except (FencedError, ClosedError, StorageError, ThrottledError) as error:
             _log.info("a command that was kept waits longer: %s", error)
             return
         except TrialogueError as error:
