@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run no-such-store test chaos test-postgres17 test-systemd test-bundle fuzz check lint format-check mypy pyright public-types bench bundle lock clean
+.PHONY: help run no-such-store test simulate chaos test-postgres17 test-systemd test-bundle fuzz check lint format-check mypy pyright public-types bench bundle lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-15s %s\n", $$1, $$2 }'
@@ -34,6 +34,11 @@ WORKERS ?= $(shell expr $$(nproc) + 1)
 
 test: .venv/dev.stamp .venv/node.stamp  ## run the tests; ARGS goes to pytest
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+
+SEEDS ?= 1000
+
+simulate: .venv/dev.stamp  ## many worlds of one node and of several, each from its seed: SEEDS=15000, or SEEDS=4711:4712 for one again
+	TRIALOGUE_SEEDS=$(SEEDS) $(BIN)/python -m pytest tests/simulation/test_simulation.py tests/simulation/test_cluster_simulation.py -k every_seed $(ARGS)
 
 test-postgres17: .venv/dev.stamp  ## run PostgreSQL's tests on Debian's 17 with pgvector and PostGIS; TREE is where it is kept
 	PYTHON=$(BIN)/python tests/postgres17 $(ARGS)

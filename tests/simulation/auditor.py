@@ -14,6 +14,7 @@ from simulation.fold import Fold, Impossible, Json, require, same_message
 
 from trialogue import Claim, Flush
 from trialogue.testing._memory_ledger import Book
+from trialogue.testing._memory_nodes import NodeTable
 from trialogue.testing._memory_rows import Row
 
 
@@ -40,6 +41,13 @@ class Auditor:
         if claim.epoch in known:
             self.find(f"epoch {claim.epoch} of {conversation} was given to {known[claim.epoch]} and to {node}")
         known[claim.epoch] = node
+
+    def handed_over(self, conversation: str, before: str, after: str, by: str, table: NodeTable) -> None:
+        """A conversation is taken only from a node that is gone or let go of it, and let go of only by its owner."""
+        if after == by and table.alive(before):
+            self.find(f"{conversation} was taken by {by} from {before}, which is alive")
+        if after == "" and before != by:
+            self.find(f"{conversation} of {before} was let go of by {by}")
 
     def written(self, flush: Flush, row: Row) -> None:
         """A flush arrived and was or was not taken: look at what is new in the log."""

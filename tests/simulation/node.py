@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import trio
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
 #: Seconds in which a node that was told to stop has stopped, besides its grace: last flushes and clean-up.
 CLOSING = 20.0
-#: Seconds a caller may still wait for its answer after the node has stopped.
-LEFT_WAITING = 1.0
+#: Seconds a caller may still wait for its answer after the node has stopped, and where another node may have to give it.
+LEFT_WAITING, LOOKING = 1.0, 12.0
 
 
 class SimNode:
@@ -31,10 +32,15 @@ class SimNode:
 
     def __init__(self, world: World, name: str, *, calm: bool = False) -> None:
         self.name = name
+        #: What it keeps over a restart.
+        self.host = name.partition(".")[0]
+        #: Seconds by which its clocks are ahead of the world's.
+        self.ahead = 0.0
         #: The engine, while it serves.
         self.engine: Engine | None = None
         bugs = world.plan.bugs and not calm
         self.store = NodeStore(world.store, world.auditor, world.plan.source(name, "store"), world.plan.latency, bugs)
+        self.store.node = name
         #: It serves, or did.
         self.up = trio.Event()
         #: Nothing of it is left.
@@ -68,12 +74,13 @@ class SimNode:
                     [Watched(provider, world.plan.limits, world.auditor.find) for provider in self._providers],
                     world.plan.limits,
                     node=self.name,
-                    now=now,
+                    now=lambda: now() + timedelta(seconds=self.ahead),
                     ids=world.ids,
                     prices=PriceList(own={f"{name}:*": Listed(prices) for name, prices in PRICES.items()}),
                     random=world.plan.source(self.name, "asking"),
                     toolbox=Toolbox(self._tools),
                     budget=SpendingBudget(day_tokens=world.plan.budget),
+                    joining=world.joining(self),
                 ) as self.engine:
                     self.up.set()
                     await self._stop.wait()
@@ -97,7 +104,7 @@ class SimNode:
         leaks = {provider.name: provider.open_streams for provider in self._providers if provider.open_streams}
         if leaks:
             self._world.auditor.find(f"{self.name} has ended and its responses are still open: {leaks}")
-        await trio.sleep(LEFT_WAITING)
+        await trio.sleep(LOOKING if self._world.plan.joined else LEFT_WAITING)
         if self._callers:
             self._world.auditor.find(f"{self.name} has ended and {len(self._callers)} callers still wait")
             _cut(self._callers)

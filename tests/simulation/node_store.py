@@ -36,7 +36,12 @@ class NodeStore(MemoryStore):
         self._shared = shared
         self._auditor = auditor
         self._source = source
-        self._latency = latency
+        #: Longest way to the shared store, and back, in seconds.
+        self.latency = latency
+        #: The node whose way it is.
+        self.node = ""
+        #: There is no way to the shared store.
+        self.away = False
         #: Raises ``DriverBug`` now and then.
         self.bugs = bugs
         #: The process is gone: nothing it asks for from now on arrives.
@@ -52,29 +57,44 @@ class NodeStore(MemoryStore):
     def unpause(self) -> None:
         self._passable.set()
 
+    @property
+    def stands_still(self) -> bool:
+        """Whether the process is paused."""
+        return not self._passable.is_set()
+
+    async def moves(self) -> None:
+        """Wait while the process is paused."""
+        while not self._passable.is_set():
+            await self._passable.wait()
+
     async def _call(self, name: str, effect: Callable[[], T], *, writes: bool = False) -> T:
         await self._travel()
         if self.bugs and self._source.random() < 0.01:
             raise DriverBug(name)
-        result = await self._shared._call(name, effect, writes=writes)
+        result = await self._shared._call(name, lambda: self._audited(effect), writes=writes)
         await self._travel()
         return result
 
+    def _audited(self, effect: Callable[[], T]) -> T:
+        owners = {name: row.node for name, row in self._rows.items()}
+        result = effect()
+        if isinstance(result, Claim):
+            self._auditor.claimed(result.header.id, self.node, result)
+        for name, before in owners.items():
+            if name in self._rows and self._rows[name].node != before:
+                self._auditor.handed_over(name, before, self._rows[name].node, self.node, self._nodes.table)
+        return result
+
     async def _travel(self) -> None:
-        await trio.sleep(self._source.uniform(0.0, self._latency))
-        while not self._passable.is_set():
-            await self._passable.wait()
+        await trio.sleep(self._source.uniform(0.0, self.latency))
+        await self.moves()
         if self.dead:
             raise StorageError("this process is gone")
+        if self.away:
+            raise StorageError("there is no way to the store", retry_after=1)
 
     def _flush(self, flush: Flush) -> Verdict:
         verdict = super()._flush(flush)
         if flush.conversation in self._rows:
             self._auditor.written(flush, self._rows[flush.conversation])
         return verdict
-
-    async def claim(self, conversation: str, node: str) -> Claim | None:
-        claim = await super().claim(conversation, node)
-        if claim is not None:
-            self._auditor.claimed(conversation, node, claim)
-        return claim

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import trio
@@ -41,6 +41,13 @@ class Plan:
     limits: Limits
     #: Tokens that the owner of all may use.
     budget: int | None = None
+    #: Whether the nodes know of each other.
+    joined: bool = False
+
+    @property
+    def told(self) -> bool:
+        """Whether a tail is told of everything, so that its readers need not look into the log by themselves."""
+        return self.joined or self.nodes == 1
 
     def source(self, *name: object) -> random.Random:
         """A random source of its own for each actor, so that one that draws more does not change the others."""
@@ -79,6 +86,20 @@ def draw(seed: int) -> Plan:
             approval=source.choice((2.0, 8.0)),
         ),
         budget=source.choice((None, None, 3_000)),
+    )
+
+
+def draw_cluster(seed: int) -> Plan:
+    """The plan of a seed for nodes that know of each other: as for others, and long enough for leases to end."""
+    source = random.Random(f"{seed}/cluster")
+    return replace(
+        draw(seed),
+        nodes=source.choice((2, 2, 3)),
+        conversations=source.randint(1, 2),
+        seconds=source.uniform(10, 25),
+        pace=source.choice((0.4, 1.0)),
+        bugs=False,
+        joined=True,
     )
 
 

@@ -21,7 +21,7 @@ from trialogue.testing._memory_rows import Row
 if TYPE_CHECKING:
     from simulation.world import World
 
-#: Seconds after which a reader on a node that may not be the owner looks into the log by itself.
+#: Seconds after which a reader on a node that knows nothing of the owner looks into the log by itself.
 POSITIONING = 1.0
 #: Bytes a tail keeps for readers who want to fall behind.
 SHORT_TAIL = 1_500
@@ -98,12 +98,12 @@ class SimReader:
         return after
 
     async def _wait(self, changed: trio.Event) -> None:
-        # With one node its tail knows everything, and a reader waits for it alone.
-        with trio.move_on_after(POSITIONING if self._world.plan.nodes > 1 else float("inf")):
+        # Where its tail knows everything, a reader waits for it alone.
+        with trio.move_on_after(float("inf") if self._world.plan.told else POSITIONING):
             await changed.wait()
 
     async def _position(self, tail: Tail, seq: int) -> int:
-        if self._world.plan.nodes == 1:
+        if self._world.plan.told:
             return seq
         data, after = await tail.read_log(seq)
         self._take(data)

@@ -15,8 +15,8 @@ from simulation.world import simulate
 SEEDS = 150
 
 
-def chosen() -> range:
-    text = os.environ.get("TRIALOGUE_SEEDS", str(SEEDS))
+def chosen(seeds: int = SEEDS) -> range:
+    text = os.environ.get("TRIALOGUE_SEEDS", str(seeds))
     first, _, last = text.rpartition(":")
     return range(int(first or 0), int(last))
 

@@ -30,7 +30,7 @@ from simulation.reader import SimReader
 from simulation.schedule import run_seeded
 from simulation.trouble import make_trouble
 
-from trialogue import CreateConversation, TrialogueError
+from trialogue import CreateConversation, Joining, TrialogueError
 from trialogue._ids import seeded_ids
 from trialogue.testing import Faults, MemoryStore, RandomFaults
 from trialogue.testing._memory_rows import Row
@@ -106,6 +106,14 @@ class World:
         nursery.start_soon(node.live)
         return node
 
+    def joining(self, node: SimNode) -> Joining | None:
+        """How a node takes part in a cluster, where it does."""
+        return None
+
+    async def make_trouble(self, nursery: trio.Nursery) -> None:
+        """For ever."""
+        await make_trouble(self, nursery)
+
     # --- the four ages -------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
@@ -131,7 +139,7 @@ class World:
                 readers.start_soon(reader.read)
             await self._trouble(nursery)
             # A driver with bugs may have had a conversation parked, which only a restart frees.
-            alone = self.plan.nodes == 1 and not self.plan.bugs
+            alone = self.plan.told and not self.plan.bugs
             await self._settle("what was under way has not ended by itself", alone=alone)
             await self._begin_anew(nursery)
             readers.cancel_scope.cancel()
@@ -153,7 +161,7 @@ class World:
         async with trio.open_nursery() as calls:
             with trio.move_on_after(self.plan.seconds):
                 async with trio.open_nursery() as people:
-                    people.start_soon(make_trouble, self, nursery)
+                    people.start_soon(self.make_trouble, nursery)
                     for number in range(self.plan.clients):
                         people.start_soon(SimClient(self, number).talk, calls)
             await self._calm_down(nursery)
@@ -242,7 +250,12 @@ class World:
 
 def simulate(seed: int) -> Outcome:
     """Run one seed to its end. What is wrong is in the outcome; only a broken simulator raises."""
-    world = World(draw(seed))
+    return see(World(draw(seed)))
+
+
+def see(world: World) -> Outcome:
+    """Let a world come to its end."""
+    seed = world.plan.seed
     with _crashes_found(world):
         run_seeded(seed, world.run)
     events = sum(row.next_seq for row in world.store._rows.values())
