@@ -24,7 +24,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from trialogue import Plugins
     from trialogue_server._settings import Loaded
 
 EXAMPLES = """\
@@ -112,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
             allow_abbrev=False,
         )
         command.set_defaults(run=run)
-        if run is _nodes:
+        if run in (_nodes, _plugins):
             command.add_argument("--json", action="store_true", help="as JSON, for a machine")
         if run not in (_version, _openapi, _db, _users):
             _add_settings(command)
@@ -206,26 +205,12 @@ def _plugins(arguments: argparse.Namespace) -> int:
     from trialogue import load_plugins
 
     logging.getLogger("trialogue").addHandler(logging.NullHandler())  # The list below says it all.
-    plugins = load_plugins(disabled=config.disabled_plugins)
-    for line in _plugin_lines(plugins):
+    from trialogue_server._plugins_command import lines, look_at
+
+    found = look_at(load_plugins(disabled=config.disabled_plugins), os.environ)
+    for line in lines(found, as_json=arguments.json):
         print(line)
     return 0
-
-
-def _plugin_lines(plugins: Plugins) -> list[str]:
-    plugins.providers(os.environ)  # Asked, so that one whose hook fails is shown as it will be.
-    plugins.embedders(os.environ)
-    rows = [
-        (info.name, info.distribution or "", ", ".join(map(_without_prefix, info.hooks)) or "adds nothing")
-        for info in plugins.loaded.values()
-    ]
-    rows += [(name, "set aside", reason) for name, reason in sorted(plugins.set_aside.items())]
-    widths = [max(len(row[column]) for row in rows) for column in (0, 1)] if rows else []
-    return [f"{name:<{widths[0]}}  {source:<{widths[1]}}  {text}" for name, source, text in rows]
-
-
-def _without_prefix(hook: str) -> str:
-    return hook.removeprefix("trialogue_")
 
 
 def _nodes(arguments: argparse.Namespace) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -33,23 +34,19 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Config]:
     """What was asked to serve, in place of serving."""
     configs: list[Config] = []
 
-    def main(config: Config) -> int:
-        configs.append(config)
-        return 0
-
-    module = types.ModuleType("trialogue_server.serve")
-    module.__dict__["main"] = main
-    monkeypatch.setitem(sys.modules, "trialogue_server.serve", module)
-    monkeypatch.setattr(trialogue_server, "serve", module, raising=False)  # there once the real one was imported
+    module = types.ModuleType("trialogue_server._process")
+    module.__dict__["run"] = configs.append
+    monkeypatch.setitem(sys.modules, "trialogue_server._process", module)
+    monkeypatch.setattr(trialogue_server, "_process", module, raising=False)  # there once the real one was imported
     monkeypatch.setattr("trialogue_server._logging.configure", lambda config: None)
     return configs
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
-    def main(config: Config) -> int:
+    def run(config: Config) -> None:
         raise error
 
-    monkeypatch.setattr(sys.modules["trialogue_server.serve"], "main", main)
+    monkeypatch.setattr(sys.modules["trialogue_server._process"], "run", run)
 
 
 def test_serve_gets_the_settings(served: list[Config]) -> None:
@@ -119,8 +116,23 @@ def test_plugins_lists_what_each_adds_and_what_is_set_aside(capsys: Capture) -> 
     lines = [line.split(None, 1) for line in capsys.readouterr().out.splitlines()]
     shown = dict(lines)
     assert shown["openai"] == "set aside        disabled by the configuration"
-    assert shown["echo"].endswith("providers")
+    assert shown["echo"].endswith("providers: echo")
     assert shown.keys() >= {"echo", "local", "openai", "password", "sqlite"}
+    assert shown["password"].endswith("authenticators: password")
+
+
+def test_plugins_for_a_machine(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
+    monkeypatch.setenv("TRIALOGUE_OIDC_PROVIDERS", "a b")
+    assert cli.main(["plugins", "--json", "--disabled-plugins", "local"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    openai = next(one for one in shown["plugins"] if one["name"] == "openai")
+    assert openai["adds"] == {"providers": ["openai"]}
+    assert openai["any_model"] == ["openai"], "behind a base URL any model may be asked for"
+    assert openai["distribution"].startswith("trialogue ")
+    assert shown["set_aside"] == {"local": "disabled by the configuration"}
+    assert shown["tools_set_aside"] == {}
+    assert "TRIALOGUE_OIDC_PROVIDERS" in shown["wrong"][0]
 
 
 def test_without_a_command_help_is_shown(capsys: Capture) -> None:
