@@ -90,13 +90,13 @@ class Cell:
     )
 
     def __init__(self, node: Node, conversation: str) -> None:
-        self.id = conversation
+        self.id: str = conversation
         self.activation: Activation | None = None
         #: The run that is being written, or the last one.
         self.run: Run | None = None
         #: Set when it crashed too often: it is parked until the process starts anew.
-        self.faulted = False
-        self.used_at = trio.current_time()
+        self.faulted: bool = False
+        self.used_at: float = trio.current_time()
         self._node = node
         self._mailbox: deque[Letter] = deque()
         self._working = False

@@ -44,7 +44,10 @@ class Circuit:
         self.provider: str = model.partition(":")[0]
         self.breaker = breaker
         self.condition = condition
-        self.asked = self.succeeded = self.retried = self.spared = 0
+        self.asked: int = 0
+        self.succeeded: int = 0
+        self.retried: int = 0
+        self.spared: int = 0
         self.failed: dict[str, int] = {}
 
     def __repr__(self) -> str:

@@ -38,11 +38,11 @@ class Run:
     """The task behind a ``LiveRun``. ``ended`` is set when nothing of it is left, the provider's socket included."""
 
     def __init__(self, node: Node, activation: Activation, live: LiveRun) -> None:
-        self.id = live.run
-        self.scope = trio.CancelScope()
-        self.ended = trio.Event()
+        self.id: str = live.run
+        self.scope: trio.CancelScope = trio.CancelScope()
+        self.ended: trio.Event = trio.Event()
         #: It was taken over, and what the provider kept of it is gone: whoever took it over begins anew.
-        self.lost = False
+        self.lost: bool = False
         self._node = node
         self._activation = activation
         self._writer = Writer(node, activation, live)
