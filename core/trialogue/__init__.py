@@ -65,6 +65,7 @@ from trialogue._commands import CreateConversation as CreateConversation
 from trialogue._commands import EditMessage as EditMessage
 from trialogue._commands import ExpireApprovals as ExpireApprovals
 from trialogue._commands import ForkConversation as ForkConversation
+from trialogue._commands import GiveTitle as GiveTitle
 from trialogue._commands import Known as Known
 from trialogue._commands import PostMessage as PostMessage
 from trialogue._commands import Receipt as Receipt
@@ -130,6 +131,7 @@ from trialogue._events import RunIncomplete as RunIncomplete
 from trialogue._events import RunInterrupted as RunInterrupted
 from trialogue._events import RunStarted as RunStarted
 from trialogue._events import RunWaiting as RunWaiting
+from trialogue._events import Titled as Titled
 from trialogue._events import ToolCalled as ToolCalled
 from trialogue._events import ToolReturned as ToolReturned
 from trialogue._events import UsageReported as UsageReported
@@ -482,6 +484,7 @@ __all__ = [  # noqa: RUF022 - as sorted() has it, which a test compares
     "Found",
     "FunctionTool",
     "GenerationStarted",
+    "GiveTitle",
     "HandlePiece",
     "HeadMoved",
     "HeaderLogin",
@@ -641,6 +644,7 @@ __all__ = [  # noqa: RUF022 - as sorted() has it, which a test compares
     "TextPiece",
     "TextState",
     "ThrottledError",
+    "Titled",
     "Tool",
     "ToolCallPart",
     "ToolCallPiece",

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from trio.lowlevel import ParkingLot
 
 from trialogue._answer import Answer
-from trialogue._charging import opened, settled
+from trialogue._charging import opened, settled, titled
 from trialogue._commands import Known, Receipt
 from trialogue._context import estimate_request
 from trialogue._cursor import frame
@@ -21,6 +21,7 @@ from trialogue._errors import TrialogueError
 from trialogue._events import (
     ApprovalAsked,
     ApprovalGiven,
+    ConversationUpdated,
     Entry,
     Event,
     GenerationStarted,
@@ -41,6 +42,7 @@ from trialogue._events import (
     RunInterrupted,
     RunStarted,
     RunWaiting,
+    Titled,
     ToolCalled,
     ToolReturned,
     UsageReported,
@@ -192,6 +194,8 @@ class Activation:
                     self._put(self.answer.message())
                 self._charge(event, before)
                 self._show(event, before)
+            case ConversationUpdated(titled=Titled() as title):
+                self._charges[title.run] = titled(self.state.header, title, event.at)
             case _:
                 pass
         self._changed = True

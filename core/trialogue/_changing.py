@@ -11,6 +11,7 @@ from trialogue._commands import (
     AddMessages,
     ContinueAnswer,
     EditMessage,
+    GiveTitle,
     Known,
     Receipt,
     Regenerate,
@@ -182,6 +183,13 @@ def update(draft: Draft, command: UpdateConversation, known: Known) -> Receipt:
         draft.add(updated)
     if command.head is not UNSET and command.head != header.head:
         draft.add(HeadMoved(command.head, command.at))
+    return draft.receipt()
+
+
+def give_title(draft: Draft, command: GiveTitle) -> Receipt:
+    header = draft.state.header
+    wanted = command.title is not None and header.title == command.was and header.deleted_at is None
+    draft.add(ConversationUpdated(command.at, title=command.title if wanted else UNSET, titled=command.titled))
     return draft.receipt()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import assert_never
 
 from msgspec.structs import replace
@@ -13,6 +14,7 @@ from trialogue._events import (
     RunFailed,
     RunIncomplete,
     RunInterrupted,
+    Titled,
 )
 from trialogue._ledger import Charge
 from trialogue._running import counted
@@ -42,6 +44,25 @@ def settled(header: Conversation, run: LiveRun, end: RunEnded, asked: int | None
         ended_at=end.at,
         reported=run.usage if run.usage is not None and run.usage.source == "reported" else None,
         counted=counted(run, asked),
+    )
+
+
+def titled(header: Conversation, title: Titled, at: datetime) -> Charge:
+    """The charge of a title that a model was asked for."""
+    reported = title.usage if title.usage.source == "reported" else None
+    return Charge(
+        run=title.run,
+        conversation=header.id,
+        message="",
+        owner=header.owner,
+        model=title.model,
+        started_at=title.started_at,
+        key=title.key,
+        status="completed",
+        ended_at=at,
+        reported=reported,
+        counted=None if reported else title.usage,
+        kind="title",
     )
 
 

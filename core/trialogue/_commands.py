@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from trialogue._events import Titled
 from trialogue._values import AnswerSchema, Location, Message, Part, Policy, Settings, Terms
 
 
@@ -58,6 +59,16 @@ class UpdateConversation(msgspec.Struct, frozen=True, tag="update"):
     deleted: bool | UnsetType = UNSET
     head: str | None | UnsetType = UNSET
     expected: int | None = None
+
+
+class GiveTitle(msgspec.Struct, frozen=True, tag="title"):
+    """A model was asked for a title: it replaces ``was``, and nothing else that somebody may have put there."""
+
+    id: str
+    at: datetime
+    was: str | None
+    title: str | None
+    titled: Titled
 
 
 class PostMessage(msgspec.Struct, frozen=True, tag="post"):
@@ -185,6 +196,7 @@ class Recover(msgspec.Struct, frozen=True, tag="recover"):
 
 Command: TypeAlias = (
     UpdateConversation
+    | GiveTitle
     | PostMessage
     | EditMessage
     | Regenerate

@@ -12,7 +12,7 @@ from typing import assert_never
 import msgspec
 
 from trialogue._approving import answer_approval, expire_approvals
-from trialogue._changing import add_messages, edit, go_on, regenerate, remove, update
+from trialogue._changing import add_messages, edit, give_title, go_on, regenerate, remove, update
 from trialogue._commands import (
     AddMessages,
     AnswerApproval,
@@ -21,6 +21,7 @@ from trialogue._commands import (
     CreateConversation,
     EditMessage,
     ExpireApprovals,
+    GiveTitle,
     Known,
     PostMessage,
     Receipt,
@@ -84,6 +85,8 @@ def decide(state: State, command: Command, known: Known) -> Decision:
             receipt = remove(draft, command, known)
         case UpdateConversation():
             receipt = update(draft, command, known)
+        case GiveTitle():
+            receipt = give_title(draft, command)
         case Stop():
             receipt = _stop(draft, command)
         case AnswerApproval():

@@ -69,6 +69,7 @@ from trialogue._snapshot import Snapshot, Tree, frame_snapshot, take_snapshot, t
 from trialogue._store import Done, History, Store
 from trialogue._supervisor import Supervisor, open_supervisor
 from trialogue._tail import Tail
+from trialogue._titling import Titles
 from trialogue._toolbox import Toolbox
 from trialogue._transport import Parcel
 from trialogue._values import Conversation, Model
@@ -230,6 +231,14 @@ class Engine:
         if activation is not None and activation.gone is None and activation.settled:
             return activation.state.header
         return await self.store.header(conversation)
+
+    async def settled_header(self, conversation: str) -> Conversation | None:
+        """As ``header``, when all that has happened in it here is committed. Raises what ``submit`` raises."""
+        cell = self._cells.get(conversation)
+        activation = cell.activation if cell is not None else None
+        if activation is not None and activation.gone is None:
+            await activation.wait_settled()
+        return await self.header(conversation)
 
     async def _check_schema(self, command: Command | CreateConversation) -> None:
         schema = schema_of(command)
@@ -593,6 +602,9 @@ async def open_engine(
         library.observe(feeds.file_changed)
     if joining is not None:
         engine.cluster = _join(engine, parts, joining)
+    titles = Titles(parts, engine.settled_header, engine.submit)
+    if limits.titles:
+        looking_on.add(titles)
     housekeeping = Housekeeping(parts, engine.wake, engine.rest, engine.purge_trash)
     specs = [
         ChildSpec("flusher", flusher.run),
@@ -600,6 +612,7 @@ async def open_engine(
         # Before the runs that use it, so that it ends after them.
         *([ChildSpec("tools", parts.toolbox.serve)] if parts.toolbox.has_sources else []),
         ChildSpec("shards", shards.run),
+        *([ChildSpec("titles", titles.run)] if limits.titles else []),
         ChildSpec("housekeeping", housekeeping.run),
         ChildSpec("clearing", engine.clearing.run),
         *(() if engine.cluster is None else engine.cluster.specs()),

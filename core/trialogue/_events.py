@@ -34,6 +34,17 @@ class ConversationCreated(msgspec.Struct, frozen=True, tag="conversation.created
     conversation: Conversation
 
 
+class Titled(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A model was asked for a title: as the run of which model, when, and what it cost."""
+
+    run: str
+    model: str
+    started_at: datetime
+    usage: Usage
+    #: Id of the API key that pays, as for the answer.
+    key: str | None = None
+
+
 class ConversationUpdated(msgspec.Struct, frozen=True, tag="conversation.updated", omit_defaults=True):
     """The fields that changed; an absent one did not. ``deleted`` moves to the trash or back."""
 
@@ -47,6 +58,8 @@ class ConversationUpdated(msgspec.Struct, frozen=True, tag="conversation.updated
     pinned: bool | UnsetType = UNSET
     folder: str | None | UnsetType = UNSET
     deleted: bool | UnsetType = UNSET
+    #: A model was asked for the title; without a title nothing came of it.
+    titled: Titled | None = None
 
 
 class MessageAdded(msgspec.Struct, frozen=True, tag="message.added"):

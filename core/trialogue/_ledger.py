@@ -42,6 +42,8 @@ class Charge(msgspec.Struct, frozen=True, omit_defaults=True):
     #: What the provider said, and our own count beside it; either may be absent.
     reported: Usage | None = None
     counted: Usage | None = None
+    #: What was asked for; a title has a run of its own, and no message.
+    kind: Literal["answer", "title"] = "answer"
 
     @property
     def billed(self) -> Usage | None:

@@ -60,6 +60,8 @@ class Limits(msgspec.Struct, frozen=True):
     #: Bytes of the JSON Schema of an answer, which is stored with every run that has one; and how long one check may take.
     answer_schema_bytes: int = 32_768
     answer_schema_seconds: int = 5
+    #: The model that is asked for a conversation's title, or ``same`` for the one that answers; nobody, when it is empty.
+    titles: str = ""
     #: How long a person has to decide about a tool call.
     approval: float = 86_400.0
     #: Share of a model's context that history may fill; the rest is for the answer.

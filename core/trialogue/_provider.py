@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 import trio
@@ -66,6 +66,8 @@ class Request(msgspec.Struct, frozen=True):
     tools: tuple[ToolSpec, ...] = ()
     tool_choice: ToolChoice = "auto"
     answer_schema: AnswerSchema | None = None
+    #: What it is for: an answer in the conversation, or its title.
+    purpose: Literal["answer", "title"] = "answer"
 
 
 class TextPiece(msgspec.Struct, frozen=True, tag="text"):
@@ -129,9 +131,7 @@ class FinishPiece(msgspec.Struct, frozen=True, tag="finish"):
     reason: FinishReason
 
 
-Piece: TypeAlias = (
-    TextPiece | ReasoningPiece | ToolCallPiece | CitationPiece | HandlePiece | UsagePiece | FinishPiece
-)
+Piece: TypeAlias = TextPiece | ReasoningPiece | ToolCallPiece | CitationPiece | HandlePiece | UsagePiece | FinishPiece
 
 
 class ResponseStream(ABC):

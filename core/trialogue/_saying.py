@@ -105,7 +105,7 @@ def advance(state: State, at: datetime) -> Sequence[Event]:
 def say(draft: Draft, queued: Queued, at: datetime) -> None:
     message = queued.message if queued.placed else replace(queued.message, parent=draft.state.header.head)
     draft.add(MessageAdded(message))
-    if draft.state.header.title is None and (title := _title(message)):
+    if draft.state.header.title is None and (title := titled_by(message)):
         draft.add(ConversationUpdated(at, title=title))
     if queued.respond:
         start_answer(
@@ -113,6 +113,11 @@ def say(draft: Draft, queued: Queued, at: datetime) -> None:
         )
 
 
-def _title(message: Message) -> str:
-    line = " ".join(text_of(message.parts).split())
+def titled_by(message: Message) -> str:
+    """The title that a first message gives to its conversation."""
+    return first_line(" ".join(text_of(message.parts).split()))
+
+
+def first_line(line: str) -> str:
+    """As much of it as a title has."""
     return line if len(line) <= TITLE_LENGTH else line[: TITLE_LENGTH - 1].rstrip() + "…"

@@ -210,6 +210,14 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             description="Model of a conversation that names none, as provider:model; unset, the first that is there.",
         ),
     ] = ""
+    title_model: Annotated[
+        str,
+        Meta(
+            pattern="^(same|[a-z0-9-]+:.+)?$",
+            examples=["same", "openai:gpt-5-nano"],
+            description="Model that is asked for a conversation's title, or same for the one that answers; unset, nobody.",
+        ),
+    ] = ""
     fallbacks: Annotated[
         dict[ModelId, tuple[ModelId, ...]],
         Meta(

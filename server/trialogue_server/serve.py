@@ -149,6 +149,7 @@ def limits(config: Config) -> Limits:
         window=config.stream_window_seconds,
         stall=config.stall_seconds,
         asking=asking_limits(config),
+        titles=config.title_model,
         fallbacks=config.fallbacks,
         failovers=config.run_failovers,
         run_seconds=config.run_max_seconds,

@@ -190,3 +190,8 @@ async def drained(asked: Request) -> list[Piece]:
         pieces = await drain(stream)
     check_order(pieces)
     return pieces
+
+
+async def test_title_is_the_first_words() -> None:
+    asked = replace(request("user: What is it  that flies at night? [[rate=0]]\n\nassistant: A bat."), purpose="title")
+    assert text_of_pieces(await drained(asked)) == "What is it that flies at"

@@ -17,6 +17,9 @@ _WORDS = _TALK.split()
 #: A paragraph ends after so many tokens of the text without end.
 _PARAGRAPH = 2 * len(_WORDS)
 
+#: Words of a title.
+_TITLE = 6
+
 _ECHO = """You said:
 
 {quote}
@@ -41,6 +44,11 @@ def answer(directives: Directives, prompt: str) -> Iterator[str]:
     if directives.tokens is not None:
         return islice(_talk(directives.numbered), directives.tokens)
     return iter(tokens_of(_ECHO.format(quote=_quoted(prompt or "nothing")).strip()))
+
+
+def title(shown: str) -> Iterator[str]:
+    """The tokens of a title: the first words of what was said first."""
+    return iter(tokens_of(" ".join(shown.removeprefix("user:").split()[:_TITLE])))
 
 
 def report(results: Sequence[str]) -> Iterator[str]:
