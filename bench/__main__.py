@@ -34,6 +34,7 @@ NAMES = (
     "upgrades",
     "starts",
     "cluster",
+    "keeping",
 )
 
 #: Run only when it is named: it takes as long as one likes.

@@ -111,8 +111,11 @@ def _write_manifest(partial: Path, manifest: Manifest) -> None:
     sync_folder(partial)
 
 
-def verify_rows(backup: Path, manifest: Manifest) -> None:
-    """Read the rows as a restore will. Raises ``ConfigurationError`` unless they are what the manifest says."""
+def verify_rows(backup: Path, manifest: Manifest) -> Tally:
+    """Read the rows as a restore will; what there is of them.
+
+    Raises ``ConfigurationError`` unless they are what the manifest says.
+    """
     path = backup / ROWS
     try:
         is_same = sha256_of(path) == manifest.file_sha256
@@ -127,6 +130,7 @@ def verify_rows(backup: Path, manifest: Manifest) -> None:
             raise ConfigurationError(f"{str(path)!r} is damaged ({error}): name another backup") from error
     if not is_same or (tally.sha256, dict(tally.counts)) != (manifest.rows_sha256, manifest.rows):
         raise ConfigurationError(f"{str(path)!r} is not what its manifest says: it is damaged, name another backup")
+    return tally
 
 
 def _named(place: Path, partial: Path, made_at: datetime) -> Path:

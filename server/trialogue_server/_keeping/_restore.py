@@ -54,10 +54,7 @@ async def restore(config: Config, backup: Path, *, replace: bool = False) -> Res
 
 def verified(backup: Path, manifest: Manifest) -> Tally:
     """Read all of a backup. Raises ``ConfigurationError`` unless it is what it says."""
-    verify_rows(backup, manifest)
-    tally = Tally()
-    for chunk in read_rows(backup / ROWS):
-        tally.take(chunk)
+    tally = verify_rows(backup, manifest)
     pool = backup.parent / POOL
     bad = [digest for digest in tally.contents if digest not in manifest.missing and not is_whole(pool, digest)]
     if bad:
