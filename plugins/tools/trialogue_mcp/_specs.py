@@ -47,8 +47,8 @@ class McpServer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     #: Seconds for one call, and for opening a connection with the list of its tools.
     timeout: Annotated[float, Meta(gt=0, le=3600)] = 60.0
     start_timeout: Annotated[float, Meta(gt=0, le=600)] = 30.0
-    #: Bytes of one message from it. What is longer is not kept.
-    message_bytes: Annotated[int, Meta(ge=1024, le=64 * 1024**2)] = 4 * 1024**2
+    #: Bytes of one message from it, which is decoded in the loop. What is longer is not kept.
+    message_bytes: Annotated[int, Meta(ge=1024, le=64 * 1024**2)] = 1024**2
 
     @property
     def secrets(self) -> tuple[str, ...]:
