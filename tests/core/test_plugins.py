@@ -90,7 +90,7 @@ def test_objects_are_asked_in_order() -> None:
     plugins = load(Offers("a", "b"), Offers("c"))
     assert names(plugins) == ["a", "b", "c"]
     assert list(plugins.loaded) == ["Offers", "Offers-2"]
-    adds = {"trialogue_providers": ("a", "b")}
+    adds: dict[str, tuple[str, ...]] = {"trialogue_providers": ("a", "b")}
     assert plugins.loaded["Offers"] == PluginInfo("Offers", ("trialogue_providers",), adds=adds)
     assert not plugins.set_aside
 
@@ -295,7 +295,7 @@ def test_junk_from_any_hook_harms_nobody_else(hook: str, answer: object) -> None
 def test_a_name_that_cannot_be_read_harms_nobody_else() -> None:
     class Moody(Quiet):
         @property
-        def name(self) -> str:  # type: ignore[override]  # that is the fault
+        def name(self) -> str:
             raise OSError("not today")
 
         @name.setter

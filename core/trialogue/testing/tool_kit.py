@@ -66,6 +66,10 @@ class ToolKit:
         """The tool, and how it is called; leaving the block closes what it holds."""
         raise NotImplementedError(f"{type(self).__name__} must say how its tool is opened")
 
+    def context(self, call: str) -> ToolContext:
+        """What a call is given; override it for a tool that searches or reads what the user has."""
+        return ToolContext("owner", "conversation", "run", call, trio.current_time() + self.patience)
+
     async def test_it_is_described(self) -> None:
         async with self.open_tool() as case:
             tool = case.tool
@@ -157,7 +161,7 @@ class ToolKit:
         assert all(now <= then + 2 for then, now in zip(before, after, strict=True)), f"{before} -> {after}"
 
     async def _call(self, case: ToolCase, arguments: dict[str, Any] | None = None, call: str = "m-0") -> ToolOutput:
-        context = ToolContext("owner", "conversation", "run", call, trio.current_time() + self.patience)
+        context = self.context(call)
         with trio.fail_after(self.patience):
             output = await case.tool.call(dict(case.arguments if arguments is None else arguments), context)
         assert isinstance(output, ToolOutput), f"{output!r} is no ToolOutput"
