@@ -14,6 +14,7 @@ from trialogue._errors import TrialogueError
 from trialogue._events import ConversationCreated, decode_event
 from trialogue._state import State, begin, decode_state, evolve
 from trialogue._transfer import (
+    AboutRecord,
     AccountRecord,
     ContentRecord,
     ConversationRecord,
@@ -54,7 +55,7 @@ class Soundness:
     def take(self, records: Iterable[Record]) -> None:
         """The next ones."""
         for record in records:
-            self.counts[str(record.__struct_config__.tag)] += 1
+            self.counts[str(record.__struct_config__.tag)] += not isinstance(record, AboutRecord)
             self._take(record)
 
     def findings(self) -> Iterator[Finding]:
@@ -174,7 +175,10 @@ class _Logs:
         record = self._now
         if record is None:
             return
-        if self._last.seq != record.next_seq - 1:
+        # What was pruned may have been the end.
+        if self._last.seq >= record.next_seq or (
+            record.floor < record.next_seq and self._last.seq < record.next_seq - 1
+        ):
             self._note("logs that end too early or too late", record.header.id)
         if record.snapshot is not None and self._state is not None and decode_state(record.snapshot) != self._state:
             self._note("snapshots that are not what their log says", record.header.id)
