@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import re
+import weakref
 from collections.abc import Collection, Sequence
 
+import msgspec
 import trio
 
 from trialogue._child import Child, contain
@@ -41,6 +43,8 @@ class Toolbox:
         self._always_ask = frozenset(always_ask)
         self._sources = [one for one in tools if isinstance(one, ToolSource)]
         self._own: dict[str, Tool] = {}
+        #: Tools that were looked at and can be described to a model; they stay as they are.
+        self._sound: weakref.WeakSet[Tool] = weakref.WeakSet()
         self._add(self._own, [one for one in tools if isinstance(one, Tool)], "a plugin's")
         self._known = dict(self._own)
 
@@ -52,7 +56,7 @@ class Toolbox:
         if self._sources:
             known = dict(self._own)
             for source in self._sources:
-                self._add(known, await _asked(source), source.name)
+                self._add(known, await _asked(source), _called(source))
             self._known = known
         return tuple(self._known.values())
 
@@ -97,12 +101,23 @@ class Toolbox:
 
     def _add(self, known: dict[str, Tool], tools: Sequence[Tool], whose: str) -> None:
         for tool in tools:
-            problem = _problem(tool, known)
+            problem = self._problem(tool, known)
+            name = _called(tool)
             if problem is None:
-                known[tool.name] = tool
-            elif self.set_aside.get(str(tool.name)) != problem:
-                self.set_aside[str(tool.name)] = problem
-                _log.warning("tool %r of %s set aside: %s", tool.name, whose, problem)
+                known[name] = tool
+            elif self.set_aside.get(name) != problem:
+                self.set_aside[name] = problem
+                _log.warning("tool %r of %s set aside: %s", name, whose, problem)
+
+    def _problem(self, tool: object, known: Collection[str]) -> str | None:
+        if not isinstance(tool, Tool):
+            return f"{tool!r} is no Tool"
+        if tool not in self._sound:
+            problem = _flaw(tool)
+            if problem is not None:
+                return problem
+            self._sound.add(tool)
+        return "another tool has this name" if tool.name in known else None
 
     @property
     def has_sources(self) -> bool:
@@ -124,7 +139,7 @@ class Toolbox:
                 try:
                     await source.aclose()
                 except Exception:
-                    _log.exception("%s failed to close", source.name)
+                    _log.exception("%s failed to close", _called(source))
 
 
 def allows(settings: Settings, name: str) -> bool:
@@ -135,7 +150,7 @@ def allows(settings: Settings, name: str) -> bool:
 async def _serve(source: ToolSource) -> None:
     pause, longest = PAUSES
     while (error := await contain(source.serve)) is not None:
-        _log.error("%s failed in the background; again in %g s", source.name, pause, exc_info=error)
+        _log.error("%s failed in the background; again in %g s", _called(source), pause, exc_info=error)
         await trio.sleep(pause)
         pause = min(2 * pause, longest)
 
@@ -143,14 +158,30 @@ async def _serve(source: ToolSource) -> None:
 async def _asked(source: ToolSource) -> Sequence[Tool]:
     try:
         with trio.fail_after(PATIENCE):
-            return await source.tools()
+            return tuple(await source.tools())
     except Exception as error:
         # A bad plugin degrades alone.
-        _log.warning("%s has no tools now: %s", source.name, str(error) or type(error).__name__)
+        _log.warning("%s has no tools now: %s", _called(source), str(error) or type(error).__name__)
         return ()
 
 
-def _problem(tool: Tool, known: Collection[str]) -> str | None:
-    if not _NAME.fullmatch(str(tool.name)):
-        return "letters, digits, underscores and hyphens make a name, 64 at most"
-    return "another tool has this name" if tool.name in known else None
+def _called(one: object) -> str:
+    try:
+        return str(getattr(one, "name", type(one).__name__))[:64]
+    except Exception:  # It is a plugin's property.
+        return type(one).__name__
+
+
+def _flaw(tool: Tool) -> str | None:
+    """What keeps a tool from being offered. All tools are told to a model together: one must not keep the others from it."""
+    try:
+        if not _NAME.fullmatch(str(tool.name)):
+            return "letters, digits, underscores and hyphens make a name, 64 at most"
+        if not (isinstance(tool.description, str) and isinstance(tool.parameters, dict)):  # pyright: ignore  # a plugin's
+            return "its description is no text, or its parameters are no JSON Schema"
+        msgspec.json.decode(msgspec.json.encode(tool.spec), type=ToolSpec)
+        if not tool.timeout > 0:
+            return f"its timeout is {tool.timeout!r} seconds"
+    except Exception as error:
+        return f"it cannot be described to a model: {type(error).__name__}: {error}"
+    return None

@@ -9,7 +9,8 @@ from typing import ClassVar
 
 import pytest
 from mill import open_mill
-from trialogue_wordmill import Wordmill, trialogue_providers
+from trialogue_wordmill import trialogue_providers
+from trialogue_wordmill.provider import Wordmill
 
 from trialogue import ConfigurationError, Message, ProviderError, Request, TextPart
 from trialogue.testing.provider_kit import Case, ProviderKit, Situation

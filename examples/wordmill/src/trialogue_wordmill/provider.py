@@ -36,7 +36,7 @@ class Wordmill(Provider):
 
 class _Words(ResponseStream):
     def __init__(self, mill: trio.SocketStream) -> None:
-        self._mill, self._unread, self._over = mill, b"", False
+        self._mill, self._unread, self._over = mill, b"", b""
 
     async def receive(self) -> Sequence[Piece]:
         pieces: list[Piece] = []
