@@ -4,6 +4,7 @@
 import { api, newId } from "./api.js";
 import { OpenConversation } from "./conversation.js";
 import { h, oncePerFrame, toast } from "./dom.js";
+import { Panel } from "./panel.js";
 import { Stream } from "./stream.js";
 import { ComposerView } from "./view-composer.js";
 import { HeadView } from "./view-head.js";
@@ -30,6 +31,15 @@ export class App {
     this.head = new HeadView(act);
     this.log = new LogView(act);
     this.composer = new ComposerView(act);
+    this.panel = new Panel({
+      user,
+      open: () => this.open,
+      models: () => this.models,
+      folders: () => this.list.folders(),
+      go: (id) => this.go(id),
+      failed: (error) => this.failed(error),
+      left: (notice) => this.leave(notice),
+    });
     this.veil = h("div", { className: "veil", hidden: true, onclick: () => this.drawer(false) });
     this.main = h(
       "main",
@@ -46,7 +56,8 @@ export class App {
   listen() {
     this.deafen = new AbortController();
     const { signal } = this.deafen;
-    addEventListener("popstate", () => this.show(addressed()), { signal });
+    addEventListener("popstate", () => this.turned(), { signal });
+    addEventListener("hashchange", () => this.panel.follow(), { signal });
     addEventListener("keydown", (event) => event.key === "Escape" && this.drawer(false), { signal });
     // What is told in words of time grows old.
     document.addEventListener("visibilitychange", () => document.hidden || this.list.draw(), { signal });
@@ -69,6 +80,7 @@ export class App {
   }
 
   close() {
+    this.panel.close();
     this.open?.close();
     this.listStream?.close();
     this.deafen.abort();
@@ -97,6 +109,7 @@ export class App {
       stop: () => this.open?.stop(),
       choose: (model) => this.choose(model),
       rename: (title) => this.open?.change({ title }),
+      settings: (place) => this.panel.enter(place),
       remove: () => this.remove(),
       share: () => new ShareView(this.open.id, (error) => this.failed(error)),
       trash: () => new TrashView((id) => this.go(id), (error) => this.failed(error)),
@@ -148,6 +161,12 @@ export class App {
   go(id) {
     if (id !== addressed()) history.pushState(null, "", id ? `/c/${id}` : "/");
     this.show(id);
+  }
+
+  /** The address changed by itself: to another conversation, or only to settings and back. */
+  turned() {
+    if (addressed() === (this.open?.id ?? null)) this.draw();
+    else this.show(addressed());
   }
 
   show(id) {
@@ -253,6 +272,7 @@ export class App {
     this.head.draw(this.open);
     this.log.draw(this.open, this.models);
     this.composer.draw(this.open, this.models, this.model());
+    this.panel.follow();
   }
 
   /** On a narrow screen the list lies over the conversation. */

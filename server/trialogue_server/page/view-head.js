@@ -1,9 +1,9 @@
-// The line above the log: the conversation's title, and renaming, sharing and deleting it.
+// The line above the log: the conversation's title, its settings, and renaming, sharing and deleting it.
 
 import { h, iconButton } from "./dom.js";
 
 export class HeadView {
-  /** `act.menu()`, `act.rename(title)`, `act.share()`, `act.remove()`. */
+  /** `act.menu()`, `act.rename(title)`, `act.settings(place)`, `act.share()`, `act.remove()`. */
   constructor(act) {
     this.act = act;
     this.menu = iconButton("menu", "Conversations", () => act.menu(), {
@@ -13,9 +13,11 @@ export class HeadView {
     });
     this.title = h("h1", { className: "title" });
     this.renaming = iconButton("pencil", "Rename", () => this.rename());
+    this.setting = iconButton("sliders", "Settings of this conversation", () => act.settings("settings"));
     this.sharing = iconButton("share", "Share or keep", () => act.share());
     this.removing = iconButton("trash", "Delete", () => act.remove());
-    this.element = h("header", { className: "head" }, this.menu, this.title, this.renaming, this.sharing, this.removing);
+    this.buttons = [this.renaming, this.setting, this.sharing, this.removing];
+    this.element = h("header", { className: "head" }, this.menu, this.title, ...this.buttons);
     this.editor = null;
   }
 
@@ -24,7 +26,7 @@ export class HeadView {
     const title = conversation ? conversation.title || "Untitled" : open ? "" : "New conversation";
     if (this.title.textContent !== title) this.title.textContent = title;
     document.title = conversation?.title ? `${conversation.title} · Trialogue` : "Trialogue";
-    this.renaming.hidden = this.sharing.hidden = this.removing.hidden = !conversation;
+    for (const button of this.buttons) button.hidden = !conversation;
   }
 
   rename() {

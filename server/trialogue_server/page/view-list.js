@@ -4,13 +4,19 @@
 
 import { api } from "./api.js";
 import { h, icon, iconButton, oncePerFrame, whenSeen } from "./dom.js";
-import { newest, placed, refreshed } from "./rows.js";
+import { newest, placed, refreshed, standsOn } from "./rows.js";
 import { ago } from "./words.js";
 
 export const PAGE = 30;
 
+const SHELVES = [
+  ["all", "All"],
+  ["pinned", "Pinned"],
+  ["archived", "Archive"],
+];
+
 export class ListView {
-  /** `act.open(id | null)`, `act.trash()`, `act.signOut()`, `act.close()`, `act.error(error)`. */
+  /** `act.open(id | null)`, `act.settings(place)`, `act.trash()`, `act.signOut()`, `act.close()`, `act.error(error)`. */
   constructor(act, user) {
     this.act = act;
     this.items = [];
@@ -28,6 +34,7 @@ export class ListView {
       autocomplete: "off",
       oninput: () => this.searchSoon(),
     });
+    this.shelves = h("select", { id: "shelf", onchange: () => this.turnTo() });
     this.list = h("ul", { className: "conversations" });
     this.more = h(
       "button",
@@ -73,6 +80,8 @@ export class ListView {
       icon("search"),
       h("label", { htmlFor: "search", className: "unseen" }, "Search conversations"),
       this.search,
+      h("label", { htmlFor: "shelf", className: "unseen" }, "Show"),
+      this.shelves,
     );
   }
 
@@ -113,6 +122,42 @@ export class ListView {
     this.timer = setTimeout(() => this.refresh(), 200);
   }
 
+  // --- shelves -----------------------------------------------------------------------------------------------------
+
+  get shelf() {
+    return this.shelves.value || "all";
+  }
+
+  onShelf = (row) => standsOn(this.shelf, row);
+
+  /** The folders that are known from the rows that were seen. */
+  folders() {
+    const rows = [...this.known.values(), ...this.items];
+    return [...new Set(rows.filter((row) => row.folder && !row.deleted_at).map((row) => row.folder))].sort();
+  }
+
+  turnTo() {
+    this.items = [];
+    this.cursor = null;
+    return this.refresh();
+  }
+
+  drawShelves() {
+    const { shelf } = this;
+    const folders = new Set([...this.folders(), ...(shelf.startsWith("in:") ? [shelf.slice(3)] : [])]);
+    const wanted = [...SHELVES, ...[...folders].map((name) => [`in:${name}`, name])];
+    if (this.shelves.options.length === wanted.length && wanted.every(([value], at) => this.shelves.options[at].value === value)) return;
+    this.shelves.replaceChildren(...wanted.map(([value, label]) => h("option", { value }, label)));
+    this.shelves.value = shelf;
+  }
+
+  /** What to ask the server for. */
+  get wanted() {
+    const { shelf } = this;
+    const where = { pinned: { pinned: true }, archived: { archived: true } }[shelf] ?? {};
+    return { q: this.words, ...where, ...(shelf.startsWith("in:") && { folder: shelf.slice(3) }) };
+  }
+
   get words() {
     return this.search.value.trim();
   }
@@ -129,7 +174,7 @@ export class ListView {
     const more = this.items.length > conversations.length;
     this.known = new Map([...conversations, ...running].map((row) => [row.id, row]));
     // What is shown beyond the first page, or was searched for, is asked for again.
-    if (this.words || more) return this.refresh();
+    if (this.words || more || this.shelf !== "all") return this.refresh();
     this.asked++;
     this.items = conversations;
     this.cursor = cursor;
@@ -139,7 +184,9 @@ export class ListView {
     if (newest(this.known.get(row.id), row) !== row) return;
     this.known.set(row.id, row);
     // A search is not asked again for each change; what it found is kept true.
-    this.items = this.words ? refreshed(this.items, this.known) : placed(this.items, row, this.cursor !== null);
+    this.items = this.words
+      ? refreshed(this.items, this.known, this.onShelf)
+      : placed(this.items, row, this.cursor !== null, this.onShelf);
   }
 
   forget(id) {
@@ -150,14 +197,14 @@ export class ListView {
   /** Ask again for what is shown, as one page. */
   async refresh() {
     const limit = Math.min(Math.max(PAGE, this.items.length), 100);
-    await this.ask({ q: this.words, limit }, (page) => page.conversations);
+    await this.ask({ ...this.wanted, limit }, (page) => page.conversations);
   }
 
   async loadMore() {
     if (!this.cursor) return;
     const cursor = this.cursor;
     this.cursor = null; // Until the answer is here, nobody asks for the same page again.
-    await this.ask({ q: this.words, limit: PAGE, cursor }, (page) => [
+    await this.ask({ ...this.wanted, limit: PAGE, cursor }, (page) => [
       ...this.items,
       ...page.conversations,
     ]);
@@ -168,7 +215,7 @@ export class ListView {
     try {
       const page = await api.conversations(values);
       if (asked !== this.asked) return;
-      this.items = refreshed(unique(merge(page)), this.known);
+      this.items = refreshed(unique(merge(page)), this.known, this.onShelf);
       this.cursor = page.has_more ? page.cursor : null;
       this.draw();
       this.lookOn();
@@ -180,17 +227,19 @@ export class ListView {
   draw() {
     this.more.hidden = !this.cursor;
     this.none.hidden = this.items.length > 0;
-    this.none.textContent = this.search.value ? "Nothing found." : "Your conversations will stand here.";
+    this.drawShelves();
+    this.none.textContent = this.search.value || this.shelf !== "all" ? "Nothing found." : "Your conversations will stand here.";
     const focused = document.activeElement?.closest?.(".conversations a")?.dataset.id;
     this.list.replaceChildren(...this.items.map((item) => this.row(item)));
     if (focused) this.list.querySelector(`a[data-id="${CSS.escape(focused)}"]`)?.focus();
   }
 
-  row({ id, title, updated_at }) {
+  row({ id, title, updated_at, pinned }) {
     const speaking = this.known.get(id)?.run;
     const link = h(
       "a",
       { href: `/c/${id}`, dataset: { id }, onclick: (event) => this.follow(event, id) },
+      pinned && h("span", { className: "pinned", title: "Pinned" }, icon("pin"), h("span", { className: "unseen" }, "pinned ")),
       h("span", { className: "row-title" }, title || "Untitled"),
       speaking
         ? h("span", { className: "speaking", title: "Answering" }, h("span", { className: "unseen" }, "answering"))
