@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import trio
 
@@ -81,7 +81,7 @@ class Catalog:
         async def ask(provider: Provider) -> None:
             try:
                 with trio.fail_after(PATIENCE):
-                    listings[provider.name] = await provider.models()
+                    listings[provider.name] = _listed(provider.name, await provider.models())
             except (ProviderError, trio.TooSlowError) as error:
                 _log.warning("%s lists no models: %s", provider.name, error or "too slow")
             except Exception:
@@ -103,3 +103,13 @@ class Catalog:
                     await provider.aclose()
                 except Exception:
                     _log.exception("%s failed to close", provider.name)
+
+
+def _listed(name: str, models: Iterable[object]) -> Sequence[Model]:
+    """What the provider called ``name`` says that it offers. Raises ``TypeError`` when that is junk."""
+    found: list[Model] = []
+    for model in models:
+        if not isinstance(model, Model) or not model.id.startswith(f"{name}:"):
+            raise TypeError(f"{name} lists {model!r:.200}, which is no Model of its own")
+        found.append(model)
+    return found
