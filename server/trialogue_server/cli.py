@@ -240,6 +240,9 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 
 def _db(arguments: argparse.Namespace) -> int:
+    from trialogue_server import _credentials
+
+    _credentials.read_credentials(os.environ)  # As a unit of systemd's it has them from there.
     config = _loaded(arguments).config
     from trialogue_server._keeping._command import run
 
@@ -247,6 +250,9 @@ def _db(arguments: argparse.Namespace) -> int:
 
 
 def _users(arguments: argparse.Namespace) -> int:
+    from trialogue_server import _credentials
+
+    _credentials.read_credentials(os.environ)  # As a unit of systemd's it has them from there.
     config = _loaded(arguments).config
     from trialogue_server._administering._command import run
 

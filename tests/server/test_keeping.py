@@ -264,3 +264,14 @@ def test_migrate_says_where_it_stands(data: Path, capsys: Capture) -> None:
     assert cli.main(["db", "migrate", "--dry-run"]) == 0
     assert cli.main(["db", "migrate"]) == 0
     assert "is up to date" in capsys.readouterr().out
+
+
+def test_secrets_of_a_unit_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the timers of ``deploy/systemd`` run it: where the storage is, systemd hands over."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "handed").mkdir()
+    (tmp_path / "handed" / "env_TRIALOGUE_STORAGE_URL").write_text("sqlite:handed.db\n")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "handed"))
+    monkeypatch.setenv("TRIALOGUE_STORAGE_URL", "")  # Gone again after the test, whatever is put there.
+    assert cli.main(["db", "migrate"]) == 0
+    assert (tmp_path / "data" / "handed.db").exists()
