@@ -9,6 +9,8 @@ from typing import TypeAlias
 Mutant: TypeAlias = Callable[[], AbstractContextManager[object]]
 #: All of them, by name.
 MUTANTS: dict[str, Mutant] = {}
+#: Those that are found only where there are several nodes.
+CLUSTER_MUTANTS: dict[str, Mutant] = {}
 
 
 def mutant(mutant: Mutant) -> Mutant:
