@@ -80,6 +80,15 @@ export const api = {
   login: (values) => call("POST", "/api/auth/login", values),
   logout: () => call("POST", "/api/auth/logout", {}),
 
+  changeMe: (values) => call("PATCH", "/api/auth/me", values),
+  deleteMe: (values) => call("DELETE", "/api/auth/me", values),
+  changePassword: (values) => call("POST", "/api/auth/password", values),
+  sessions: () => call("GET", "/api/auth/sessions"),
+  endSession: (id) => call("DELETE", `/api/auth/sessions/${encodeURIComponent(id)}`),
+  keys: () => call("GET", "/api/auth/keys"),
+  makeKey: (values) => call("POST", "/api/auth/keys", values),
+  dropKey: (id) => call("DELETE", `/api/auth/keys/${encodeURIComponent(id)}`),
+
   models: () => call("GET", "/api/models"),
 
   conversations: (values) => call("GET", `/api/conversations${query(values)}`),

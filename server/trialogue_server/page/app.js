@@ -37,6 +37,7 @@ export class App {
       models: () => this.models,
       folders: () => this.list.folders(),
       go: (id) => this.go(id),
+      changed: () => this.list.drawAccount(),
       failed: (error) => this.failed(error),
       left: (notice) => this.leave(notice),
     });

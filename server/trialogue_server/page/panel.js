@@ -3,17 +3,23 @@
 
 import { openDialog } from "./dialog.js";
 import { h } from "./dom.js";
+import { accountView } from "./view-account.js";
+import { devicesView } from "./view-devices.js";
+import { keysView } from "./view-keys.js";
 import { settingsView } from "./view-settings.js";
 
 /** By name in the address: the heading, what makes the content, and whose it is. */
 const PLACES = {
   settings: { title: "Settings of this conversation", view: settingsView, of: "conversation" },
+  account: { title: "Account", view: accountView },
+  devices: { title: "Devices", view: devicesView },
+  keys: { title: "API keys", view: keysView },
 };
 
 export class Panel {
   /**
    * What views need: `user`; `open()`, the conversation that is open or null; `models()`; `folders()`; `go(id)`;
-   * `failed(error)`; `left(notice)`, nobody is signed in any more.
+   * `changed()`, the account says something else; `failed(error)`; `left(notice)`, nobody is signed in any more.
    */
   constructor(needs) {
     this.needs = needs;

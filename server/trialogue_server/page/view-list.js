@@ -91,18 +91,26 @@ export class ListView {
   }
 
   account(user) {
+    this.user = user;
+    this.avatar = h("span", { className: "avatar", "aria-hidden": "true" });
+    this.name = h("span", { className: "account-name" });
+    this.drawAccount();
     return h(
       "div",
       { className: "account" },
-      h(
-        "span",
-        { className: "avatar", "aria-hidden": "true" },
-        (user.name || user.email).trim().charAt(0).toUpperCase(),
-      ),
-      h("span", { className: "account-name", title: user.email }, user.name || user.email),
+      this.avatar,
+      this.name,
+      iconButton("gear", "Account and settings", () => this.act.settings("account")),
       iconButton("trash", "Trash", () => this.act.trash()),
       iconButton("leave", "Sign out", () => this.act.signOut()),
     );
+  }
+
+  drawAccount() {
+    const { name, email } = this.user;
+    this.avatar.textContent = (name || email).trim().charAt(0).toUpperCase();
+    this.name.textContent = name || email;
+    this.name.title = email;
   }
 
   /** Links stay links: a click with Ctrl or the middle button opens a tab as anywhere. */

@@ -2,6 +2,7 @@
 
 const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const date = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
 const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 
 /** "just now", "5 min. ago", "yesterday", "3 Mar". */
@@ -13,6 +14,9 @@ export function ago(time, now = Date.now()) {
   if (minutes > -60 * 24 * 7) return relative.format(Math.round(minutes / 1440), "day");
   return day.format(new Date(time));
 }
+
+/** "3 Mar 2027". */
+export const dateOf = (time) => date.format(new Date(time));
 
 export const timeOf = (time) => clock.format(new Date(time));
 
