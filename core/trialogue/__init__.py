@@ -344,6 +344,11 @@ from trialogue._transfer import next_generation as next_generation
 from trialogue._transport import Parcel as Parcel
 from trialogue._transport import Transport as Transport
 from trialogue._transport import UnreachableError as UnreachableError
+from trialogue._turns import Generate as Generate
+from trialogue._turns import TurnContext as TurnContext
+from trialogue._turns import TurnEnd as TurnEnd
+from trialogue._turns import TurnHook as TurnHook
+from trialogue._turns import TurnLoop as TurnLoop
 from trialogue._upload import Upload as Upload
 from trialogue._values import AnswerSchema as AnswerSchema
 from trialogue._values import CitationPart as CitationPart
@@ -483,6 +488,7 @@ __all__ = [  # noqa: RUF022 - as sorted() has it, which a test compares
     "ForkedFrom",
     "Found",
     "FunctionTool",
+    "Generate",
     "GenerationStarted",
     "GiveTitle",
     "HandlePiece",
@@ -665,6 +671,10 @@ __all__ = [  # noqa: RUF022 - as sorted() has it, which a test compares
     "Tree",
     "TreeView",
     "TrialogueError",
+    "TurnContext",
+    "TurnEnd",
+    "TurnHook",
+    "TurnLoop",
     "UnauthenticatedError",
     "Unembedded",
     "UnreachableError",

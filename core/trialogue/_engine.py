@@ -72,6 +72,8 @@ from trialogue._tail import Tail
 from trialogue._titling import Titles
 from trialogue._toolbox import Toolbox
 from trialogue._transport import Parcel
+from trialogue._turning import Turns
+from trialogue._turns import TurnHook
 from trialogue._values import Conversation, Model
 
 _encoder = msgspec.json.Encoder()
@@ -565,6 +567,7 @@ async def open_engine(
     joining: Joining | None = None,
     random: Random | None = None,
     toolbox: Toolbox | None = None,
+    turns: Sequence[TurnHook] = (),
 ) -> AsyncGenerator[Engine]:
     """Start the services, take up what an earlier process left unfinished, and stop in order when the block ends.
 
@@ -596,6 +599,7 @@ async def open_engine(
         toolbox=toolbox or Toolbox(),
     )
     parts.observers = looking_on
+    parts.turns = Turns(turns)
     engine = Engine(parts, feeds)
     if library is not None:
         engine.clearing.also.append(library.remove_all)

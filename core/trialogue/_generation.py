@@ -30,6 +30,7 @@ from trialogue._provider import (
 from trialogue._repairing import shaped, with_misfit
 from trialogue._running import write
 from trialogue._state import LiveRun
+from trialogue._turning import Looping
 from trialogue._values import FinishReason, Model, ToolChoice, ToolSpec
 from trialogue._writer import Outcome, Writer
 
@@ -67,7 +68,7 @@ class Generation:
         if writer.live is None:
             return None
         writer.activation.request = self.request = request
-        return await self._ask(provider, request)
+        return await self._ask(writer.node.turns.provider(writer.turn(live), request, provider), request)
 
     async def _take_over(self, provider: Provider, name: str, handle: str, cursor: int) -> Outcome | None:
         """Go on with what a process that is gone was being answered with. Raises ``LostError``, if that is lost too."""
@@ -107,6 +108,8 @@ class Generation:
             request = await with_misfit(request, node.store, live, budget // 2)
         if tools:
             request = replace(request, tools=tools, tool_choice=self._choice(live))
+        if node.turns:
+            request = await node.turns.before(self._writer.turn(live), request)
         if await node.budgets.concern(header.owner, live.terms):
             request = await self._affordable(request, live, header.owner)
         return request
@@ -136,7 +139,8 @@ class Generation:
     async def _ask(self, provider: Provider, request: Request) -> Outcome | None:
         writer = self._writer
         owner = writer.activation.state.header.owner
-        question = Question(owner, writer.model, provider, request, writer.deadline)
+        model = provider.model if isinstance(provider, Looping) else writer.model
+        question = Question(owner, model, provider, request, writer.deadline)
 
         async def listen(answering: Answering) -> Outcome | None:
             before = writer.characters

@@ -23,6 +23,7 @@ from trialogue._shards import Shards
 from trialogue._store import Claim, Store
 from trialogue._tail import Tail
 from trialogue._toolbox import Toolbox
+from trialogue._turning import Turns
 
 if TYPE_CHECKING:
     from trialogue._library import Library
@@ -60,6 +61,8 @@ class Node:
     fitting: Fitting = field(init=False)
     #: What models may call.
     toolbox: Toolbox = field(default_factory=Toolbox)
+    #: Who takes part in turns.
+    turns: Turns = field(default_factory=Turns)
     #: Who is told of runs that ended.
     observers: Observers = field(default_factory=Observers)
     #: How many conversations each user has awake.

@@ -35,6 +35,7 @@ from trialogue._soft import SoftState
 from trialogue._store import Store
 from trialogue._tools import ToolLike
 from trialogue._transfer import Transfer
+from trialogue._turns import TurnHook
 
 log = logging.getLogger("trialogue.plugins")
 
@@ -126,6 +127,19 @@ class Plugins:
         """Every tool and every source of tools that is offered, in the order of asking."""
         found = self._declared("trialogue_tools", ToolLike, environment=environment)
         return [one for _, some in found for one in some]
+
+    def turns(self, environment: Mapping[str, str]) -> list[TurnHook]:
+        """Everyone who takes part in turns, in the order of asking. A plugin that offers a name already taken is set
+        aside.
+        """
+        offered: dict[str, TurnHook] = {}
+        for plugin, found in self._declared("trialogue_turns", TurnHook, environment=environment):
+            problem = _unusable_name([getattr(hook, "name", None) for hook in found], offered, "turn hook")
+            if problem:
+                self._put_aside(plugin, problem)
+            else:
+                offered.update((hook.name, hook) for hook in found)
+        return list(offered.values())
 
     def embedders(self, environment: Mapping[str, str]) -> list[Embedder]:
         """Every embedder that is offered, in the order of asking."""

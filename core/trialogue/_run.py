@@ -24,6 +24,7 @@ from trialogue._repairing import DOES_NOT_FIT, find_repair
 from trialogue._running import close, fail, finish
 from trialogue._saying import advance
 from trialogue._state import LiveRun
+from trialogue._turns import TurnContext, TurnEnd
 from trialogue._values import Failure
 from trialogue._writer import Outcome, Writer
 
@@ -65,13 +66,31 @@ class Run:
 
     async def execute(self) -> None:
         """Write the answer. Never raises but ``Cancelled``."""
+        told: tuple[TurnContext, TurnEnd] | None = None
         try:
             with self.scope:
                 outcome = await self._attempt()
+                told = self._told(outcome)
                 self._end(outcome, await self._succession(outcome))
         finally:
             self.ended.set()
         await self._discard()
+        if told is not None:
+            await self._node.turns.after(*told)
+
+    def _told(self, outcome: Outcome | None) -> tuple[TurnContext, TurnEnd] | None:
+        """What those who take part in its turn are told of its end; nothing where nobody does, or it did not end itself."""
+        live, answer = self.live, self._activation.answer
+        if not self._node.turns or live is None or answer is None or outcome is None:
+            return None
+        turn, said = self._writer.turn(live), answer.message()
+        match outcome:
+            case Failure():
+                return turn, TurnEnd("failed", said, outcome.code)
+            case RunIncomplete() | "length" | "content_filter":
+                return turn, TurnEnd("incomplete", said)
+            case _:
+                return turn, TurnEnd("completed", said)
 
     async def _discard(self) -> None:
         """Let a response that its provider keeps be given up, when it was not read to its end and nobody will."""

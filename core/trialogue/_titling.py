@@ -48,7 +48,7 @@ _log = logging.getLogger("trialogue.titles")
 
 
 class Titles(Observer):
-    """The service of one node. ``header`` reads a conversation once all of it is committed, ``submit`` has a command take effect."""
+    """The service of one node. ``header`` reads a conversation once all of it is committed, ``submit`` takes commands."""
 
     def __init__(
         self,

@@ -16,6 +16,7 @@ from trialogue._activation import Activation
 from trialogue._events import Event, RunAttached, RunIncomplete, RunWaiting
 from trialogue._node import Node
 from trialogue._state import LiveRun
+from trialogue._turns import TurnContext
 from trialogue._values import Failure, FinishReason
 
 #: How a run came to its end: the model's reason, one of our limits, or what failed.
@@ -56,6 +57,11 @@ class Writer:
         if live is not None:
             until = None if seconds is None else now + timedelta(seconds=seconds)
             self.append([RunWaiting(self.run, self.message, reason, now, until)])
+
+    def turn(self, live: LiveRun) -> TurnContext:
+        """The run, as those who take part in its turn are told of it."""
+        header = self.activation.state.header
+        return TurnContext(header.owner, header.id, self.run, self.message, self.model, live.steps.generation)
 
     def append(self, events: Sequence[Event]) -> None:
         """Write into the log."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from trialogue._store import Store
     from trialogue._tools import ToolLike
     from trialogue._transfer import Transfer
+    from trialogue._turns import TurnHook
 
 hookspec: pluggy.HookspecMarker = pluggy.HookspecMarker("trialogue")
 #: Decorator for a plugin's implementations.
@@ -100,6 +101,14 @@ def trialogue_tools(environment: Mapping[str, str]) -> Sequence[ToolLike]:  # ty
 
     ``environment`` is the process's environment. Of two tools with one name the later is set aside. A connection is opened
     when a tool is first called, or by a source in a task of its own, not here.
+    """
+
+
+@hookspec
+def trialogue_turns(environment: Mapping[str, str]) -> Sequence[TurnHook]:  # type: ignore[empty-body]
+    """Those of this plugin who take part in turns, in the order in which they are asked; an empty list without its settings.
+
+    ``environment`` is the process's environment. One that raises or takes too long is gone on without.
     """
 
 

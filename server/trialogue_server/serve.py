@@ -104,6 +104,7 @@ async def open_all(config: Config, port: int | None = None) -> AsyncGenerator[Op
                 prices=prices,
                 budget=default_budget(config),
                 toolbox=Toolbox(plugins.tools(os.environ), searcher, config.always_ask_tools),
+                turns=plugins.turns(os.environ),
                 observers=seeing.observers,
                 node=part.node,
                 joining=part.joining,

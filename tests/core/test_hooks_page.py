@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from trialogue import (
     Admission,
     ConfigurationError,
     Credentials,
     FinishPiece,
+    ForbiddenError,
     FunctionTool,
     Message,
     Plugins,
@@ -27,6 +29,7 @@ from trialogue import (
     TextPart,
     TextPiece,
     ToolContext,
+    TurnContext,
     UnauthenticatedError,
     hookspecs,
     load_plugins,
@@ -88,6 +91,16 @@ async def tools(plugins: Plugins, _: Any) -> None:
     (tool,) = plugins.tools({})
     assert isinstance(tool, FunctionTool)
     assert (await tool.call({"word": "strawberry"}, ToolContext("o", "c", "r", "m-0", 0.0))).text == "10"
+
+
+@check
+async def turns(plugins: Plugins, _: Any) -> None:
+    (hook,) = plugins.turns({})
+    turn = TurnContext("o", "c", "r", "m", "parrot:grey")
+    message = Message("m", "c", "user", (TextPart("hello"),), datetime.now(UTC))
+    assert (await hook.before(turn, Request("grey", (message,)))).system == "Be polite."
+    with pytest.raises(ForbiddenError):
+        await hook.before(turn, Request("grey", (replace(message, parts=(TextPart("my password"),)),)))
 
 
 @check
