@@ -1,5 +1,5 @@
-"""What nobody else removes: contents that no row knows of, as a restore leaves those of what it replaced. What is younger than
-a day is left alone: it may have come, again, after the rows were read.
+"""What nobody else removes: contents that no row knows of, as a restore leaves those of what it replaced. What is
+younger than a day is left alone: it may have come, again, after the rows were read.
 
 All that has a time of its own goes while a server runs: the trash, deltas of ended answers, the audit log, sessions and
 uploads.
