@@ -13,9 +13,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
-import re
 import time
-from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from typing import TypeVar, cast
@@ -30,6 +29,7 @@ from trialogue._embedder import Embedder
 from trialogue._errors import ConfigurationError, TrialogueError
 from trialogue._extractor import Extractor
 from trialogue._identity import HeaderLogin, RedirectLogin
+from trialogue._plugin_faults import reason_of, unusable_name
 from trialogue._provider import Provider
 from trialogue._soft import SoftState
 from trialogue._store import Store
@@ -86,7 +86,7 @@ class Plugins:
         """Every provider that is offered. A plugin that offers a name already taken is set aside, with all it offers."""
         offered: dict[str, Provider] = {}
         for plugin, found in self._declared("trialogue_providers", Provider, environment=environment):
-            problem = _unusable_name([getattr(provider, "name", None) for provider in found], offered, "provider")
+            problem = unusable_name([getattr(provider, "name", None) for provider in found], offered, "provider")
             if problem:
                 self._put_aside(plugin, problem)
             else:
@@ -107,7 +107,7 @@ class Plugins:
         for plugin, found in self._declared(
             "trialogue_redirect_logins", RedirectLogin, is_asked_for=True, environment=environment
         ):
-            problem = _unusable_name([getattr(login, "name", None) for login in found], offered, "login")
+            problem = unusable_name([getattr(login, "name", None) for login in found], offered, "login")
             if problem:
                 self._put_aside(plugin, problem)
             else:
@@ -134,7 +134,7 @@ class Plugins:
         """
         offered: dict[str, TurnHook] = {}
         for plugin, found in self._declared("trialogue_turns", TurnHook, environment=environment):
-            problem = _unusable_name([getattr(hook, "name", None) for hook in found], offered, "turn hook")
+            problem = unusable_name([getattr(hook, "name", None) for hook in found], offered, "turn hook")
             if problem:
                 self._put_aside(plugin, problem)
             else:
@@ -293,7 +293,7 @@ class Plugins:
 
     def _put_aside(self, name: str, why: BaseException | str) -> None:
         self.manager.unregister(name=name)
-        reason = why if isinstance(why, str) else _reason(why, self._distributions.get(name))
+        reason = why if isinstance(why, str) else reason_of(why, self._distributions.get(name))
         self.set_aside[name] = reason
         if isinstance(why, str | ImportError | TrialogueError):
             log.warning("plugin %s set aside: %s", name, reason)
@@ -345,38 +345,3 @@ def _expect(value: object, kind: type[T]) -> T:
     if not isinstance(value, kind):
         raise TypeError(f"a hook returned {value!r}, which is no {kind.__name__}")
     return value
-
-
-def _unusable_name(names: Sequence[object], taken: Collection[str], kind: str) -> str | None:
-    """What is wrong with the first name that cannot be part of a model's id or of an address."""
-    for name in names:
-        if not isinstance(name, str) or not re.fullmatch("[a-z0-9-]+", name):
-            return f"offers a {kind} called {name!r}: lower case letters, digits and hyphens make a name"
-        if name in taken or names.count(name) > 1:
-            return f"offers {kind} {name!r}, which is offered already"
-    return None
-
-
-def _reason(error: BaseException, distribution: importlib.metadata.Distribution | None) -> str:
-    """Why, in words for the operator."""
-    match error:
-        case ModuleNotFoundError(name=str(module)):
-            return f"needs `{module.partition('.')[0]}`: pip install {_requirement(module, distribution)}"
-        case ImportError():
-            return f"cannot be imported: {error}"
-        case TrialogueError():
-            return error.detail
-        case pluggy.PluginValidationError():
-            return " ".join(str(error).split())
-        case _:
-            return f"{type(error).__name__}: {error}"
-
-
-def _requirement(module: str, distribution: importlib.metadata.Distribution | None) -> str:
-    """What to install for ``module``: the extra of ``distribution`` that brings it, or the module's own name."""
-    wanted = re.sub(r"[-_.]+", "-", module.partition(".")[0]).lower()
-    for line in (distribution.requires or ()) if distribution else ():
-        match = re.match(r"""([\w.-]+).*;.*\bextra\s*==\s*['"]([\w.-]+)['"]""", line)
-        if distribution and match and re.sub(r"[-_.]+", "-", match[1]).lower() == wanted:
-            return f"'{distribution.name}[{match[2]}]'"
-    return wanted
