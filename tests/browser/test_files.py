@@ -37,7 +37,7 @@ def test_other_bytes_than_recorded_are_refused() -> None:
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.js")), ids=lambda path: path.name)
 def test_every_import_names_a_file(path: Path) -> None:
-    for name in re.findall(r"""(?:from|import)\s*\(?\s*["']([^"']+)["']""", path.read_text()):
+    for name in re.findall(r"""(?:from|(?<!/)import)\s*\(?\s*["']([^"']+)["']""", path.read_text()):
         assert name.startswith("./"), name  # The policy has no room for an import map.
         assert (FOLDER / name).is_file(), name
 

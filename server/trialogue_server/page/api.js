@@ -89,6 +89,11 @@ export const api = {
   makeKey: (values) => call("POST", "/api/auth/keys", values),
   dropKey: (id) => call("DELETE", `/api/auth/keys/${encodeURIComponent(id)}`),
 
+  usage: (values) => call("GET", `/api/usage${query(values)}`),
+  imports: () => call("GET", "/api/import"),
+  endImport: (id) => call("DELETE", `/api/import/${encodeURIComponent(id)}`),
+  exportOfAll: (format) => `/api/export${query({ format })}`,
+
   models: () => call("GET", "/api/models"),
 
   conversations: (values) => call("GET", `/api/conversations${query(values)}`),

@@ -36,6 +36,7 @@ export class App {
       open: () => this.open,
       models: () => this.models,
       folders: () => this.list.folders(),
+      titles: () => this.list.titles(),
       go: (id) => this.go(id),
       changed: () => this.list.drawAccount(),
       failed: (error) => this.failed(error),

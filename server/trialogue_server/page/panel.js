@@ -4,9 +4,11 @@
 import { openDialog } from "./dialog.js";
 import { h } from "./dom.js";
 import { accountView } from "./view-account.js";
+import { dataView } from "./view-data.js";
 import { devicesView } from "./view-devices.js";
 import { keysView } from "./view-keys.js";
 import { settingsView } from "./view-settings.js";
+import { usageView } from "./view-usage.js";
 
 /** By name in the address: the heading, what makes the content, and whose it is. */
 const PLACES = {
@@ -14,11 +16,13 @@ const PLACES = {
   account: { title: "Account", view: accountView },
   devices: { title: "Devices", view: devicesView },
   keys: { title: "API keys", view: keysView },
+  usage: { title: "Usage", view: usageView },
+  data: { title: "Import and export", view: dataView },
 };
 
 export class Panel {
   /**
-   * What views need: `user`; `open()`, the conversation that is open or null; `models()`; `folders()`; `go(id)`;
+   * What views need: `user`; `open()`, the conversation that is open or null; `models()`; `folders()`; `titles()`; `go(id)`;
    * `changed()`, the account says something else; `failed(error)`; `left(notice)`, nobody is signed in any more.
    */
   constructor(needs) {

@@ -1,25 +1,35 @@
-// Sending a file, with its progress. XMLHttpRequest, because fetch tells nothing of what has been sent.
+// Sending a file, or an export that is to be taken in, with its progress. XMLHttpRequest, because fetch tells nothing of what has been sent.
 
 import { ApiError } from "./api.js";
 
 /** Resolves with the file as the server has it; `on(share)` is told how much was sent, from 0 to 1. Rejects with an ApiError. */
-export function sendFile(file, on, signal) {
+export async function sendFile(file, on, signal) {
+  const form = new FormData();
+  form.append("file", file, file.name || "pasted");
+  return (await send("/api/upload", form, 201, on, signal)).files[0];
+}
+
+/** Resolves with the import that the file began; the file is the body, as it is. */
+export function sendImport(file, on, signal) {
+  const type = /\.zip$/i.test(file.name) ? "application/zip" : "application/json";
+  return send("/api/import", file.slice(0, file.size, type), 202, on, signal);
+}
+
+function send(path, body, wanted, on, signal) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    const form = new FormData();
-    form.append("file", file, file.name || "pasted");
-    request.open("POST", "/api/upload");
+    request.open("POST", path);
     request.responseType = "json";
     request.upload.onprogress = (event) => event.lengthComputable && on(event.loaded / event.total);
     request.onload = () => {
-      if (request.status === 201) return resolve(request.response.files[0]);
+      if (request.status === wanted) return resolve(request.response);
       const { code = "unknown", detail = `The server answered ${request.status}` } = request.response ?? {};
       reject(new ApiError(request.status, code, detail));
     };
     request.onerror = () => reject(new ApiError(0, "unreachable", "The server cannot be reached, or took no more."));
     request.onabort = () => reject(new ApiError(0, "aborted", "Taken back."));
     signal.addEventListener("abort", () => request.abort());
-    request.send(form);
+    request.send(body);
   });
 }
 

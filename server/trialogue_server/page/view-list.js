@@ -144,6 +144,11 @@ export class ListView {
     return [...new Set(rows.filter((row) => row.folder && !row.deleted_at).map((row) => row.folder))].sort();
   }
 
+  /** [id, title] of the rows that were seen. */
+  titles() {
+    return [...this.items, ...this.known.values()].map(({ id, title }) => [id, title || "Untitled"]);
+  }
+
   turnTo() {
     this.items = [];
     this.cursor = null;

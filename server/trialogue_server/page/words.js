@@ -15,6 +15,22 @@ export function ago(time, now = Date.now()) {
   return day.format(new Date(time));
 }
 
+export const count = (number) => number.toLocaleString();
+
+/** "$12.30" of nano-dollars, with more digits where there is less; "$0" for nothing. */
+export function dollars(nano) {
+  const amount = nano / 1e9;
+  if (amount === 0) return "$0";
+  if (amount < 0.0001) return "< $0.0001";
+  return `$${amount.toLocaleString(undefined, { minimumFractionDigits: 2, maximumFractionDigits: amount < 1 ? 4 : 2 })}`;
+}
+
+/** "1.4 MB". */
+export function bytes(number) {
+  const power = number < 1000 ? 0 : Math.min(Math.floor(Math.log10(number) / 3), 4);
+  return `${(number / 1000 ** power).toLocaleString(undefined, { maximumFractionDigits: power ? 1 : 0 })} ${["bytes", "kB", "MB", "GB", "TB"][power]}`;
+}
+
 /** "3 Mar 2027". */
 export const dateOf = (time) => date.format(new Date(time));
 
