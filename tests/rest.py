@@ -135,7 +135,9 @@ async def serve(
     ):
         await engine.models()
         authenticator = PasswordAuthenticator(engine.store, Hasher(memory_kib=8, passes=1, lanes=1))
-        parts = Parts(engine, hub, config, [authenticator], logins, searcher=searcher, importer=importer, seeing=seeing, part=part)
+        parts = Parts(
+            engine, hub, config, [authenticator], logins, searcher=searcher, importer=importer, seeing=seeing, part=part
+        )
         app = create_app(parts)
 
         async def run(task_status: trio.TaskStatus[list[str]]) -> None:

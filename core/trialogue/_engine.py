@@ -571,9 +571,9 @@ async def open_engine(
 ) -> AsyncGenerator[Engine]:
     """Start the services, take up what an earlier process left unfinished, and stop in order when the block ends.
 
-    ``joining`` makes the node one of several over the store. ``library`` has the files that messages name.
-    ``observers`` are told of what has ended. ``node`` must be new for each incarnation. ``now``, ``ids`` and
-    ``random`` are for simulations. ``toolbox`` has what models may call. Leaving the block does not wait for live runs: call ``drain`` first.
+    ``joining`` makes the node one of several over the store. ``library`` has the files that messages name. ``observers``
+    are told of what has ended. ``node`` must be new for each incarnation. ``now``, ``ids`` and ``random`` are for
+    simulations. ``toolbox`` has what models may call. Leaving the block does not wait for live runs: call ``drain`` first.
     """
     engine: Engine
     feeds = Feeds(store)

@@ -168,8 +168,8 @@ class RunStarted(msgspec.Struct, frozen=True, tag="run.started", omit_defaults=T
 
 
 class RunWaiting(msgspec.Struct, frozen=True, tag="run.waiting", omit_defaults=True):
-    """The answer waits: for its turn at a provider that may be asked only so much at a time (``turn``), or for the time to ask
-    again, as the provider turned it away (``retry``). The next event of the run ends the wait.
+    """The answer waits: for its turn at a provider that may be asked only so much at a time (``turn``), or for the time to
+    ask again, as the provider turned it away (``retry``). The next event of the run ends the wait.
     """
 
     run: str

@@ -45,8 +45,8 @@ class ListSnapshot(msgspec.Struct, frozen=True, tag="snapshot"):
     """The first page of the list, newest activity first, and where else something is going on.
 
     ``running`` are the conversations with a live run or a waiting message that are not on the page: older, archived or in
-    the trash; the first 200, or as many as a page has room for. ``cursor`` continues the list where ``GET /api/conversations``
-    would, ``token`` the feed.
+    the trash; the first 200, or as many as a page has room for. ``cursor`` continues the list where
+    ``GET /api/conversations`` would, ``token`` the feed.
     """
 
     conversations: tuple[Listed, ...]

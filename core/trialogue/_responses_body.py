@@ -98,7 +98,11 @@ def _said(part: Part, ids: dict[str, str], thinks: bool) -> list[_Json]:
 
 def _text(text: str) -> _Json:
     """What the model said. Not all take it in the short form that what others said has."""
-    return {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": text, "annotations": []}]}
+    return {
+        "type": "message",
+        "role": "assistant",
+        "content": [{"type": "output_text", "text": text, "annotations": []}],
+    }
 
 
 def _tool(tool: ToolSpec) -> _Json:

@@ -47,7 +47,9 @@ SaidFiles: TypeAlias = Annotated[
 #: The tools that one answer may use, each by its name or with who is asked about its calls; none with an empty list.
 AskedTools: TypeAlias = Annotated[
     tuple[Annotated[str, Meta(min_length=1, max_length=64)] | ToolUse, ...],
-    Meta(max_length=128, description="Tools that may be called, by name or as `{name, approval}`; absent: all there are."),
+    Meta(
+        max_length=128, description="Tools that may be called, by name or as `{name, approval}`; absent: all there are."
+    ),
 ]
 
 

@@ -58,7 +58,9 @@ def test_file_alone_is_a_message_and_one_taken_away_is_gone(server: Server, visi
     send.click()
     expect(page.locator("article.user").last.get_by_role("link", name="two.txt")).to_be_visible()
     # Nobody waits for a removal, so it may come later than the message.
-    page.wait_for_function("fetch('/api/files').then(r => r.json()).then(r => `${r.files.map(f => f.name)}` === 'two.txt')")
+    page.wait_for_function(
+        "fetch('/api/files').then(r => r.json()).then(r => `${r.files.map(f => f.name)}` === 'two.txt')"
+    )
 
 
 def test_pasted_and_dropped_files_are_attached(server: Server, visit: Visit) -> None:

@@ -28,8 +28,8 @@ from trialogue.testing._kit_lists import LIST_CHECKS
 from trialogue.testing._kit_log import LOG_CHECKS
 from trialogue.testing._kit_making import OpenStore as OpenStore
 from trialogue.testing._kit_making import StoreCheck as StoreCheck
-from trialogue.testing._kit_pages import PAGE_CHECKS
 from trialogue.testing._kit_nodes import NODE_CHECKS
+from trialogue.testing._kit_pages import PAGE_CHECKS
 from trialogue.testing._kit_search import SEARCH_CHECKS
 from trialogue.testing._kit_sharing import SHARING_CHECKS
 from trialogue.testing._kit_tree import TREE_CHECKS

@@ -89,7 +89,9 @@ def _cluster(cluster: Cluster) -> dict[str, Check]:
 def _loop(services: Services) -> Check:
     usual, most = services.seeing.lag.usual, services.config.ready_lag_seconds
     if usual > most:
-        return Check(ok=False, detail=f"the loop is usually {usual:.1f} s late (ready_lag_seconds): there is too much to do")
+        return Check(
+            ok=False, detail=f"the loop is usually {usual:.1f} s late (ready_lag_seconds): there is too much to do"
+        )
     return Check(ok=True, detail="in time")
 
 
