@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -21,6 +21,7 @@ from trialogue import (
     Limits,
     Message,
     Model,
+    Request,
     RunFailed,
     RunStarted,
     Settings,
@@ -29,7 +30,8 @@ from trialogue import (
 )
 from trialogue._fitting import Fitting
 from trialogue._schema_child import find_fault
-from trialogue.testing import MemoryStore, ScriptedProvider
+from trialogue.testing import MemoryStore, Pause, ScriptedProvider
+from trialogue.testing.providers import Step
 
 WANTED = AnswerSchema("place", {"type": "object", "properties": {"at": {"type": "string"}}, "required": ["at"]})
 SETTINGS = Settings(answer_schema=WANTED)
@@ -40,7 +42,7 @@ class Structured(ScriptedProvider):
     """Knows schemas itself."""
 
     async def models(self) -> Sequence[Model]:
-        return [replace(one, capabilities=("structured_output",)) for one in await super().models()]
+        return [replace(one, capabilities=(*one.capabilities, "structured_output")) for one in await super().models()]
 
 
 @asynccontextmanager
@@ -218,3 +220,32 @@ def test_text_that_does_not_fit_is_described(text: str, words: str) -> None:
 
 def test_text_that_fits_has_no_fault() -> None:
     assert find_fault(WANTED.schema, GOOD) is None
+
+
+def _held(opened: trio.Event) -> Callable[[Request], Sequence[Step]]:
+    def script(_: Request) -> Sequence[Step]:
+        opened.set()
+        return [Pause(1_000)]
+
+    return script
+
+
+async def test_repair_that_a_restart_cut_off_is_gone_on_with() -> None:
+    store, opened = MemoryStore(), trio.Event()
+    first = Structured([BAD], _held(opened), continues=True)
+    async with open_engine(store, [first], default_model="scripted:script") as engine:
+        await engine.models()
+        talk = await open_talk(engine)
+        await talk.post("where?", settings=SETTINGS)
+        with trio.fail_after(10):
+            await opened.wait()
+    second = Structured([GOOD], continues=True)
+    async with open_engine(store, [second], default_model="scripted:script") as engine:
+        header = await engine.header(talk.id)
+        assert header is not None
+        with trio.fail_after(10):
+            await Talk(engine, talk.id, talk.model).settled()
+        answer = await store.message(header.head or "")
+    assert answer is not None
+    assert (answer.status, text_of(answer.parts)) == ("completed", GOOD)
+    assert [text_of(one.parts)[:9] for one in second.requests[0].messages] == ["where?", BAD[:9], "Your last"]
