@@ -40,6 +40,7 @@ def look_at(plugins: Plugins, environment: Mapping[str, str]) -> PluginsShown:
     """Ask all plugins, as a server would."""
     any_model = {provider.name for provider in plugins.providers(environment) if _takes_any(provider)}
     toolbox = Toolbox(plugins.tools(environment))
+    plugins.turns(environment)
     plugins.extractors()
     plugins.embedders(environment)
     plugins.authenticators(MemoryStore())  # For any store they are the same.
@@ -90,13 +91,13 @@ def _shown(info: PluginInfo, any_model: set[str], slow: str | None) -> Shown:
 
 def _in_words(one: Shown) -> str:
     """What it adds; a kind that it has nothing of now is left out, save where that is not known yet."""
-    kinds = [_kind(kind, names, one.any_model) for kind, names in one.adds.items() if names or kind in _OPENED]
+    kinds = [_kind(kind, names, one.any_model) for kind, names in one.adds.items() if names or kind in OPENED]
     text = "; ".join(kinds) or "adds nothing with these settings"
     return f"{text} (slow: {one.slow})" if one.slow else text
 
 
 #: Asked for with a URL, and not before.
-_OPENED = frozenset({"store", "store_checkup", "store_transfer", "soft_state"})
+OPENED = frozenset({"store", "store_checkup", "store_transfer", "soft_state"})
 
 
 def _kind(kind: str, names: Sequence[str], any_model: Sequence[str]) -> str:

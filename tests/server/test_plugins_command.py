@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from trialogue import Plugins, Provider, hookimpl, load_plugins, tool
-from trialogue_server._plugins_command import PluginsShown, lines, look_at
+from trialogue import Plugins, Provider, hookimpl, hookspecs, load_plugins, tool
+from trialogue_server._plugins_command import OPENED, PluginsShown, lines, look_at
 
 
 def plugin(name: str, **hooks: Callable[..., Any]) -> types.ModuleType:
@@ -39,11 +39,26 @@ def nothing() -> list[object]:
 GOOD = plugin("good", tools=lambda: [tool(name="fine")(fine)])
 
 
-@pytest.mark.parametrize("hook", ["providers", "tools", "authenticators", "extractors", "embedders", "header_logins"])
+@pytest.mark.parametrize("hook", ["providers", "tools", "turns", "authenticators", "extractors", "header_logins"])
 def test_a_hook_that_fails_is_shown_with_its_reason(hook: str) -> None:
     found = looked(plugin("bad", **{hook: lambda: fails()}), GOOD)
     assert found.set_aside == {"bad": "OSError: no disk"}
     assert [(one.name, one.adds) for one in found.plugins] == [("good", {"tools": ("fine",)})]
+
+
+def test_every_hook_that_needs_no_url_is_asked() -> None:
+    asked: list[str] = []
+
+    def noting(hook: str) -> Callable[..., Any]:
+        def note() -> list[object]:
+            asked.append(hook)
+            return []
+
+        return note
+
+    hooks = [name.removeprefix("trialogue_") for name in vars(hookspecs) if name.startswith("trialogue_")]
+    looked(plugin("all", **{hook: noting(hook) for hook in hooks}))
+    assert set(asked) == set(hooks) - OPENED
 
 
 def test_a_tool_whose_name_is_taken_is_shown_and_its_plugin_used() -> None:
