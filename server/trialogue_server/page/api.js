@@ -89,6 +89,15 @@ export const api = {
   makeKey: (values) => call("POST", "/api/auth/keys", values),
   dropKey: (id) => call("DELETE", `/api/auth/keys/${encodeURIComponent(id)}`),
 
+  reset: (values) => call("POST", "/api/auth/reset", values),
+
+  users: (values) => call("GET", `/api/admin/users${query(values)}`),
+  changeUser: (id, values) => call("PATCH", `/api/admin/users/${encodeURIComponent(id)}`, values),
+  offerReset: (id) => call("POST", `/api/admin/users/${encodeURIComponent(id)}/password`, {}),
+  invitations: (values) => call("GET", `/api/admin/invitations${query(values)}`),
+  invite: (values) => call("POST", "/api/admin/invitations", values),
+  uninvite: (id) => call("DELETE", `/api/admin/invitations/${encodeURIComponent(id)}`),
+
   usage: (values) => call("GET", `/api/usage${query(values)}`),
   imports: () => call("GET", "/api/import"),
   endImport: (id) => call("DELETE", `/api/import/${encodeURIComponent(id)}`),

@@ -9,6 +9,7 @@ import { devicesView } from "./view-devices.js";
 import { keysView } from "./view-keys.js";
 import { settingsView } from "./view-settings.js";
 import { usageView } from "./view-usage.js";
+import { usersView } from "./view-users.js";
 
 /** By name in the address: the heading, what makes the content, and whose it is. */
 const PLACES = {
@@ -18,6 +19,7 @@ const PLACES = {
   keys: { title: "API keys", view: keysView },
   usage: { title: "Usage", view: usageView },
   data: { title: "Import and export", view: dataView },
+  users: { title: "People", view: usersView, of: "admin" },
 };
 
 export class Panel {
@@ -67,6 +69,7 @@ export class Panel {
     if (!this.dialog) this.open();
     this.dialog.querySelector("h2").textContent = place.of === "conversation" ? place.title : "Settings";
     this.body.replaceChildren(...content.filter(Boolean));
+    this.body.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
     if (again) this.body.querySelector("[aria-current]")?.focus();
   }
 

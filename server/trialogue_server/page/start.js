@@ -2,6 +2,7 @@
 
 import { api } from "./api.js";
 import { App } from "./app.js";
+import { resetView, takeReset } from "./view-reset.js";
 import { signInView } from "./view-sign-in.js";
 
 const root = document.getElementById("app");
@@ -18,6 +19,8 @@ function enter(user) {
 }
 
 async function begin() {
+  const token = takeReset();
+  if (token) return root.replaceChildren(resetView(token, signIn));
   try {
     enter(await api.me());
   } catch (error) {
