@@ -85,19 +85,17 @@ class Router:
         while True:
             why: TrialogueError
             try:
-                receipt = await self._attempt(parcel)
+                receipt = await self._attempt(parcel, kept)
             except FencedError as error:
                 why = error
-            except ThrottledError as error:
+            except TrialogueError as error:
                 if not kept:
                     raise
-                # Too busy for this attempt, which says nothing of the one that is kept.
+                # What is kept may be under way, and may go through though this did not: its outcome counts.
                 why = error
-            except TrialogueError:
-                await self._settled(parcel, kept)  # Refused: so it must not be carried out a moment later.
-                raise
             else:
-                await self._settled(parcel, kept)
+                if kept:
+                    await self._nodes.drop(parcel.conversation, parcel.command.id)
                 return receipt
             # It may have happened for all we know.
             parcel = msgspec.structs.replace(parcel, fresh=False)
@@ -111,7 +109,7 @@ class Router:
             await trio.sleep(pause)
             pause = min(2 * pause, LONGEST)
 
-    async def _attempt(self, parcel: Parcel) -> Receipt:
+    async def _attempt(self, parcel: Parcel, kept: bool) -> Receipt:
         try:
             receipt = await self._here(parcel)
         except ElsewhereError as error:
@@ -124,6 +122,8 @@ class Router:
             raise ClosedError("the server is stopping: try again in a moment", retry_after=2)
         if owner is None:
             raise elsewhere  # Its owner is just gone, or just there: look again.
+        if kept:  # It finds what is kept; being asked once more, it might do what it has just refused.
+            raise UnreachableError(f"conversation {parcel.conversation!r} is owned by a node that did not answer")
         if self._transport is None or not owner.node.address:
             raise UnreachableError(f"conversation {parcel.conversation!r} is owned by a node that cannot be asked")
         try:
@@ -153,10 +153,6 @@ class Router:
             await self._nodes.drop(parcel.conversation, parcel.command.id)
         await self._nodes.keep(Kept(parcel.conversation, parcel.command.id, _encode(parcel)))
         self._news.say(Asked())
-
-    async def _settled(self, parcel: Parcel, kept: bool) -> None:
-        if kept:
-            await self._nodes.drop(parcel.conversation, parcel.command.id)
 
     async def _outcome(self, parcel: Parcel) -> Receipt | None:
         """What became of a command that was kept. Raises what refused it."""

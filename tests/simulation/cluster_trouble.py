@@ -62,7 +62,7 @@ async def make_trouble(world: ClusterWorld, nursery: trio.Nursery) -> None:
                 case "slow":
                     lasting.start_soon(_slow, node, seconds)
                 case "clock":
-                    _jump(node, source.choice((-1, 1)) * source.uniform(0, 20))
+                    _jump(node, 20 + source.choice((-1, 1)) * source.uniform(0, 20))
                 case _:
                     collect_garbage()
 
@@ -94,7 +94,10 @@ async def _slow(node: SimNode, seconds: float) -> None:
 
 
 def _jump(node: SimNode, seconds: float) -> None:
-    """Both clocks of a process: the one for people, and the one by which it believes in its lease."""
-    node.ahead += seconds
+    """Both clocks of a process, forwards or back: the one for people, and the one by which it believes in its lease.
+
+    Neither is ever before the world's beginning: that is the day before, with a budget of its own.
+    """
+    node.ahead = seconds
     if node.engine is not None and node.engine.cluster is not None:
         node.engine.cluster.lease._clock = lambda: trio.current_time() + node.ahead

@@ -57,6 +57,8 @@ class Sent:
     attempts: list[Command]
     receipts: list[Receipt] = field(default_factory=list)
     refused: list[Exception] = field(default_factory=list)
+    #: An attempt was given up by a node, and arrives at another one later: no refusal says that it had no effect.
+    astray: bool = False
 
     @property
     def id(self) -> str:
@@ -65,7 +67,7 @@ class Sent:
     @property
     def all_refused(self) -> bool:
         """Whether every attempt was told that it had no effect."""
-        return len(self.refused) == len(self.attempts)
+        return len(self.refused) == len(self.attempts) and not self.astray
 
 
 class Composer:

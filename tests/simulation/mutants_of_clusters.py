@@ -174,9 +174,9 @@ def left_commands_are_forgotten() -> AbstractContextManager[object]:
 def lost_answer_taken_for_a_refusal() -> AbstractContextManager[object]:
     """Who does not answer has not done it."""
 
-    async def attempt(self: Router, parcel: Parcel) -> Receipt:
+    async def attempt(self: Router, parcel: Parcel, kept: bool) -> Receipt:
         try:
-            return await original(self, parcel)
+            return await original(self, parcel, kept)
         except UnreachableError as error:
             raise ThrottledError("the node is busy") from error
 
@@ -188,14 +188,14 @@ def lost_answer_taken_for_a_refusal() -> AbstractContextManager[object]:
 def another_id_with_each_attempt() -> AbstractContextManager[object]:
     """A command that is handed on has an id of its own, so that its repeats are not known for what they are."""
 
-    async def attempt(self: Router, parcel: Parcel) -> Receipt:
+    async def attempt(self: Router, parcel: Parcel, kept: bool) -> Receipt:
         if not parcel.fresh and isinstance(parcel.command, PostMessage):
             numbers = random.getrandbits(64)
             command = replace(
                 parcel.command, id=f"{parcel.command.id}-{numbers}", message=f"{parcel.command.message}-{numbers}"
             )
             parcel = replace(parcel, command=command)
-        return await original(self, parcel)
+        return await original(self, parcel, kept)
 
     original = Router._attempt
     return patch.object(Router, "_attempt", attempt)
@@ -219,12 +219,28 @@ def full_mailbox_is_an_outcome() -> AbstractContextManager[object]:
 
 @mutant
 def refused_but_still_left() -> AbstractContextManager[object]:
-    """A command that was refused stays in the store, and is carried out when it can be."""
+    """A command that is refused while it is left in the store is called refused, and is carried out when it can be."""
 
-    async def nothing(self: Router, parcel: Parcel, kept: bool) -> None:
-        return None
+    async def attempt(self: Router, parcel: Parcel, kept: bool) -> Receipt:
+        try:
+            return await original(self, parcel, kept)
+        except (FencedError, StorageError, ClosedError):
+            raise
+        except TrialogueError as error:
+            raise _Refused(error) from error
 
-    return patch.object(Router, "_settled", nothing)
+    async def submit(self: Router, parcel: Parcel) -> Receipt:
+        try:
+            return await ask(self, parcel)
+        except _Refused as refused:
+            raise refused.args[0] from None
+
+    original, ask = Router._attempt, Router.submit
+    return both(patch.object(Router, "_attempt", attempt), patch.object(Router, "submit", submit))
+
+
+class _Refused(Exception):
+    pass
 
 
 # --- what is heard of others -----------------------------------------------------------------------------------------

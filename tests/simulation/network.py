@@ -86,6 +86,8 @@ class SimTransport(Transport):
         return receipt
 
     async def _arrive_late(self, other: SimNode, parcel: Parcel) -> None:
+        for sent in self._network.world.ledger:
+            sent.astray = sent.astray or sent.id == parcel.command.id
         await trio.sleep(self._network.source.uniform(0, 2 * TIMEOUT))
         if other.engine is None:
             return
