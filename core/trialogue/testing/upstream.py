@@ -164,7 +164,14 @@ def message_event(kind: str, **fields: Any) -> bytes:
 def message_begin(input_tokens: int = 7, *, block: bool = True) -> list[bytes]:
     """The message begins, and its first block, unless there is to be none yet."""
     usage = {"input_tokens": input_tokens, "output_tokens": 1}
-    message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": [], "usage": usage}
+    message: dict[str, Any] = {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": "m",
+        "content": [],
+        "usage": usage,
+    }
     began = [message_event("message_start", message={**message, "stop_reason": None, "stop_sequence": None})]
     return [*began, message_block(0, {"type": "text", "text": ""})] if block else began
 
@@ -181,7 +188,7 @@ def message_text(text: str, index: int = 0) -> bytes:
 
 def message_call(index: int, call: str, name: str, *arguments: str) -> list[bytes]:
     """A whole tool call, its arguments in pieces."""
-    block = {"type": "tool_use", "id": call, "name": name, "input": {}}
+    block: dict[str, Any] = {"type": "tool_use", "id": call, "name": name, "input": {}}
     deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in arguments]
     return [
         message_block(index, block),
