@@ -61,6 +61,19 @@ def test_all_is_taken_out_and_in_again(server: Server, visit: Visit, tmp_path: P
     watched.expected.append("4.. .*/api/import")
 
 
+def test_a_file_is_seen_and_removed(server: Server, visit: Visit) -> None:
+    page = visit(server, "filer").new_page()
+    with httpx2.Client(base_url=server.url, trust_env=False, cookies=server.sessions["filer"]) as client:
+        client.post("/api/upload", files={"file": ("notes.txt", b"some notes", "text/plain")}).raise_for_status()
+        page.goto("/#files")
+        dialog = page.get_by_role("dialog", name="Settings")
+        expect(dialog.get_by_role("listitem")).to_contain_text("10 bytes")
+        dialog.get_by_role("button", name="Remove notes.txt").click()
+        dialog.get_by_role("button", name="Remove?").click()
+        expect(dialog.get_by_text("will stand here")).to_be_visible()
+        assert client.get("/api/files").json()["files"] == []
+
+
 PURE = """async () => {
   const { daysOf } = await import("/page/view-usage.js");
   const { importWords } = await import("/page/view-data.js");

@@ -121,6 +121,7 @@ export const api = {
   post: (id, values) => persistently(() => call("POST", `${one(id)}/messages`, values)),
   stop: (id, values) => call("POST", `${one(id)}/stop`, values),
 
+  files: (values) => call("GET", `/api/files${query(values)}`),
   removeFile: (id) => call("DELETE", `/api/files/${encodeURIComponent(id)}`),
 
   edit: (id, values) => persistently(() => call("PATCH", message(id), values)),

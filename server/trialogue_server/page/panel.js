@@ -6,6 +6,7 @@ import { h } from "./dom.js";
 import { accountView } from "./view-account.js";
 import { dataView } from "./view-data.js";
 import { devicesView } from "./view-devices.js";
+import { filesView } from "./view-files.js";
 import { keysView } from "./view-keys.js";
 import { settingsView } from "./view-settings.js";
 import { usageView } from "./view-usage.js";
@@ -18,6 +19,7 @@ const PLACES = {
   devices: { title: "Devices", view: devicesView },
   keys: { title: "API keys", view: keysView },
   usage: { title: "Usage", view: usageView },
+  files: { title: "Files", view: filesView },
   data: { title: "Import and export", view: dataView },
   users: { title: "People", view: usersView, of: "admin" },
 };
