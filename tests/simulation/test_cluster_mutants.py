@@ -11,7 +11,7 @@ from simulation.mutant import CLUSTER_MUTANTS
 
 assert mutants_of_clusters  # It fills the collection.
 #: Where the rare ones were last found. A hint: it saves time while it holds, and costs nothing when it does not.
-HINTS = {"refused_but_still_left": 43, "drain_loses_the_inbox": 41, "released_without_looking": 50}
+HINTS = {"drain_loses_the_inbox": 50, "released_without_looking": 50}
 #: Seeds within which each mutant has to be found. Most are found by the first.
 SEEDS = 300
 
