@@ -27,6 +27,7 @@ def test_a_name_is_changed_and_a_wrong_password_is_told(page: Page, watched: Wat
     dialog.get_by_label("Name").fill("Grace Hopper")
     dialog.get_by_role("button", name="Save").click()
     expect(page.locator(".account-name")).to_have_text("Grace Hopper")
+    expect(dialog.get_by_role("status").filter(has_text="Saved.")).to_be_visible()
     watched.expected.append("4.. .*/api/auth/password")
     dialog.get_by_label("The one you have").fill("something else")
     dialog.get_by_label("A new one").fill("another horse battery")

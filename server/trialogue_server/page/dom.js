@@ -99,7 +99,10 @@ let toasts = null;
 /** Say something at the edge of the page for a while; `action` is an optional [label, function] button. */
 export function toast(text, action = null) {
   // The live region must exist before text enters it, or screen readers stay silent.
-  toasts ??= document.body.appendChild(h("div", { className: "toasts", role: "status" }));
+  toasts ??= h("div", { className: "toasts", role: "status" });
+  // What lies outside an open dialog is below it, and out of reach.
+  const place = document.querySelector("dialog[open]") ?? document.body;
+  if (toasts.parentElement !== place) place.append(toasts);
   const close = () => note.remove();
   const button =
     action &&
