@@ -87,7 +87,10 @@ class Position(msgspec.Struct, frozen=True):
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """A command that was left for whoever owns the conversation, because its owner could not be reached."""
+    """A command that was left for whoever owns the conversation, because its owner could not be reached.
+
+    ``command`` is what it is kept under: of two under one name in a conversation, the first is kept.
+    """
 
     conversation: str
     command: str

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from hashlib import sha256
 from typing import Protocol
 
 import msgspec
@@ -95,7 +96,7 @@ class Router:
                 why = error
             else:
                 if kept:
-                    await self._nodes.drop(parcel.conversation, parcel.command.id)
+                    await self._nodes.drop(parcel.conversation, _key(parcel))
                 return receipt
             # It may have happened for all we know.
             parcel = msgspec.structs.replace(parcel, fresh=False)
@@ -147,19 +148,19 @@ class Router:
 
     async def _keep(self, parcel: Parcel) -> None:
         self.left += 1
-        before = await self._nodes.outcome(parcel.conversation, parcel.command.id)
+        before = await self._nodes.outcome(parcel.conversation, _key(parcel))
         if before is not None and is_refusal(before):
             # Of an earlier time: it may have taken effect since, or may do so now.
-            await self._nodes.drop(parcel.conversation, parcel.command.id)
-        await self._nodes.keep(Kept(parcel.conversation, parcel.command.id, _encode(parcel)))
+            await self._nodes.drop(parcel.conversation, _key(parcel))
+        await self._nodes.keep(Kept(parcel.conversation, _key(parcel), _encode(parcel)))
         self._news.say(Asked())
 
     async def _outcome(self, parcel: Parcel) -> Receipt | None:
         """What became of a command that was kept. Raises what refused it."""
-        found = await self._nodes.outcome(parcel.conversation, parcel.command.id)
+        found = await self._nodes.outcome(parcel.conversation, _key(parcel))
         if found is None:
             return None
-        await self._nodes.drop(parcel.conversation, parcel.command.id)
+        await self._nodes.drop(parcel.conversation, _key(parcel))
         return decode_outcome(found)
 
     async def _sorry(self, parcel: Parcel, *, kept: bool) -> UnreachableError:
@@ -170,7 +171,7 @@ class Router:
                 retry_after=2,
             )
         # Whoever sent it without an id of his own will send another.
-        await self._nodes.drop(parcel.conversation, parcel.command.id)
+        await self._nodes.drop(parcel.conversation, _key(parcel))
         return UnreachableError(f"{what}: look whether it took effect, and send it again if not", retry_after=2)
 
     def hurry(self) -> None:
@@ -210,3 +211,10 @@ class Router:
             await self._nodes.settle(kept.conversation, kept.command, outcome)
         except StorageError as error:
             _log.warning("a command that was kept is carried out, which could not be noted: %s", error)
+
+
+def _key(parcel: Parcel) -> str:
+    """What a command is kept under. Two may have one id and say different things, as two answers to one question do: each
+    is carried out, and the second one refused.
+    """
+    return f"{parcel.command.id}.{sha256(_encode(parcel.command)).hexdigest()[:16]}"
