@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import trio
 
+from trialogue import ThrottledError
 from trialogue_server._call import Call, Reply
 from trialogue_server._routes import Route
 from trialogue_server._seeing._exposition import MEDIA_TYPE, encode
@@ -35,5 +36,7 @@ ROUTES = (
         access="admin",
         media_type=MEDIA_TYPE.partition(";")[0],
         limited=False,
+        # Not by rates, but for guessing at tokens.
+        problems=(ThrottledError,),
     ),
 )

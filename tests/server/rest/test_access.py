@@ -24,6 +24,7 @@ from trialogue_server._routes import Route
 from trialogue_server.api import BLUEPRINTS
 
 ROUTES = [route for routes in BLUEPRINTS.values() for route in routes]
+TOKEN = "read-the-metrics-of-this-server"
 GUARDED = [route for route in ROUTES if route.needed != "public"]
 ADMIN = [route for route in ROUTES if route.needed == "admin"]
 NAMED = [route for route in GUARDED if "<" in route.path and route.needed != "admin"]
@@ -155,7 +156,8 @@ class House(NamedTuple):
 @asynccontextmanager
 async def opened(folder: Path) -> AsyncGenerator[House]:
     async with (
-        serve(files=folder, others=[EchoProvider()], tools=[current_time]) as server,
+        # With a token for metrics they are not told to whoever asks on the machine itself, as tests do.
+        serve(files=folder, others=[EchoProvider()], tools=[current_time], metrics_token=TOKEN) as server,
         server.user("ada") as ada,
         server.user("eve") as eve,
     ):
