@@ -36,7 +36,7 @@ ROUTES = (
         access="admin",
         media_type=MEDIA_TYPE.partition(";")[0],
         limited=False,
-        # Not by rates, but for guessing at tokens.
+        # Whoever shows the token or asks on the machine is not counted; who has to prove who he is, is.
         problems=(ThrottledError,),
     ),
 )
