@@ -16,7 +16,7 @@ import trio
 
 from bench.plan import prompt
 from trialogue import Message, Provider, Request, TextPart, TextPiece
-from trialogue._pacer import Pacer
+from trialogue._actors.pacer import Pacer
 
 #: Asks for an answer and reads it; returns its tokens.
 Ask = Callable[[str], Awaitable[int]]

@@ -23,7 +23,7 @@ from bench.client import Account
 from bench.results import Row
 from bench.servers import Trialogue
 from trialogue import Beginning, Conversation, Done, Message, Receipt, TextPart, new_id
-from trialogue._history import prepare
+from trialogue._deciding.history import prepare
 from trialogue_sqlite import _writes as writes
 from trialogue_sqlite._driver import Connection
 from trialogue_sqlite._history import rows_of

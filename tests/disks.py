@@ -6,7 +6,7 @@ import errno
 from collections import defaultdict, deque
 from pathlib import Path
 
-from trialogue._disk import Disk
+from trialogue._files.disk import Disk
 
 
 class FaultyDisk(Disk):

@@ -16,14 +16,27 @@ from random import Random
 import msgspec
 import trio
 
-from trialogue._activation import Activation
-from trialogue._budgets import Budgets
-from trialogue._catalog import Catalog
-from trialogue._cell import Cell, Letter
-from trialogue._child import Child, ChildSpec
-from trialogue._clearing import Clearing
-from trialogue._cluster import Cluster, Joining
-from trialogue._commands import (
+from trialogue._accounts.clearing import Clearing
+from trialogue._actors.activation import Activation
+from trialogue._actors.cell import Cell, Letter
+from trialogue._actors.child import Child, ChildSpec
+from trialogue._actors.flusher import Flusher
+from trialogue._actors.forking import fork
+from trialogue._actors.housekeeping import Housekeeping
+from trialogue._actors.limits import Limits
+from trialogue._actors.node import Node, utc_now
+from trialogue._actors.pacer import Pacer
+from trialogue._actors.shards import Shards
+from trialogue._actors.snapshot import Snapshot, Tree, frame_snapshot, take_snapshot, take_tree
+from trialogue._actors.supervisor import Supervisor, open_supervisor
+from trialogue._actors.tail import Tail
+from trialogue._asking.catalog import Catalog
+from trialogue._asking.health import Health
+from trialogue._asking.provider import Provider
+from trialogue._cluster.cluster import Cluster, Joining
+from trialogue._cluster.nodes import Load
+from trialogue._cluster.transport import Parcel
+from trialogue._deciding.commands import (
     Command,
     ContinueAnswer,
     CreateConversation,
@@ -34,9 +47,10 @@ from trialogue._commands import (
     Regenerate,
     schema_of,
 )
-from trialogue._cursor import Cursor, parse_cursor
-from trialogue._decide import create
-from trialogue._errors import (
+from trialogue._deciding.decide import create
+from trialogue._deciding.history import Beginning, prepare_far
+from trialogue._facts.cursor import Cursor, parse_cursor
+from trialogue._facts.errors import (
     ClosedError,
     ConfigurationError,
     ConflictError,
@@ -46,35 +60,21 @@ from trialogue._errors import (
     NotFoundError,
     TrialogueError,
 )
-from trialogue._events import Entry, encode_event, event_type
-from trialogue._feed import Feeds
-from trialogue._flusher import Flusher
-from trialogue._forking import fork
-from trialogue._health import Health
-from trialogue._history import Beginning, prepare_far
-from trialogue._housekeeping import Housekeeping
-from trialogue._ids import new_id
-from trialogue._ledger import SpendingBudget
-from trialogue._library import Library
-from trialogue._limits import Limits
-from trialogue._meter import Meter
-from trialogue._node import Node, utc_now
-from trialogue._nodes import Load
-from trialogue._observer import CommandReport, Observer, Observers
-from trialogue._pacer import Pacer
-from trialogue._prices import PriceList
-from trialogue._provider import Provider
-from trialogue._shards import Shards
-from trialogue._snapshot import Snapshot, Tree, frame_snapshot, take_snapshot, take_tree
-from trialogue._store import Done, History, Store
-from trialogue._supervisor import Supervisor, open_supervisor
-from trialogue._tail import Tail
-from trialogue._titling import Titles
-from trialogue._toolbox import Toolbox
-from trialogue._transport import Parcel
-from trialogue._turning import Turns
-from trialogue._turns import TurnHook
-from trialogue._values import Conversation, Model
+from trialogue._facts.events import Entry, encode_event, event_type
+from trialogue._facts.ids import new_id
+from trialogue._facts.values import Conversation, Model
+from trialogue._files.library import Library
+from trialogue._lists.feed import Feeds
+from trialogue._paying.budgets import Budgets
+from trialogue._paying.ledger import SpendingBudget
+from trialogue._paying.prices import PriceList
+from trialogue._runs.titling import Titles
+from trialogue._runs.turning import Turns
+from trialogue._runs.turns import TurnHook
+from trialogue._storage.store import Done, History, Store
+from trialogue._tools.toolbox import Toolbox
+from trialogue._watching.meter import Meter
+from trialogue._watching.observer import CommandReport, Observer, Observers
 
 _encoder = msgspec.json.Encoder()
 

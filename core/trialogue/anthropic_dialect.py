@@ -12,14 +12,14 @@ Tools that run at Anthropic have no pieces here: nobody asks for them.
 
 from __future__ import annotations
 
-from trialogue._messages_body import GO_ON as GO_ON
-from trialogue._messages_body import documents_of as documents_of
-from trialogue._messages_body import expected_space as expected_space
-from trialogue._messages_body import holds_thoughts as holds_thoughts
-from trialogue._messages_body import messages_body as messages_body
-from trialogue._messages_decoder import MessagesDecoder as MessagesDecoder
-from trialogue._messages_usage import MessagesUsage as MessagesUsage
-from trialogue._messages_usage import usage_of as usage_of
+from trialogue._dialects.messages_body import GO_ON as GO_ON
+from trialogue._dialects.messages_body import documents_of as documents_of
+from trialogue._dialects.messages_body import expected_space as expected_space
+from trialogue._dialects.messages_body import holds_thoughts as holds_thoughts
+from trialogue._dialects.messages_body import messages_body as messages_body
+from trialogue._dialects.messages_decoder import MessagesDecoder as MessagesDecoder
+from trialogue._dialects.messages_usage import MessagesUsage as MessagesUsage
+from trialogue._dialects.messages_usage import usage_of as usage_of
 
 __all__ = [
     "GO_ON",

@@ -19,17 +19,17 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
-    from trialogue._auth import Authenticator
-    from trialogue._checkup import Checkup
-    from trialogue._embedder import Embedder
-    from trialogue._extractor import Extractor
-    from trialogue._identity import HeaderLogin, RedirectLogin
-    from trialogue._provider import Provider
-    from trialogue._soft import SoftState
-    from trialogue._store import Store
-    from trialogue._tools import ToolLike
-    from trialogue._transfer import Transfer
-    from trialogue._turns import TurnHook
+    from trialogue._accounts.auth import Authenticator
+    from trialogue._accounts.identity import HeaderLogin, RedirectLogin
+    from trialogue._asking.provider import Provider
+    from trialogue._files.extractor import Extractor
+    from trialogue._runs.turns import TurnHook
+    from trialogue._search.embedder import Embedder
+    from trialogue._storage.checkup import Checkup
+    from trialogue._storage.soft import SoftState
+    from trialogue._storage.store import Store
+    from trialogue._storage.transfer import Transfer
+    from trialogue._tools.tools import ToolLike
 
 hookspec: pluggy.HookspecMarker = pluggy.HookspecMarker("trialogue")
 #: Decorator for a plugin's implementations.

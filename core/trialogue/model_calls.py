@@ -10,7 +10,7 @@ import ipaddress
 import os
 from typing import Final
 
-from trialogue._errors import ProviderError
+from trialogue._facts.errors import ProviderError
 
 #: Set to anything but the empty string, it forbids.
 VARIABLE: Final = "TRIALOGUE_FORBID_MODEL_CALLS"

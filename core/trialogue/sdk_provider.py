@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import trio
 
-from trialogue._provider import Provider, Request, ResponseStream
-from trialogue._values import Model
+from trialogue._asking.provider import Provider, Request, ResponseStream
+from trialogue._facts.values import Model
 from trialogue.model_calls import check_allowed
 
 if TYPE_CHECKING:

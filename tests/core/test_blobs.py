@@ -12,7 +12,7 @@ import trio
 from disks import FaultyDisk
 
 from trialogue import Blobs, ConfigurationError, NotFoundError, StorageError
-from trialogue._blob_folder import IDENTITY, claim_folder
+from trialogue._files.blob_folder import IDENTITY, claim_folder
 from trialogue.testing import MemoryStore
 
 CONTENT = b"0123456789" * 100

@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from trialogue._breaker import Breaker, BreakerLimits, Pass
+from trialogue._asking.breaker import Breaker, BreakerLimits, Pass
 
 LIMITS = BreakerLimits(window=30, failures=5, share=0.5, rest=5, longest=60)
 

@@ -33,7 +33,7 @@ from trialogue import (
     new_id,
     open_engine,
 )
-from trialogue._prices import Listed
+from trialogue._paying.prices import Listed
 from trialogue.testing import OPENED, Fail, Fault, Faults, MemoryStore, Pause, ScriptedProvider, Step
 
 #: The first moment of a month, and of a year.

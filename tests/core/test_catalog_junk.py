@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from trialogue import Model, Provider, Request, ResponseStream
-from trialogue._catalog import Catalog
+from trialogue._asking.catalog import Catalog
 from trialogue.testing import ScriptedProvider
 
 

@@ -34,9 +34,9 @@ from trialogue import (
     event_type,
     evolve,
 )
-from trialogue._changing import leaves
-from trialogue._decide import create
-from trialogue._saying import MAX_WAITING, MAX_WAITING_BYTES
+from trialogue._deciding.changing import leaves
+from trialogue._deciding.decide import create
+from trialogue._deciding.saying import MAX_WAITING, MAX_WAITING_BYTES
 
 HELLO = (TextPart("hello"),)
 USER = Message("u1", "c", "user", HELLO, NOW)

@@ -448,7 +448,7 @@ async def test_conversation_that_crashes_too_often_is_parked_alone(
             return real(state, *rest)  # type: ignore[arg-type]
 
         real = decide
-        monkeypatch.setattr("trialogue._cell.decide", explode)
+        monkeypatch.setattr("trialogue._actors.cell.decide", explode)
         for _ in range(4):
             with pytest.raises(Exception, match="send it again"):
                 await talk.post("hi")

@@ -46,11 +46,11 @@ from trialogue import (
     text_of,
     tool,
 )
-from trialogue._failover import _goes_on as goes_on
-from trialogue._failover import _taken_along as taken_along
-from trialogue._failover import candidates, is_able
-from trialogue._prices import Listed
-from trialogue._state import LiveRun
+from trialogue._deciding.state import LiveRun
+from trialogue._paying.prices import Listed
+from trialogue._runs.failover import _goes_on as goes_on
+from trialogue._runs.failover import _taken_along as taken_along
+from trialogue._runs.failover import candidates, is_able
 from trialogue.testing import OPENED, Fail, MemoryStore, Pause, ScriptedProvider
 
 DONE = FinishPiece("stop")

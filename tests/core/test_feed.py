@@ -23,7 +23,7 @@ from trialogue import (
     new_id,
     open_engine,
 )
-from trialogue import _feed as feeds
+from trialogue._lists import feed as feeds
 from trialogue.testing import MemoryStore, ScriptedProvider
 from trialogue.testing.memory_faults import Fault
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trialogue._file_names import LONGEST, clean_name
-from trialogue._media_types import HEAD, media_type_of
+from trialogue._files.file_names import LONGEST, clean_name
+from trialogue._files.media_types import HEAD, media_type_of
 
 
 @given(st.text(max_size=400))

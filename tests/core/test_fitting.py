@@ -28,8 +28,8 @@ from trialogue import (
     open_engine,
     text_of,
 )
-from trialogue._fitting import Fitting
-from trialogue._schema_child import find_fault
+from trialogue._runs.fitting import Fitting
+from trialogue._runs.schema_child import find_fault
 from trialogue.testing import MemoryStore, Pause, ScriptedProvider
 from trialogue.testing.providers import Step
 

@@ -68,10 +68,10 @@ from trialogue import (
     needs,
     rounds_of,
 )
-from trialogue._decide import create
-from trialogue._running import account, counted, finish, returned, write
-from trialogue._saying import advance
-from trialogue._state import decode_state, encode_state
+from trialogue._deciding.decide import create
+from trialogue._deciding.running import account, counted, finish, returned, write
+from trialogue._deciding.saying import advance
+from trialogue._deciding.state import decode_state, encode_state
 
 POLICIES = st.sampled_from(["queue", "steer", "interrupt", "latest", "reject"])
 TEXTS = st.text(max_size=12)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from trialogue._health import Condition
+from trialogue._asking.health import Condition
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -42,8 +42,8 @@ from trialogue import (
     open_engine,
     text_of,
 )
-from trialogue._history import cut, events_of, prepare
-from trialogue._state import decode_state
+from trialogue._deciding.history import cut, events_of, prepare
+from trialogue._deciding.state import decode_state
 from trialogue.testing import MemoryStore, Pause, Script, ScriptedProvider
 
 

@@ -9,7 +9,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trialogue import ProviderError
-from trialogue._lane import Lane, LaneLimits
+from trialogue._asking.lane import Lane, LaneLimits
 
 
 async def use(lane: Lane, owner: str, tokens: int, seconds: float, log: list[str]) -> None:

@@ -13,7 +13,7 @@ import pytest
 import trio
 
 from trialogue import Bounds, Extractor, File, FileLimits, Library, NotFoundError, StorageError, open_library
-from trialogue._inspection import Inspection
+from trialogue._files.inspection import Inspection
 from trialogue.testing import Fault, MemoryStore
 
 #: Functions of a plugin, each doing what its name says. A module of their own, as a child process imports it.
@@ -193,7 +193,7 @@ def children() -> list[str]:
     for task in Path("/proc/self/task").iterdir():
         for child in (task / "children").read_text().split():
             command = Path(f"/proc/{child}/cmdline")
-            if command.exists() and b"_inspection_child" in command.read_bytes():
+            if command.exists() and b"inspection_child" in command.read_bytes():
                 found.append(child)
     return found
 
@@ -215,16 +215,16 @@ async def test_store_in_trouble_is_waited_for(functions: Path) -> None:
 async def test_mistake_of_ours_with_one_file_does_not_stop_the_others(
     functions: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from trialogue import _inspection, _reading
+    from trialogue._files import inspection, reading
 
-    right = _inspection.inspect
+    right = inspection.inspect
 
     async def inspect(function: str, source: int, bounds: Bounds) -> Inspection:
         if os.pread(source, 3, 0) == b"bad":
             raise ZeroDivisionError
         return await right(function, source, bounds)
 
-    monkeypatch.setattr(_reading, "inspect", inspect)
+    monkeypatch.setattr(reading, "inspect", inspect)
     async with opened(functions, "upper") as library:
         bad, good = await put(library, b"bad", b"good")
         assert (await settled(library, good)).text.state == "done"
@@ -232,9 +232,9 @@ async def test_mistake_of_ours_with_one_file_does_not_stop_the_others(
 
 
 async def test_machine_that_starts_no_process_is_waited_for(functions: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from trialogue import _inspection, _reading
+    from trialogue._files import inspection, reading
 
-    right, refusals = _inspection.inspect, [1]
+    right, refusals = inspection.inspect, [1]
 
     async def inspect(function: str, source: int, bounds: Bounds) -> Inspection:
         if refusals:
@@ -242,7 +242,7 @@ async def test_machine_that_starts_no_process_is_waited_for(functions: Path, mon
             raise BlockingIOError(11, "Resource temporarily unavailable")
         return await right(function, source, bounds)
 
-    monkeypatch.setattr(_reading, "inspect", inspect)
+    monkeypatch.setattr(reading, "inspect", inspect)
     async with opened(functions, "upper") as library:
         (file,) = await put(library, b"hello")
         with trio.fail_after(30):

@@ -28,10 +28,10 @@ from trialogue import (
     new_id,
     open_engine,
 )
-from trialogue._meter import MOST_NAMES, Meter
-from trialogue._observer import Observers
-from trialogue._state import LiveRun
-from trialogue._watch import Watch
+from trialogue._deciding.state import LiveRun
+from trialogue._watching.meter import MOST_NAMES, Meter
+from trialogue._watching.observer import Observers
+from trialogue._watching.watch import Watch
 from trialogue.testing import Fail, MemoryStore, Pause, ScriptedProvider
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from trialogue import ConfigurationError, Model, PriceList, Prices, Rates, load_prices
-from trialogue._prices import Listed, parse_prices
+from trialogue._paying.prices import Listed, parse_prices
 
 ROOT = Path(__file__).parents[2]
 CHEAP, DEAR = Listed(Prices(1, 2), 100), Listed(Prices(10, 20), 200)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from trialogue import Message, TextPart
-from trialogue._recent import Recent
+from trialogue._actors.recent import Recent
 
 
 def said(name: str, text: str = "hello") -> Message:

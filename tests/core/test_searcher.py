@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from trialogue import EmbedderError, Hit, InvalidError, SearchQuery, open_searcher
-from trialogue._passages import passages_of
-from trialogue._searcher import fuse
+from trialogue._search.passages import passages_of
+from trialogue._search.searcher import fuse
 from trialogue.testing import Fault, MemoryStore, ScriptedEmbedder
 from trialogue.testing._kit_making import BEGAN, begin
 

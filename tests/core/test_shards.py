@@ -12,10 +12,10 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from trialogue._child import ChildSpec
-from trialogue._errors import ClosedError
-from trialogue._shards import Shards
-from trialogue._supervisor import open_supervisor
+from trialogue._actors.child import ChildSpec
+from trialogue._actors.shards import Shards
+from trialogue._actors.supervisor import open_supervisor
+from trialogue._facts.errors import ClosedError
 
 Crashes = list[tuple[str, Exception]]
 

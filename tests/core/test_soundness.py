@@ -16,7 +16,7 @@ from trialogue import (
     Soundness,
     new_id,
 )
-from trialogue._values import Conversation
+from trialogue._facts.values import Conversation
 from trialogue.testing._kit_making import BEGAN
 
 NAME = new_id()

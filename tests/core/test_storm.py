@@ -26,8 +26,8 @@ from trialogue import (
     RunStarted,
     open_engine,
 )
-from trialogue._prices import Listed, cost_of
-from trialogue._values import Usage
+from trialogue._facts.values import Usage
+from trialogue._paying.prices import Listed, cost_of
 from trialogue.testing import Asked, FaultyProvider, MemoryStore
 from trialogue.testing.faulty_provider import question_of
 

@@ -8,10 +8,10 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from trialogue._budget import Budget, RestartBudget
-from trialogue._child import Child, ChildSpec
-from trialogue._errors import ClosedError
-from trialogue._supervisor import PATIENCE, SupervisionError, Supervisor, open_supervisor
+from trialogue._actors.budget import Budget, RestartBudget
+from trialogue._actors.child import Child, ChildSpec
+from trialogue._actors.supervisor import PATIENCE, SupervisionError, Supervisor, open_supervisor
+from trialogue._facts.errors import ClosedError
 
 Log = list[str]
 

@@ -22,8 +22,8 @@ from trialogue import (
     new_id,
     open_engine,
 )
-from trialogue._prices import Listed
-from trialogue._titling import clean_title
+from trialogue._paying.prices import Listed
+from trialogue._runs.titling import clean_title
 from trialogue.testing import Fail, MemoryStore, Pause, ScriptedProvider
 from trialogue.testing.memory_faults import Fault
 from trialogue.testing.providers import Step

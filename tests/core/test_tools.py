@@ -49,8 +49,8 @@ from trialogue import (
     rounds_of,
     tool,
 )
-from trialogue._recovering import LOST
-from trialogue._running import NOT_CALLED, UNKNOWN
+from trialogue._deciding.recovering import LOST
+from trialogue._deciding.running import NOT_CALLED, UNKNOWN
 from trialogue.testing import MemoryStore, ScriptedProvider
 
 LIMITS = Limits()

@@ -162,7 +162,7 @@ def test_what_is_missing_is_said_in_words(monkeypatch: pytest.MonkeyPatch) -> No
 async def test_real_model_over_a_real_store(
     embedder: MiniLMEmbedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trialogue._embedding.LOOK", 0.05)
+    monkeypatch.setattr("trialogue._search.embedding.LOOK", 0.05)
     texts = [
         "How do I get rid of aphids on my roses?",
         "The train to Zurich leaves at half past eight.",

@@ -20,18 +20,17 @@ from trialogue import (
     Recover,
     Stop,
     Store,
-    _activate,
-    _cell,
-    _decide,
-    _generation,
-    _housekeeping,
-    _run,
-    _running,
 )
-from trialogue._activation import Activation
-from trialogue._cell import Cell, Letter
-from trialogue._run import Run
-from trialogue._state import State, decode_state
+from trialogue._actors import activate, housekeeping
+from trialogue._actors import cell as cells
+from trialogue._actors.activation import Activation
+from trialogue._actors.cell import Cell, Letter
+from trialogue._deciding import decide as deciding
+from trialogue._deciding import running
+from trialogue._deciding.state import State, decode_state
+from trialogue._runs import generation
+from trialogue._runs import run as runs
+from trialogue._runs.run import Run
 from trialogue.testing import MemoryStore
 
 # --- commands take effect once ---------------------------------------------------------------------------------------
@@ -127,8 +126,8 @@ def terminal_event_twice() -> AbstractContextManager[object]:
         events = original(*run)
         return [*events, events[-1]]
 
-    original = _run._closing
-    return patch.object(_run, "_closing", closing)
+    original = runs._closing
+    return patch.object(runs, "_closing", closing)
 
 
 @mutant
@@ -138,7 +137,7 @@ def next_not_taken_after_failure() -> AbstractContextManager[object]:
     def end(run: Run, outcome: Any, succession: Any) -> None:
         live = run.live
         if live is not None and isinstance(outcome, Failure) and succession is None:
-            run._activation.append(_run._closing(live, outcome, run._node, run._activation.asked))
+            run._activation.append(runs._closing(live, outcome, run._node, run._activation.asked))
         else:
             original(run, outcome, succession)
 
@@ -154,8 +153,8 @@ def wrong_offset_after_going_on() -> AbstractContextManager[object]:
         moved = replace(live, length=live.length + 1) if live.attempt > 1 and live.open_kind is not None else live
         return original(moved, *rest)
 
-    original = _running.write
-    return patch.object(_generation, "write", write)
+    original = running.write
+    return patch.object(generation, "write", write)
 
 
 @mutant
@@ -167,8 +166,8 @@ def recovery_forgets_the_inbox() -> AbstractContextManager[object]:
         taken = [place for place, event in enumerate(decision.events) if isinstance(event, InboxRemoved)]
         return replace(decision, events=decision.events[: taken[0]]) if taken and _is_recovery(command) else decision
 
-    original = _decide.decide
-    return patch.object(_cell, "decide", decide)
+    original = deciding.decide
+    return patch.object(cells, "decide", decide)
 
 
 def _is_recovery(command: Command) -> bool:
@@ -188,7 +187,7 @@ def nothing_taken_up() -> AbstractContextManager[object]:
     async def nothing(house: object) -> None:
         return None
 
-    house = _housekeeping.Housekeeping
+    house = housekeeping.Housekeeping
     return both(patch.object(house, "_take_up", nothing), patch.object(house, "_look_after", nothing))
 
 
@@ -201,11 +200,11 @@ def entries_after_the_snapshot_ignored() -> AbstractContextManager[object]:
             return await original(store, conversation, snapshot, next_seq)
         return replace(decode_state(snapshot), next_seq=next_seq)
 
-    original = _activate.fold_state
-    return patch.object(_activate, "fold_state", fold_state)
+    original = activate.fold_state
+    return patch.object(activate, "fold_state", fold_state)
 
 
 @mutant
 def removal_sees_one_branch_only() -> AbstractContextManager[object]:
     """A removal looks at the head alone, not at what is written or waits elsewhere."""
-    return patch.object(_cell, "leaves", lambda state: [name for name in (state.header.head,) if name])
+    return patch.object(cells, "leaves", lambda state: [name for name in (state.header.head,) if name])

@@ -9,10 +9,13 @@ from unittest.mock import PropertyMock, patch
 from msgspec.structs import replace
 from simulation.mutant import mutant
 
-from trialogue import RunStarted, _asking, _failover, _run
-from trialogue._activation import Activation
-from trialogue._breaker import Breaker
-from trialogue._lane import Lane
+from trialogue import RunStarted
+from trialogue._actors.activation import Activation
+from trialogue._asking import asking
+from trialogue._asking.breaker import Breaker
+from trialogue._asking.lane import Lane
+from trialogue._runs import failover
+from trialogue._runs import run as runs
 
 
 @mutant
@@ -28,7 +31,7 @@ def breaker_is_ignored() -> AbstractContextManager[object]:
 @mutant
 def asked_again_after_a_piece() -> AbstractContextManager[object]:
     """A request is made again although a part of its answer was shown."""
-    return patch.object(_asking.Question, "begun", PropertyMock(return_value=False), create=True)
+    return patch.object(asking.Question, "begun", PropertyMock(return_value=False), create=True)
 
 
 @mutant
@@ -67,5 +70,5 @@ def failovers_without_end() -> AbstractContextManager[object]:
         finally:
             writer.node.limits = limits
 
-    original = _failover.find_successor
-    return patch.object(_run, "find_successor", find)
+    original = failover.find_successor
+    return patch.object(runs, "find_successor", find)

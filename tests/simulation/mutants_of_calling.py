@@ -9,10 +9,11 @@ from unittest.mock import patch
 
 from simulation.mutant import mutant
 
-from trialogue import Event, OpenCall, Settings, Tool, _recovering, _running
-from trialogue import _calling as calling
-from trialogue._toolbox import Toolbox
-from trialogue._writer import Writer
+from trialogue import Event, OpenCall, Settings, Tool
+from trialogue._deciding import recovering, running
+from trialogue._runs import calling
+from trialogue._runs.writer import Writer
+from trialogue._tools.toolbox import Toolbox
 
 
 @mutant
@@ -27,7 +28,7 @@ def tools_called_before_the_log_knows() -> AbstractContextManager[object]:
             await original(writer)
 
     original = calling.make_calls
-    return patch("trialogue._loop.make_calls", make_calls)
+    return patch("trialogue._runs.loop.make_calls", make_calls)
 
 
 @mutant
@@ -41,8 +42,8 @@ def calls_made_again_after_a_crash() -> AbstractContextManager[object]:
                 object.__setattr__(call, "idempotent", True)
         return original(draft, command, known)
 
-    original = _recovering.recover
-    return patch("trialogue._decide.recover", recover)
+    original = recovering.recover
+    return patch("trialogue._deciding.decide.recover", recover)
 
 
 @mutant
@@ -62,8 +63,8 @@ def calls_left_without_result() -> AbstractContextManager[object]:
     def close(*given: Any, keep: bool = False) -> Sequence[Event]:
         return original(*given, keep=True)
 
-    original = _running.close
-    return patch("trialogue._draft.close", close)
+    original = running.close
+    return patch("trialogue._deciding.draft.close", close)
 
 
 @mutant
@@ -75,5 +76,5 @@ def calls_forgotten_by_whoever_goes_on() -> AbstractContextManager[object]:
         none: tuple[OpenCall, ...] = ()
         return original(run, following, at, cause, none)
 
-    original = _running.followed
-    return patch("trialogue._recovering.followed", followed)
+    original = running.followed
+    return patch("trialogue._deciding.recovering.followed", followed)

@@ -10,8 +10,10 @@ from unittest.mock import patch
 from msgspec.structs import replace
 from simulation.mutant import mutant
 
-from trialogue import RunInterrupted, Standing, Usage, _prices, _running
-from trialogue._activation import Activation
+from trialogue import RunInterrupted, Standing, Usage
+from trialogue._actors.activation import Activation
+from trialogue._deciding import running
+from trialogue._paying import prices
 from trialogue.testing._memory_ledger import Book, MemoryLedger
 
 
@@ -34,8 +36,8 @@ def estimate_has_no_price() -> AbstractContextManager[object]:
     def priced(usage: Usage, prices: Any) -> Usage:
         return original(usage, prices if usage.source == "reported" else None)
 
-    original = _prices.priced
-    return patch.object(_running, "priced", priced)
+    original = prices.priced
+    return patch.object(running, "priced", priced)
 
 
 @mutant

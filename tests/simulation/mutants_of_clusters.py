@@ -26,16 +26,16 @@ from trialogue import (
     TrialogueError,
     UnreachableError,
 )
-from trialogue import _router as router
-from trialogue._cluster import Cluster
-from trialogue._commands import PostMessage
-from trialogue._cursor import frame
+from trialogue._cluster import router
+from trialogue._cluster.cluster import Cluster
+from trialogue._cluster.follower import Follower
+from trialogue._cluster.news import News
+from trialogue._cluster.outcomes import encode_outcome
+from trialogue._cluster.router import Router
+from trialogue._cluster.sweeper import Sweeper
+from trialogue._deciding.commands import PostMessage
 from trialogue._engine import Engine
-from trialogue._follower import Follower
-from trialogue._news import News
-from trialogue._outcomes import encode_outcome
-from trialogue._router import Router
-from trialogue._sweeper import Sweeper
+from trialogue._facts.cursor import frame
 from trialogue.testing._memory_nodes import MemoryNodes
 from trialogue.testing._memory_rows import Row
 

@@ -14,10 +14,10 @@ from trialogue import (
     Event,
     Tail,
 )
-from trialogue._activation import Activation
-from trialogue._cursor import parse_cursor
+from trialogue._actors.activation import Activation
+from trialogue._actors.flusher import Flusher
 from trialogue._engine import Engine
-from trialogue._flusher import Flusher
+from trialogue._facts.cursor import parse_cursor
 
 # --- tails, readers, the flusher -------------------------------------------------------------------------------------
 

@@ -19,10 +19,10 @@ from trialogue import (
     Tail,
     Verdict,
 )
-from trialogue._activation import Activation
-from trialogue._cursor import frame
+from trialogue._actors.activation import Activation
+from trialogue._actors.flusher import Flusher
 from trialogue._engine import Engine
-from trialogue._flusher import Flusher
+from trialogue._facts.cursor import frame
 from trialogue.testing import MemoryStore
 from trialogue.testing._memory_rows import Row
 

@@ -31,7 +31,7 @@ from simulation.schedule import run_seeded
 from simulation.trouble import make_trouble
 
 from trialogue import CreateConversation, Joining, TrialogueError
-from trialogue._ids import seeded_ids
+from trialogue._facts.ids import seeded_ids
 from trialogue.testing import Faults, MemoryStore, RandomFaults
 from trialogue.testing._memory_rows import Row
 

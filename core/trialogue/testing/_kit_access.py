@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import trio
 
-from trialogue._account_values import Admission, Identity, Invitation, Reset, UserChange
-from trialogue._audit import AuditEntry, Origin
-from trialogue._auth import ApiKey, User
-from trialogue._errors import ConflictError, ForbiddenError, InvalidError
-from trialogue._ids import new_id
-from trialogue._store import Store
+from trialogue._accounts.account_values import Admission, Identity, Invitation, Reset, UserChange
+from trialogue._accounts.audit import AuditEntry, Origin
+from trialogue._accounts.auth import ApiKey, User
+from trialogue._facts.errors import ConflictError, ForbiddenError, InvalidError
+from trialogue._facts.ids import new_id
+from trialogue._storage.store import Store
 from trialogue.testing._kit_accounts import device, refused, someone
 from trialogue.testing._kit_making import StoreCheck, begin, checks_in
 

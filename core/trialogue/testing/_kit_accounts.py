@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import trio
 
-from trialogue._account_values import UserChange
-from trialogue._audit import Origin
-from trialogue._auth import Session, User
-from trialogue._errors import ConflictError, InvalidError, LimitError
-from trialogue._ids import new_id
-from trialogue._store import Store
+from trialogue._accounts.account_values import UserChange
+from trialogue._accounts.audit import Origin
+from trialogue._accounts.auth import Session, User
+from trialogue._facts.errors import ConflictError, InvalidError, LimitError
+from trialogue._facts.ids import new_id
+from trialogue._storage.store import Store
 from trialogue.testing._kit_making import BEGAN, StoreCheck, checks_in
 
 ACCOUNT_CHECKS: list[StoreCheck] = []

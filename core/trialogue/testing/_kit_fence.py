@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 import trio
 
-from trialogue._commands import Receipt
-from trialogue._ids import new_id
-from trialogue._search import SearchQuery
-from trialogue._store import Done, Store
-from trialogue._values import Message, TextPart
+from trialogue._deciding.commands import Receipt
+from trialogue._facts.ids import new_id
+from trialogue._facts.values import Message, TextPart
+from trialogue._search.search import SearchQuery
+from trialogue._storage.store import Done, Store
 from trialogue.testing._kit_making import (
     FIRST,
     StoreCheck,

@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 import trio
 
-from trialogue._errors import InvalidError, QuotaError, StorageError
-from trialogue._files import File, FileText, Space, Variant
-from trialogue._ids import new_id
-from trialogue._store import Store
-from trialogue._values import FilePart, Message
+from trialogue._facts.errors import InvalidError, QuotaError, StorageError
+from trialogue._facts.ids import new_id
+from trialogue._facts.values import FilePart, Message
+from trialogue._files.files import File, FileText, Space, Variant
+from trialogue._storage.store import Store
 from trialogue.testing._kit_making import BEGAN, StoreCheck, Talk, begin, checks_in, minutes
 
 FILE_CHECKS: list[StoreCheck] = []

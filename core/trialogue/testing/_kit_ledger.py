@@ -10,12 +10,12 @@ from typing import Any
 import msgspec
 import trio
 
-from trialogue._audit import Origin
-from trialogue._errors import BudgetError, InvalidError, NotFoundError, TrialogueError
-from trialogue._ids import new_id
-from trialogue._ledger import Charge, Hold, Judge, SpendingBudget, Standing, UsageSum, sum_of
-from trialogue._store import Store
-from trialogue._values import Usage
+from trialogue._accounts.audit import Origin
+from trialogue._facts.errors import BudgetError, InvalidError, NotFoundError, TrialogueError
+from trialogue._facts.ids import new_id
+from trialogue._facts.values import Usage
+from trialogue._paying.ledger import Charge, Hold, Judge, SpendingBudget, Standing, UsageSum, sum_of
+from trialogue._storage.store import Store
 from trialogue.testing._kit_making import StoreCheck, Talk, begin, checks_in, numbers
 
 LEDGER_CHECKS: list[StoreCheck] = []

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from trialogue._errors import InvalidError
-from trialogue._search import SearchQuery
-from trialogue._store import Store
+from trialogue._facts.errors import InvalidError
+from trialogue._search.search import SearchQuery
+from trialogue._storage.store import Store
 from trialogue.testing._kit_making import StoreCheck, begin, checks_in, minutes
 
 LIST_CHECKS: list[StoreCheck] = []

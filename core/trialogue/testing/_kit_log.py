@@ -7,11 +7,11 @@ from datetime import timedelta
 import msgspec
 import trio
 
-from trialogue._commands import Receipt
-from trialogue._events import Entry
-from trialogue._ids import new_id
-from trialogue._search import SearchQuery
-from trialogue._store import Done, Flush, Store
+from trialogue._deciding.commands import Receipt
+from trialogue._facts.events import Entry
+from trialogue._facts.ids import new_id
+from trialogue._search.search import SearchQuery
+from trialogue._storage.store import Done, Flush, Store
 from trialogue.testing._kit_making import (
     FIRST,
     StoreCheck,

@@ -10,11 +10,11 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from trialogue._commands import Receipt
-from trialogue._events import Entry
-from trialogue._ids import new_id
-from trialogue._store import Done, Flush, Store
-from trialogue._values import Conversation, Message, Role, TextPart
+from trialogue._deciding.commands import Receipt
+from trialogue._facts.events import Entry
+from trialogue._facts.ids import new_id
+from trialogue._facts.values import Conversation, Message, Role, TextPart
+from trialogue._storage.store import Done, Flush, Store
 
 #: Opens the store under test. Each call opens the same data again, which is empty the first time; one at a time.
 OpenStore: TypeAlias = Callable[[], AbstractAsyncContextManager[Store]]

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 import trio
 
-from trialogue._ids import new_id
-from trialogue._nodes import Kept, Load, NodeInfo, Nodes, Owner, Position
-from trialogue._store import Claim, Store
+from trialogue._cluster.nodes import Kept, Load, NodeInfo, Nodes, Owner, Position
+from trialogue._facts.ids import new_id
+from trialogue._storage.store import Claim, Store
 from trialogue.testing._kit_making import StoreCheck, begin, checks_in
 
 NODE_CHECKS: list[StoreCheck] = []

@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from trialogue._events import Entry
-from trialogue._store import PAGE_BYTES, SIBLINGS, Store
-from trialogue._values import Message, TextPart
+from trialogue._facts.events import Entry
+from trialogue._facts.values import Message, TextPart
+from trialogue._storage.store import PAGE_BYTES, SIBLINGS, Store
 from trialogue.testing._kit_making import StoreCheck, Talk, begin, checks_in, minutes
 
 PAGE_CHECKS: list[StoreCheck] = []

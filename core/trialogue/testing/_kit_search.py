@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 import trio
 
-from trialogue._errors import InvalidError
-from trialogue._files import FileText
-from trialogue._ids import new_id
-from trialogue._search import Circle, Hit, SearchQuery, distance
-from trialogue._store import Store
-from trialogue._values import Location, ReasoningPart, TextPart
+from trialogue._facts.errors import InvalidError
+from trialogue._facts.ids import new_id
+from trialogue._facts.values import Location, ReasoningPart, TextPart
+from trialogue._files.files import FileText
+from trialogue._search.search import Circle, Hit, SearchQuery, distance
+from trialogue._storage.store import Store
 from trialogue.testing._kit_files import a_file, add
 from trialogue.testing._kit_making import StoreCheck, begin, checks_in, minutes
 

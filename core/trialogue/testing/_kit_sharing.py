@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import msgspec
 
-from trialogue._commands import Receipt
-from trialogue._errors import ConflictError, InvalidError, NotFoundError
-from trialogue._events import Entry
-from trialogue._ids import new_id
-from trialogue._imports import ImportJob
-from trialogue._search import SearchQuery
-from trialogue._sharing import Share
-from trialogue._store import Done, History, Store
-from trialogue._values import Conversation, Message, TextPart
+from trialogue._deciding.commands import Receipt
+from trialogue._facts.errors import ConflictError, InvalidError, NotFoundError
+from trialogue._facts.events import Entry
+from trialogue._facts.ids import new_id
+from trialogue._facts.values import Conversation, Message, TextPart
+from trialogue._lists.imports import ImportJob
+from trialogue._lists.sharing import Share
+from trialogue._search.search import SearchQuery
+from trialogue._storage.store import Done, History, Store
 from trialogue.testing._kit_making import BEGAN, FIRST, NODE, StoreCheck, Talk, begin, checks_in, minutes
 
 SHARING_CHECKS: list[StoreCheck] = []

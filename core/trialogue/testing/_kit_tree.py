@@ -5,10 +5,8 @@ from __future__ import annotations
 import msgspec
 import trio
 
-from trialogue._ids import new_id
-from trialogue._search import SearchQuery
-from trialogue._store import Store
-from trialogue._values import (
+from trialogue._facts.ids import new_id
+from trialogue._facts.values import (
     CitationPart,
     DataPart,
     Failure,
@@ -20,6 +18,8 @@ from trialogue._values import (
     ToolResultPart,
     Usage,
 )
+from trialogue._search.search import SearchQuery
+from trialogue._storage.store import Store
 from trialogue.testing._kit_making import StoreCheck, Talk, begin, checks_in, minutes
 
 TREE_CHECKS: list[StoreCheck] = []

@@ -8,12 +8,12 @@ from functools import partial
 
 import trio
 
-from trialogue._account_values import Identity, Reset, UserChange
-from trialogue._audit import Origin
-from trialogue._commands import Receipt
-from trialogue._ids import new_id
-from trialogue._search import SearchQuery
-from trialogue._store import Done, Store
+from trialogue._accounts.account_values import Identity, Reset, UserChange
+from trialogue._accounts.audit import Origin
+from trialogue._deciding.commands import Receipt
+from trialogue._facts.ids import new_id
+from trialogue._search.search import SearchQuery
+from trialogue._storage.store import Done, Store
 from trialogue.testing._kit_access import invitation_of, key_of
 from trialogue.testing._kit_accounts import device, someone
 from trialogue.testing._kit_making import OpenStore, StoreCheck, Talk, begin, checks_in, creation, minutes, numbers

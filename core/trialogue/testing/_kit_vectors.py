@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 
-from trialogue._files import FileText
-from trialogue._search import Circle, Embedded, Passage, SearchQuery, Unembedded
-from trialogue._store import Store
-from trialogue._values import Location, TextPart
+from trialogue._facts.values import Location, TextPart
+from trialogue._files.files import FileText
+from trialogue._search.search import Circle, Embedded, Passage, SearchQuery, Unembedded
+from trialogue._storage.store import Store
 from trialogue.testing._kit_files import a_file, add
 from trialogue.testing._kit_making import StoreCheck, begin, checks_in, minutes
 

@@ -10,11 +10,11 @@ from typing import Protocol, TypeVar
 
 from msgspec.structs import replace
 
-from trialogue._account_values import Deletion, Invitation, InvitationPage
-from trialogue._accounts import Accounts
-from trialogue._audit import Action, AuditEntry, AuditPage
-from trialogue._auth import ApiKey, User
-from trialogue._errors import ConflictError, InvalidError
+from trialogue._accounts.account_values import Deletion, Invitation, InvitationPage
+from trialogue._accounts.accounts import Accounts
+from trialogue._accounts.audit import Action, AuditEntry, AuditPage
+from trialogue._accounts.auth import ApiKey, User
+from trialogue._facts.errors import ConflictError, InvalidError
 
 T = TypeVar("T")
 

@@ -10,10 +10,10 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from trialogue._account_values import Admission, Deletion, Identity, Reset, UserChange, UserPage
-from trialogue._audit import AuditEntry
-from trialogue._auth import Session, User
-from trialogue._errors import ConflictError
+from trialogue._accounts.account_values import Admission, Deletion, Identity, Reset, UserChange, UserPage
+from trialogue._accounts.audit import AuditEntry
+from trialogue._accounts.auth import Session, User
+from trialogue._facts.errors import ConflictError
 from trialogue.testing._memory_access import MemoryAccess, Run, page_of, parse_place
 
 

@@ -10,9 +10,9 @@ from typing import Protocol, TypeVar
 
 from msgspec.structs import replace
 
-from trialogue._errors import InvalidError, QuotaError, StorageError
-from trialogue._files import File, FilePage, Files, Space
-from trialogue._values import FilePart, Message
+from trialogue._facts.errors import InvalidError, QuotaError, StorageError
+from trialogue._facts.values import FilePart, Message
+from trialogue._files.files import File, FilePage, Files, Space
 
 T = TypeVar("T")
 

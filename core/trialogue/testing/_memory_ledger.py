@@ -10,9 +10,9 @@ from typing import Protocol, TypeVar
 
 from msgspec.structs import replace
 
-from trialogue._audit import AuditEntry
-from trialogue._errors import InvalidError, NotFoundError
-from trialogue._ledger import (
+from trialogue._accounts.audit import AuditEntry
+from trialogue._facts.errors import InvalidError, NotFoundError
+from trialogue._paying.ledger import (
     Charge,
     ChargePage,
     Hold,

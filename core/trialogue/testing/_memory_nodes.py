@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from trialogue._bus import Bus, Ear
-from trialogue._events import Entry
-from trialogue._nodes import Kept, Load, Member, Members, NodeInfo, Nodes, Owner, Position, Renewal, Renewer
-from trialogue._store import Claim
+from trialogue._cluster.bus import Bus, Ear
+from trialogue._cluster.nodes import Kept, Load, Member, Members, NodeInfo, Nodes, Owner, Position, Renewal, Renewer
+from trialogue._facts.events import Entry
+from trialogue._storage.store import Claim
 
 if TYPE_CHECKING:
     from trialogue.testing._memory_rows import Row

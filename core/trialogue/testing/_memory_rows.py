@@ -12,9 +12,10 @@ from typing import TypeVar
 
 import msgspec
 
-from trialogue._errors import InvalidError
-from trialogue._events import Entry
-from trialogue._store import (
+from trialogue._facts.errors import InvalidError
+from trialogue._facts.events import Entry
+from trialogue._facts.values import Conversation, Message, text_of
+from trialogue._storage.store import (
     PAGE_BYTES,
     SIBLINGS,
     Claim,
@@ -25,7 +26,6 @@ from trialogue._store import (
     TreeView,
     View,
 )
-from trialogue._values import Conversation, Message, text_of
 
 T = TypeVar("T")
 

@@ -14,9 +14,9 @@ from typing import NamedTuple, Protocol, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from trialogue._errors import InvalidError
-from trialogue._search import Embedded, Hit, HitPage, Index, Passage, SearchQuery, Unembedded, distance
-from trialogue._values import Location, text_of
+from trialogue._facts.errors import InvalidError
+from trialogue._facts.values import Location, text_of
+from trialogue._search.search import Embedded, Hit, HitPage, Index, Passage, SearchQuery, Unembedded, distance
 from trialogue.testing._memory_files import MemoryFiles
 from trialogue.testing._memory_rows import Row, matches, words_of
 

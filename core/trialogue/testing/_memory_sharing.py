@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
 
-from trialogue._errors import NotFoundError
-from trialogue._imports import ImportJob, Imports
-from trialogue._sharing import Share, Shares
+from trialogue._facts.errors import NotFoundError
+from trialogue._lists.imports import ImportJob, Imports
+from trialogue._lists.sharing import Share, Shares
 
 T = TypeVar("T")
 

@@ -27,9 +27,9 @@ from typing import ClassVar
 import pytest
 import trio
 
-from trialogue._account_values import Admission, Reset, UserChange
-from trialogue._auth import Credentials, SecretAuthenticator, Session, User
-from trialogue._errors import (
+from trialogue._accounts.account_values import Admission, Reset, UserChange
+from trialogue._accounts.auth import Credentials, SecretAuthenticator, Session, User
+from trialogue._facts.errors import (
     ConflictError,
     ForbiddenError,
     InvalidError,
@@ -38,7 +38,7 @@ from trialogue._errors import (
     ThrottledError,
     UnauthenticatedError,
 )
-from trialogue._ids import new_id
+from trialogue._facts.ids import new_id
 from trialogue.testing.memory_faults import Fault
 from trialogue.testing.memory_store import MemoryStore
 

@@ -15,8 +15,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from trialogue._errors import ProviderError
-from trialogue._provider import (
+from trialogue._asking.provider import (
     CitationPiece,
     FinishPiece,
     HandlePiece,
@@ -24,6 +23,7 @@ from trialogue._provider import (
     TextPiece,
     ToolCallPiece,
 )
+from trialogue._facts.errors import ProviderError
 from trialogue.testing.provider_kit import Case, Clock, ProviderKit, check_order, drain, text_of_pieces
 
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 
 import trio
 
-from trialogue._embedder import Embedder
-from trialogue._errors import EmbedderError
+from trialogue._facts.errors import EmbedderError
+from trialogue._search.embedder import Embedder
 
 
 class ScriptedEmbedder(Embedder):

@@ -14,13 +14,14 @@ from typing import TypeVar
 
 import trio
 
-from trialogue._accounts import Accounts
-from trialogue._errors import ConflictError, StorageError
-from trialogue._events import Entry
-from trialogue._imports import Imports
-from trialogue._search import Index
-from trialogue._sharing import Shares
-from trialogue._store import (
+from trialogue._accounts.accounts import Accounts
+from trialogue._facts.errors import ConflictError, StorageError
+from trialogue._facts.events import Entry
+from trialogue._facts.values import Conversation, Message
+from trialogue._lists.imports import Imports
+from trialogue._lists.sharing import Shares
+from trialogue._search.search import Index
+from trialogue._storage.store import (
     Claim,
     ConversationPage,
     Done,
@@ -32,7 +33,6 @@ from trialogue._store import (
     Verdict,
     View,
 )
-from trialogue._values import Conversation, Message
 from trialogue.testing._memory_accounts import MemoryAccounts
 from trialogue.testing._memory_files import MemoryFiles
 from trialogue.testing._memory_ledger import MemoryLedger

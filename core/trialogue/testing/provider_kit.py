@@ -26,8 +26,7 @@ import pytest
 import trio
 import trio.testing
 
-from trialogue._errors import ProviderError
-from trialogue._provider import (
+from trialogue._asking.provider import (
     FinishPiece,
     Piece,
     Provider,
@@ -38,6 +37,7 @@ from trialogue._provider import (
     ToolCallPiece,
     UsagePiece,
 )
+from trialogue._facts.errors import ProviderError
 
 #: What the upstream does. ``answer``: a complete answer of at least three tokens. ``endless``: tokens for ever.
 #: ``prefix`` is never opened: it stands for going on from one, which some model must be able to unless it is named as not

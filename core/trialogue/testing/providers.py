@@ -18,8 +18,7 @@ import msgspec
 import trio
 
 from trialogue import model_calls
-from trialogue._errors import ProviderError
-from trialogue._provider import (
+from trialogue._asking.provider import (
     FinishPiece,
     HandlePiece,
     Piece,
@@ -30,7 +29,8 @@ from trialogue._provider import (
     TextPiece,
     ToolCallPiece,
 )
-from trialogue._values import Model, Part
+from trialogue._facts.errors import ProviderError
+from trialogue._facts.values import Model, Part
 
 
 class Pause(msgspec.Struct, frozen=True):

@@ -26,7 +26,7 @@ import pytest
 import trio
 import trio.testing
 
-from trialogue._tools import Tool, ToolContext, ToolError, ToolOutput
+from trialogue._tools.tools import Tool, ToolContext, ToolError, ToolOutput
 
 #: A value of each of JSON's types, of which at least one is not of the type that a schema asks for.
 _VALUES: dict[str, object] = {"string": "x", "number": 1.5, "boolean": True, "array": [], "object": {}}

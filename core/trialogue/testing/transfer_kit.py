@@ -11,13 +11,13 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from trialogue._account_values import Identity, Reset
-from trialogue._ids import new_id
-from trialogue._imports import ImportJob
-from trialogue._ledger import SpendingBudget
-from trialogue._store import Store
-from trialogue._transfer import Transfer
-from trialogue._values import Location
+from trialogue._accounts.account_values import Identity, Reset
+from trialogue._facts.ids import new_id
+from trialogue._facts.values import Location
+from trialogue._lists.imports import ImportJob
+from trialogue._paying.ledger import SpendingBudget
+from trialogue._storage.store import Store
+from trialogue._storage.transfer import Transfer
 from trialogue.testing._kit_access import ORIGIN, invitation_of, key_of, two
 from trialogue.testing._kit_accounts import device
 from trialogue.testing._kit_files import a_file, add, mention

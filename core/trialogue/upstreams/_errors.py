@@ -13,8 +13,8 @@ from typing import cast
 
 import httpx2
 
-from trialogue._errors import ProviderError
-from trialogue._event_lines import kind_of_status, shown
+from trialogue._dialects.event_lines import kind_of_status, shown
+from trialogue._facts.errors import ProviderError
 
 
 def translated(error: Exception) -> ProviderError:

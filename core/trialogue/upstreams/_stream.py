@@ -9,8 +9,8 @@ from typing import Protocol
 import httpx2
 import trio
 
-from trialogue._errors import ProviderError
-from trialogue._provider import Piece
+from trialogue._asking.provider import Piece
+from trialogue._facts.errors import ProviderError
 from trialogue.sdk_provider import ClosableStream
 from trialogue.upstreams._body import Body
 

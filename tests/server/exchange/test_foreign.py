@@ -24,7 +24,7 @@ from trialogue import (
     is_id,
     text_of,
 )
-from trialogue._history import prepare
+from trialogue._deciding.history import prepare
 from trialogue_server._exchange._chatgpt import read_chatgpt
 from trialogue_server._exchange._claude import read_claude
 from trialogue_server._exchange._pieces import Bounds, Found, pieces_of

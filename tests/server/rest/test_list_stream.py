@@ -164,7 +164,7 @@ async def test_head_of_the_list_opens_none(server: Server, ada: httpx2.AsyncClie
 
 async def test_slow_reader_of_the_list_is_given_a_new_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
     """Behind the journal while connected: a reset and a snapshot on the same stream, and then what follows."""
-    monkeypatch.setattr("trialogue._feed.BYTES", 4_000)
+    monkeypatch.setattr("trialogue._lists.feed.BYTES", 4_000)
     async with serve(ScriptedProvider(["Hello"])) as server, server.user() as ada:
         name = new_id()
         await make(ada, id=name)

@@ -191,7 +191,7 @@ async def embedded(client: httpx2.AsyncClient) -> None:
 
 @pytest.fixture
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trialogue._embedding.LOOK", 0.01)
+    monkeypatch.setattr("trialogue._search.embedding.LOOK", 0.01)
 
 
 @pytest.mark.usefixtures("_at_once")

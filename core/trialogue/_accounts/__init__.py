@@ -1,0 +1,1 @@
+"""Who there is and who is calling: accounts, authenticators, the audit log."""

@@ -1,0 +1,1 @@
+"""Asking providers: their port, the catalog of models, retries, breakers, lanes, and how models do."""

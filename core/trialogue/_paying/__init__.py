@@ -1,0 +1,1 @@
+"""What runs cost and whom: the ledger's port, prices, budgets, charges."""

@@ -1,0 +1,82 @@
+"""From a run to its charge: what is written into the ledger when it starts and when it ends. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import assert_never
+
+from msgspec.structs import replace
+
+from trialogue._deciding.running import counted
+from trialogue._deciding.state import LiveRun
+from trialogue._facts.events import (
+    RunCancelled,
+    RunCompleted,
+    RunEnded,
+    RunFailed,
+    RunIncomplete,
+    RunInterrupted,
+    Titled,
+)
+from trialogue._facts.values import Conversation
+from trialogue._paying.ledger import Charge
+
+
+def opened(header: Conversation, run: LiveRun) -> Charge:
+    """The charge of a run that starts."""
+    return Charge(
+        run=run.run,
+        conversation=header.id,
+        message=run.message,
+        owner=header.owner,
+        model=run.model,
+        # Where an older version began it, the conversation's last change is not far off.
+        started_at=run.started_at or header.updated_at,
+        key=run.terms.key,
+    )
+
+
+def settled(header: Conversation, run: LiveRun, end: RunEnded, asked: int | None) -> Charge:
+    """The charge of a run that ended, ``run`` being as it was just before; ``asked`` as in ``Known``."""
+    return replace(
+        opened(header, run),
+        status=_status(end),
+        ended_at=end.at,
+        reported=run.usage if run.usage is not None and run.usage.source == "reported" else None,
+        counted=counted(run, asked),
+    )
+
+
+def titled(header: Conversation, title: Titled, at: datetime) -> Charge:
+    """The charge of a title that a model was asked for."""
+    reported = title.usage if title.usage.source == "reported" else None
+    return Charge(
+        run=title.run,
+        conversation=header.id,
+        message="",
+        owner=header.owner,
+        model=title.model,
+        started_at=title.started_at,
+        key=title.key,
+        status="completed",
+        ended_at=at,
+        reported=reported,
+        counted=None if reported else title.usage,
+        kind="title",
+    )
+
+
+def _status(end: RunEnded) -> str:
+    match end:
+        case RunCompleted():
+            return "completed"
+        case RunIncomplete():
+            return "incomplete"
+        case RunFailed():
+            return "failed"
+        case RunCancelled():
+            return "cancelled"
+        case RunInterrupted():
+            return "interrupted"
+        case _:
+            assert_never(end)

@@ -1,0 +1,1 @@
+"""Loading plugins, asking them, and saying in words what is wrong with one."""

@@ -1,0 +1,1 @@
+"""Looking on: observers, figures, and what runs came to."""
