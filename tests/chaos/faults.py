@@ -37,7 +37,7 @@ class Scene:
 
     fleet: Fleet
     records: Sequence[Record]
-    #: The longest that a process is stopped.
+    #: The longest that a process stands still, which few do.
     longest_pause: float = 6.0
 
 
@@ -87,7 +87,16 @@ async def pause(scene: Scene, source: random.Random) -> None:
     node = source.choice(scene.fleet.nodes)
     async with node.hands:
         node.pause()
-        await trio.sleep(source.choice([source.uniform(0.1, 1.0), source.uniform(1.0, scene.longest_pause)]))
+        await trio.sleep(source.choice([source.uniform(0.1, 1.0), source.uniform(1.0, 6.0)]))
+        node.go_on()
+
+
+async def stand_still(scene: Scene, source: random.Random) -> None:
+    """A node stands still for long enough that all it had has been taken over, and gone on with, when it goes on."""
+    node = source.choice(scene.fleet.nodes)
+    async with node.hands:
+        node.pause()
+        await trio.sleep(source.uniform(scene.longest_pause / 2, scene.longest_pause))
         node.go_on()
 
 
@@ -221,6 +230,7 @@ async def read_slowly(scene: Scene, source: random.Random) -> None:
 FAULTS: dict[str, tuple[int, Fault]] = {
     "kill": (12, kill),
     "pause": (8, pause),
+    "stand still": (1, stand_still),
     "drain": (5, drain),
     "crash database": (3, crash_database),
     "restart database": (2, restart_database),
