@@ -72,6 +72,8 @@ class Route(NamedTuple):
     upload: Mapping[str, str] | None = None
     #: Media types of a body that is taken as it is, each with what it holds, in words.
     content: Mapping[str, str] | None = None
+    #: Whether the handler also lets in some who do not say who they are; its docstring says whom.
+    nameless: bool = False
     #: Whether a request counts against the caller's rates.
     limited: bool = True
 

@@ -56,6 +56,15 @@ def test_operations_have_names_of_their_own() -> None:
     assert len(set(names)) == len(names)
 
 
+def test_metrics_are_read_by_administrators_or_nameless() -> None:
+    """And nothing else is both guarded and open: the handler alone knows who gets in."""
+    both = {name for name, item in DOCUMENT["paths"].items() for one in item.values() if {} in one["security"]}
+    assert both == {"/metrics"}
+    metrics = DOCUMENT["paths"]["/metrics"]["get"]
+    assert metrics["security"] == [{}, {"session": []}, {"key": ["admin"]}]
+    assert "`metrics_token`" in metrics["description"] and "on the machine itself" in metrics["description"]
+
+
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_operation_says_what_it_does(operation: dict[str, Any]) -> None:
     assert 5 <= len(operation["summary"]) <= 125, operation["summary"]

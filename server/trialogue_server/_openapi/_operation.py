@@ -47,7 +47,8 @@ def make_operation(tag: str, route: Route, schemas: Schemas, examples: Sequence[
         "description": description,
         "parameters": [*_arguments(route), *_query(route), *map(_headers.taken, route.takes)],
         "responses": _answers(route, schemas, examples),
-        "security": _SECURITY[route.needed],
+        # An empty requirement is OpenAPI's word for "or without any"; when that will do, the description says.
+        "security": [*([{}] if route.nameless else []), *_SECURITY[route.needed]],
     }
     body = _body(route, schemas, examples)
     if body is not None:

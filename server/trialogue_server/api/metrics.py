@@ -34,6 +34,7 @@ ROUTES = (
         show_metrics,
         direct=True,
         access="admin",
+        nameless=True,
         media_type=MEDIA_TYPE.partition(";")[0],
         limited=False,
         # Whoever shows the token or asks on the machine is not counted; who has to prove who he is, is.

@@ -42,7 +42,8 @@ export function operationView(document, schemas) {
   function access(security) {
     if (!security.length) return "Anyone may use it.";
     const key = security.find((one) => one.key);
-    return key ? `With a session, or an API key with the scope ${key.key[0]}.` : "With a session only.";
+    const named = key ? `With a session, or an API key with the scope ${key.key[0]}.` : "With a session only.";
+    return security.some((one) => !Object.keys(one).length) ? `${named} For some without either, as said below.` : named;
   }
 
   function example({ name, title, status, curl }, operation) {
