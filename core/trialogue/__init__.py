@@ -115,6 +115,7 @@ from trialogue._deciding.answer import fold_answer as fold_answer
 from trialogue._deciding.commands import AddMessages as AddMessages
 from trialogue._deciding.commands import AnswerApproval as AnswerApproval
 from trialogue._deciding.commands import Command as Command
+from trialogue._deciding.commands import CompactContext as CompactContext
 from trialogue._deciding.commands import ContinueAnswer as ContinueAnswer
 from trialogue._deciding.commands import CreateConversation as CreateConversation
 from trialogue._deciding.commands import EditMessage as EditMessage
@@ -168,6 +169,8 @@ from trialogue._facts.errors import TrialogueError as TrialogueError
 from trialogue._facts.errors import UnauthenticatedError as UnauthenticatedError
 from trialogue._facts.events import ApprovalAsked as ApprovalAsked
 from trialogue._facts.events import ApprovalGiven as ApprovalGiven
+from trialogue._facts.events import Aside as Aside
+from trialogue._facts.events import ContextCompacted as ContextCompacted
 from trialogue._facts.events import ConversationCreated as ConversationCreated
 from trialogue._facts.events import ConversationUpdated as ConversationUpdated
 from trialogue._facts.events import Entry as Entry
@@ -194,7 +197,6 @@ from trialogue._facts.events import RunIncomplete as RunIncomplete
 from trialogue._facts.events import RunInterrupted as RunInterrupted
 from trialogue._facts.events import RunStarted as RunStarted
 from trialogue._facts.events import RunWaiting as RunWaiting
-from trialogue._facts.events import Titled as Titled
 from trialogue._facts.events import ToolCalled as ToolCalled
 from trialogue._facts.events import ToolReturned as ToolReturned
 from trialogue._facts.events import UsageReported as UsageReported
@@ -400,6 +402,7 @@ __all__ = [  # noqa: RUF022 - as sorted() has it, which a test compares
     "ApiKey",
     "ApprovalAsked",
     "ApprovalGiven",
+    "Aside",
     "Asked",
     "AskingLimits",
     "AuditEntry",
@@ -432,9 +435,11 @@ __all__ = [  # noqa: RUF022 - as sorted() has it, which a test compares
     "Command",
     "CommandReport",
     "CommitReport",
+    "CompactContext",
     "ConfigurationError",
     "ConflictError",
     "ContentRecord",
+    "ContextCompacted",
     "ContinueAnswer",
     "Conversation",
     "ConversationChanged",
@@ -654,7 +659,6 @@ __all__ = [  # noqa: RUF022 - as sorted() has it, which a test compares
     "TextPiece",
     "TextState",
     "ThrottledError",
-    "Titled",
     "Tool",
     "ToolCallPart",
     "ToolCallPiece",

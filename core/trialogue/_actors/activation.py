@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from msgspec.structs import replace
 from trio.lowlevel import ParkingLot
 
 from trialogue._actors.recent import Recent
@@ -24,6 +25,8 @@ from trialogue._facts.errors import TrialogueError
 from trialogue._facts.events import (
     ApprovalAsked,
     ApprovalGiven,
+    Aside,
+    ContextCompacted,
     ConversationUpdated,
     Entry,
     Event,
@@ -45,7 +48,6 @@ from trialogue._facts.events import (
     RunInterrupted,
     RunStarted,
     RunWaiting,
-    Titled,
     ToolCalled,
     ToolReturned,
     UsageReported,
@@ -53,7 +55,7 @@ from trialogue._facts.events import (
     event_type,
 )
 from trialogue._facts.values import Message
-from trialogue._paying.charging import opened, settled, titled
+from trialogue._paying.charging import beside, opened, settled
 from trialogue._paying.ledger import Charge
 from trialogue._runs.context import estimate_request
 from trialogue._storage.store import Done, Flush
@@ -81,6 +83,8 @@ class Activation:
         self.answer: Answer | None = None
         # What was said last, committed or not.
         self._recent = Recent()
+        # What the present command concerns, as the store has it.
+        self._named: Mapping[str, Message] = {}
         #: What the live run has asked its provider; ``None`` while that is nothing.
         self.request: Request | None = None
         #: Who follows its runs, to tell others of them.
@@ -174,10 +178,13 @@ class Activation:
                     self.answer.apply(event)
                 self._saw(event)
                 return
-            case MessageAdded(message) | MessageRevised(message):
+            case MessageAdded(message):
                 self._put(message)
                 if message.status == "in_progress":
                     self.answer = Answer(message)
+            case MessageRevised(message):
+                self._forget_summaries(event.stale)
+                self._put(message)
             case InboxAdded(queued):
                 self._waiting.append(queued.message.id)
             case ToolCalled() | ApprovalAsked():
@@ -194,8 +201,11 @@ class Activation:
                     self._put(self.answer.message())
                 self._charge(event, before)
                 self._show(event, before)
-            case ConversationUpdated(titled=Titled() as title):
-                self._charges[title.run] = titled(self.state.header, title, event.at)
+            case ConversationUpdated(titled=Aside() as asked):
+                self._charges[asked.run] = beside(self.state.header, asked, event.at, "title")
+            case ContextCompacted(asked=asked):
+                self._charges[asked.run] = beside(self.state.header, asked, event.at, "summary", event.message)
+                self._summed_up(event)
             case _:
                 pass
         self._changed = True
@@ -207,6 +217,17 @@ class Activation:
             self._recent.drop(message.id)
         else:
             self._recent.put(message)
+
+    def _summed_up(self, event: ContextCompacted) -> None:
+        message = self._named.get(event.message)
+        if event.summary is not None and message is not None:
+            self._forget_summaries(event.stale)
+            self._put(replace(message, summary=event.summary))
+
+    def _forget_summaries(self, stale: Sequence[str]) -> None:
+        for message in stale:
+            if message in self._named:
+                self._put(replace(self._named[message], summary=None))
 
     def _charge(self, event: RunStarted | RunEnded, before: State) -> None:
         if isinstance(event, RunStarted):
@@ -229,7 +250,8 @@ class Activation:
             self.watch.saw(event)
 
     def resume_from(self, known: Known) -> None:
-        """Have the message a command named at hand, should the command go on with it as an answer."""
+        """Have the messages at hand that a command concerns, should it go on with one as an answer, or change it."""
+        self._named = known.messages
         for message in known.messages.values():
             if message.role == "assistant" and self.state.run is None:
                 self.answer = Answer(message)

@@ -22,10 +22,12 @@ from trialogue._actors.activation import Activation
 from trialogue._actors.budget import Budget, RestartBudget
 from trialogue._actors.node import Node
 from trialogue._actors.reply import Reply
-from trialogue._deciding.changing import leaves
+from trialogue._deciding.changing import leaves, oldest_summaries
 from trialogue._deciding.commands import (
     AnswerApproval,
     Command,
+    CompactContext,
+    EditMessage,
     ExpireApprovals,
     Known,
     Receipt,
@@ -248,9 +250,17 @@ class Cell:
         taken = [message for message in given if await store.taken(message)]
         below: Sequence[str] = ()
         if isinstance(command, RemoveMessage):
-            below = [leaf for leaf in leaves(state) if await store.is_above(self.id, command.target, leaf)]
+            below = await self._below(command.target, leaves(state))
+        elif isinstance(command, EditMessage) and any(one is not None and one.role == "assistant" for one in found):
+            below = await self._below(command.target, state.summaries)
+            found += [await store.message(message) for message in below]
+        elif isinstance(command, CompactContext):
+            found += [await store.message(message) for message in oldest_summaries(state)]
         messages = {message.id: message for message in found if message is not None}
         return Known(messages, frozenset(below), taken=frozenset(taken))
+
+    async def _below(self, message: str, those: Sequence[str]) -> Sequence[str]:
+        return [one for one in those if await self._node.store.is_above(self.id, message, one)]
 
     # --- its activation and its run ------------------------------------------------------------------------------
 

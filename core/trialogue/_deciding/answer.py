@@ -90,6 +90,7 @@ class Answer:
                     finish_reason=None,
                     failure=None,
                     usage=None,
+                    summary=None,
                 )
             case RunCompleted():
                 self._end("completed", finish_reason=event.finish_reason)

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from trialogue._deciding.commands import (
     AddMessages,
+    CompactContext,
     ContinueAnswer,
     EditMessage,
     GiveTitle,
@@ -32,6 +33,7 @@ from trialogue._deciding.saying import said
 from trialogue._deciding.state import State
 from trialogue._facts.errors import ConflictError, InvalidError
 from trialogue._facts.events import (
+    ContextCompacted,
     ConversationUpdated,
     HeadMoved,
     InboxRemoved,
@@ -40,7 +42,10 @@ from trialogue._facts.events import (
     MessageRevised,
     RunStarted,
 )
-from trialogue._facts.values import Conversation
+from trialogue._facts.values import Conversation, Message
+
+#: Messages of one conversation that may have a summary: each snapshot names them, and a correction looks at all of them.
+MOST_SUMMARIES = 16
 
 
 def edit(draft: Draft, command: EditMessage, known: Known) -> Receipt:
@@ -49,8 +54,9 @@ def edit(draft: Draft, command: EditMessage, known: Known) -> Receipt:
     match target.role:
         case "assistant":
             must_be_settled(draft.state, target)
-            revised = replace(target, parts=command.parts, revision=target.revision + 1)
-            draft.add(MessageRevised(revised, command.at))
+            revised = replace(target, parts=command.parts, revision=target.revision + 1, summary=None)
+            stale = tuple(message for message in draft.state.summaries if message in known.below)
+            draft.add(MessageRevised(revised, command.at, stale))
             return draft.receipt(message=target.id)
         case "user":
             must_be_free(draft.state, known, command.message)
@@ -191,6 +197,26 @@ def give_title(draft: Draft, command: GiveTitle) -> Receipt:
     wanted = command.title is not None and header.title == command.was and header.deleted_at is None
     draft.add(ConversationUpdated(command.at, title=command.title if wanted else UNSET, titled=command.titled))
     return draft.receipt()
+
+
+def compact(draft: Draft, command: CompactContext, known: Known) -> Receipt:
+    state, target = draft.state, known.messages.get(command.message)
+    summary = command.summary if target is not None and _may_be_summed_up(state, command, target) else None
+    stale = () if summary is None else oldest_summaries(state)
+    draft.add(ContextCompacted(command.message, command.at, command.asked, summary, stale))
+    return draft.receipt()
+
+
+def _may_be_summed_up(state: State, command: CompactContext, target: Message) -> bool:
+    """Whether what was summed up is still what was said."""
+    if target.conversation != state.header.id or state.header.deleted_at is not None:
+        return False
+    return state.reworded <= command.seen and (state.run is None or state.run.message != target.id)
+
+
+def oldest_summaries(state: State) -> tuple[str, ...]:
+    """Those that have to go when there is one more."""
+    return state.summaries[: max(0, len(state.summaries) - MOST_SUMMARIES + 1)]
 
 
 def _changes(header: Conversation, command: UpdateConversation) -> ConversationUpdated | None:

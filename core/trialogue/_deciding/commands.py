@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from trialogue._facts.events import Titled
+from trialogue._facts.events import Aside
 from trialogue._facts.values import AnswerSchema, Location, Message, Part, Policy, Settings, Terms
 
 
@@ -68,7 +68,20 @@ class GiveTitle(msgspec.Struct, frozen=True, tag="title"):
     at: datetime
     was: str | None
     title: str | None
-    titled: Titled
+    titled: Aside
+
+
+class CompactContext(msgspec.Struct, frozen=True, tag="compact"):
+    """A model was asked to sum up the branch that ends in ``message``, as it was read when the conversation had the version
+    ``seen``; with a ``summary``, unless nothing came of it.
+    """
+
+    id: str
+    at: datetime
+    message: str
+    seen: int
+    summary: str | None
+    asked: Aside
 
 
 class PostMessage(msgspec.Struct, frozen=True, tag="post"):
@@ -197,6 +210,7 @@ class Recover(msgspec.Struct, frozen=True, tag="recover"):
 Command: TypeAlias = (
     UpdateConversation
     | GiveTitle
+    | CompactContext
     | PostMessage
     | EditMessage
     | Regenerate
@@ -234,7 +248,8 @@ class Known(msgspec.Struct, frozen=True):
 
     #: Those of ``needs`` that there are.
     messages: dict[str, Message] = {}
-    #: For a removal: those of ``leaves`` that are the message to be removed, or hang below it.
+    #: For a removal: those of ``leaves`` that are the message to be removed, or hang below it. For a correction in place:
+    #: those of the summaries.
     below: frozenset[str] = frozenset()
     #: How many tokens the live run asked its provider with, by our own count; ``None`` when that is not known.
     asked: int | None = None
@@ -253,6 +268,8 @@ def needs(command: Command) -> tuple[str, ...]:
             return (head,)
         case EditMessage() | Regenerate() | ContinueAnswer() | RemoveMessage():
             return (command.target,)
+        case CompactContext():
+            return (command.message,)
         case AddMessages(messages=messages):
             above = (message.parent for message in messages if message.parent is not None)
             return tuple(dict.fromkeys(above))

@@ -12,11 +12,12 @@ from typing import assert_never
 import msgspec
 
 from trialogue._deciding.approving import answer_approval, expire_approvals
-from trialogue._deciding.changing import add_messages, edit, give_title, go_on, regenerate, remove, update
+from trialogue._deciding.changing import add_messages, compact, edit, give_title, go_on, regenerate, remove, update
 from trialogue._deciding.commands import (
     AddMessages,
     AnswerApproval,
     Command,
+    CompactContext,
     ContinueAnswer,
     CreateConversation,
     EditMessage,
@@ -87,6 +88,8 @@ def decide(state: State, command: Command, known: Known) -> Decision:
             receipt = update(draft, command, known)
         case GiveTitle():
             receipt = give_title(draft, command)
+        case CompactContext():
+            receipt = compact(draft, command, known)
         case Stop():
             receipt = _stop(draft, command)
         case AnswerApproval():

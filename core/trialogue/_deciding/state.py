@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from trialogue._facts.events import (
     ApprovalAsked,
     ApprovalGiven,
+    ContextCompacted,
     ConversationCreated,
     ConversationUpdated,
     Event,
@@ -125,6 +126,11 @@ class State(msgspec.Struct, frozen=True, omit_defaults=True):
     next_seq: int
     run: LiveRun | None = None
     inbox: tuple[Queued, ...] = ()
+    #: Messages that have a summary, the oldest first: the last ones that were given one.
+    summaries: tuple[str, ...] = ()
+    #: Number of the event by which something that was said came to say something else; a summary that was made of what was
+    #: read before it is not taken.
+    reworded: int = 0
 
     @property
     def unfinished(self) -> bool:
@@ -199,14 +205,23 @@ def evolve(state: State, event: Event) -> State:
                 steps=Steps(calls=event.calls),
                 repairs=event.repairs,
             )
+            if event.cause == "continue":
+                state = _unsummed(replace(state, reworded=seq), (event.message,))
             return replace(state, next_seq=seq + 1, run=run)
         case RunCompleted() | RunIncomplete() | RunFailed() | RunCancelled() | RunInterrupted():
             return replace(state, next_seq=seq + 1, run=None, header=_touched(state, seq, event.at))
         case MessageAdded(message):
             header = replace(state.header, head=message.id, updated_at=message.created_at, version=seq)
+            if message.summary is not None:  # A copy of one that had it.
+                state = _summed(state, message.id)
             return replace(state, next_seq=seq + 1, header=header)
         case MessageRevised():
+            state = _unsummed(replace(state, reworded=seq), event.stale)
             return replace(state, next_seq=seq + 1, header=_touched(state, seq, event.at))
+        case ContextCompacted():
+            if event.summary is not None:
+                state = _summed(_unsummed(state, event.stale), event.message)
+            return replace(state, next_seq=seq + 1)
         case MessageRemoved() | HeadMoved():
             header = replace(state.header, head=event.head, updated_at=event.at, version=seq)
             return replace(state, next_seq=seq + 1, header=header)
@@ -222,6 +237,16 @@ def evolve(state: State, event: Event) -> State:
             return begin(event)
         case _:
             assert_never(event)
+
+
+def _summed(state: State, message: str) -> State:
+    return replace(state, summaries=(*_unsummed(state, (message,)).summaries, message))
+
+
+def _unsummed(state: State, stale: tuple[str, ...]) -> State:
+    if not stale or not state.summaries:
+        return state
+    return replace(state, summaries=tuple(message for message in state.summaries if message not in stale))
 
 
 def _run(state: State) -> LiveRun:

@@ -34,8 +34,8 @@ class ConversationCreated(msgspec.Struct, frozen=True, tag="conversation.created
     conversation: Conversation
 
 
-class Titled(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A model was asked for a title: as the run of which model, when, and what it cost."""
+class Aside(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A model was asked something beside the answers: as which run, of which model, when, and what it cost."""
 
     run: str
     model: str
@@ -59,7 +59,7 @@ class ConversationUpdated(msgspec.Struct, frozen=True, tag="conversation.updated
     folder: str | None | UnsetType = UNSET
     deleted: bool | UnsetType = UNSET
     #: A model was asked for the title; without a title nothing came of it.
-    titled: Titled | None = None
+    titled: Aside | None = None
 
 
 class MessageAdded(msgspec.Struct, frozen=True, tag="message.added"):
@@ -68,11 +68,14 @@ class MessageAdded(msgspec.Struct, frozen=True, tag="message.added"):
     message: Message
 
 
-class MessageRevised(msgspec.Struct, frozen=True, tag="message.revised"):
-    """A correction in place: the whole message as it is after it."""
+class MessageRevised(msgspec.Struct, frozen=True, tag="message.revised", omit_defaults=True):
+    """A correction in place: the whole message as it is after it. The summaries of the messages ``stale`` are gone: they
+    told of what it said before.
+    """
 
     message: Message
     at: datetime
+    stale: tuple[str, ...] = ()
 
 
 class MessageRemoved(msgspec.Struct, frozen=True, tag="message.removed"):
@@ -81,6 +84,18 @@ class MessageRemoved(msgspec.Struct, frozen=True, tag="message.removed"):
     message: str
     head: str | None
     at: datetime
+
+
+class ContextCompacted(msgspec.Struct, frozen=True, tag="context.compacted", omit_defaults=True):
+    """A model was asked to sum up the branch that ends in ``message``, which has the ``summary`` from now on: a model is
+    told that in the place of it and of all above it. Without one nothing came of it. The summaries of ``stale`` are gone.
+    """
+
+    message: str
+    at: datetime
+    asked: Aside
+    summary: str | None = None
+    stale: tuple[str, ...] = ()
 
 
 class HeadMoved(msgspec.Struct, frozen=True, tag="head.moved"):
@@ -367,6 +382,7 @@ Event: TypeAlias = (
     | MessageAdded
     | MessageRevised
     | MessageRemoved
+    | ContextCompacted
     | HeadMoved
     | InboxAdded
     | InboxRemoved

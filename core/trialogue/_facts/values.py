@@ -208,6 +208,8 @@ class Message(msgspec.Struct, frozen=True):
     location: Location | None = None
     #: The model that was asked for, where another one wrote the answer or the end of it, which is ``model``.
     asked: str | None = None
+    #: What a model is told in the place of it and of all above it, once that is too long; ``None`` before.
+    summary: str | None = None
 
 
 class ForkedFrom(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import assert_never
+from typing import Literal, assert_never
 
 from msgspec.structs import replace
 
 from trialogue._deciding.running import counted
 from trialogue._deciding.state import LiveRun
 from trialogue._facts.events import (
+    Aside,
     RunCancelled,
     RunCompleted,
     RunEnded,
     RunFailed,
     RunIncomplete,
     RunInterrupted,
-    Titled,
 )
 from trialogue._facts.values import Conversation
 from trialogue._paying.ledger import Charge
@@ -47,22 +47,24 @@ def settled(header: Conversation, run: LiveRun, end: RunEnded, asked: int | None
     )
 
 
-def titled(header: Conversation, title: Titled, at: datetime) -> Charge:
-    """The charge of a title that a model was asked for."""
-    reported = title.usage if title.usage.source == "reported" else None
+def beside(
+    header: Conversation, asked: Aside, at: datetime, kind: Literal["title", "summary"], message: str = ""
+) -> Charge:
+    """The charge of what a model was asked beside the answers."""
+    reported = asked.usage if asked.usage.source == "reported" else None
     return Charge(
-        run=title.run,
+        run=asked.run,
         conversation=header.id,
-        message="",
+        message=message,
         owner=header.owner,
-        model=title.model,
-        started_at=title.started_at,
-        key=title.key,
+        model=asked.model,
+        started_at=asked.started_at,
+        key=asked.key,
         status="completed",
         ended_at=at,
         reported=reported,
-        counted=None if reported else title.usage,
-        kind="title",
+        counted=None if reported else asked.usage,
+        kind=kind,
     )
 
 

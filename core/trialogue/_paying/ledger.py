@@ -42,8 +42,9 @@ class Charge(msgspec.Struct, frozen=True, omit_defaults=True):
     #: What the provider said, and our own count beside it; either may be absent.
     reported: Usage | None = None
     counted: Usage | None = None
-    #: What was asked for; a title has a run of its own, and no message.
-    kind: Literal["answer", "title"] = "answer"
+    #: What was asked for. A title and a summary have runs of their own, which are told of when they have ended; a title
+    #: has no message, and a summary that of the branch's end it sums up.
+    kind: Literal["answer", "title", "summary"] = "answer"
 
     @property
     def billed(self) -> Usage | None:
