@@ -72,7 +72,7 @@ class Server:
 
     async def quiet(self) -> None:
         """Wait until every answer is written, or waits for a person."""
-        for cell in tuple(self.engine._cells.values()):
+        for cell in self.engine._cells:
             await cell.quiet()
 
     async def raw(self, data: bytes, *, end: bool = True) -> bytes:

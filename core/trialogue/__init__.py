@@ -9,7 +9,7 @@ Rooms, from the bottom up:
     _actors                                         the runtime: supervisors, one actor per conversation, flusher, tail
     _runs                                           how an answer comes about
     _cluster                                        many nodes over one store
-    _engine                                         all of it, opened
+    _engine                                         all of it, opened, and the front that a server sees
     testing                                         fakes and conformance kits
 
 Beside them stands what plugins of providers build on: openai_dialect and anthropic_dialect (pure), sdk_provider, and
@@ -143,8 +143,8 @@ from trialogue._deciding.state import begin as begin
 from trialogue._deciding.state import evolve as evolve
 from trialogue._dialects.rounds import Round as Round
 from trialogue._dialects.rounds import rounds_of as rounds_of
-from trialogue._engine import Engine as Engine
-from trialogue._engine import open_engine as open_engine
+from trialogue._engine.engine import Engine as Engine
+from trialogue._engine.opening import open_engine as open_engine
 from trialogue._facts.cursor import Cursor as Cursor
 from trialogue._facts.cursor import frame as frame
 from trialogue._facts.cursor import parse_cursor as parse_cursor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -418,6 +419,25 @@ async def test_full_disk_is_told_and_nothing_is_lost(autojump_clock: trio.testin
         assert await answer_of(talk, receipt.answer) == "abc"
 
 
+async def test_what_is_refused_while_the_store_fails_holds_nothing_of_what_was_refused_before(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    store = MemoryStore()
+    async with talking(["a", Pause(1), "b"], store=store) as (talk, _):
+        await talk.post("hi")
+        await talk.until("part.delta")
+        store.faults.full = True
+        await trio.sleep(1.5)
+        depths: list[int] = []
+        for _again in range(3):
+            with pytest.raises(StorageError) as refused:
+                await talk.post("again")
+            depths.append(len(traceback.extract_tb(refused.tb)))
+        assert len(set(depths)) == 1
+        store.faults.full = False
+        await talk.settled()
+
+
 async def test_provider_is_not_read_while_too_much_waits_for_the_store(autojump_clock: trio.testing.MockClock) -> None:
     store = MemoryStore()
     limits = Limits(pending_bytes=20_000, run_characters=10**9)
@@ -545,10 +565,10 @@ async def test_what_is_not_there_is_not_found(autojump_clock: trio.testing.MockC
 
 async def test_model_nobody_serves_is_refused_by_name(autojump_clock: trio.testing.MockClock) -> None:
     async with talking() as (talk, _):
-        assert talk.engine.resolve(None) == "scripted:script"
+        assert await talk.engine.resolve(None) == "scripted:script"
         for model in ("other:script", "script", "scripted:", "scripted:other"):
             with pytest.raises(InvalidError) as caught:
-                talk.engine.resolve(model)
+                await talk.engine.resolve(model)
             assert caught.value.pointer == "/model"
 
 

@@ -34,7 +34,8 @@ from trialogue._cluster.outcomes import encode_outcome
 from trialogue._cluster.router import Router
 from trialogue._cluster.sweeper import Sweeper
 from trialogue._deciding.commands import PostMessage
-from trialogue._engine import Engine
+from trialogue._engine import leaving
+from trialogue._engine.registry import Registry
 from trialogue._facts.cursor import frame
 from trialogue.testing._memory_nodes import MemoryNodes
 from trialogue.testing._memory_rows import Row
@@ -319,9 +320,9 @@ def drain_loses_the_inbox() -> AbstractContextManager[object]:
 def handed_over_while_written() -> AbstractContextManager[object]:
     """A node that stops lets go of its conversations first, and takes for written what it writes after that."""
 
-    async def let_go(engine: Engine, cluster: Cluster, cells: Sequence[Any], grace: float) -> None:
-        await cluster.let_go({cell.id: cell.activation.epoch for cell in cells if cell.activation is not None})
-        await original(engine, cluster, cells, grace)
+    async def let_go(cells: Registry, cluster: Cluster, some: Sequence[Any], grace: float) -> None:
+        await cluster.let_go({cell.id: cell.activation.epoch for cell in some if cell.activation is not None})
+        await original(cells, cluster, some, grace)
 
-    original = Engine._let_go
-    return both(patch.object(Engine, "_let_go", let_go), patch.object(Row, "holds", lambda row, flush: True))
+    original = leaving.let_go
+    return both(patch.object(leaving, "let_go", let_go), patch.object(Row, "holds", lambda row, flush: True))

@@ -16,7 +16,7 @@ from trialogue import (
 )
 from trialogue._actors.activation import Activation
 from trialogue._actors.flusher import Flusher
-from trialogue._engine import Engine
+from trialogue._engine.engine import Engine
 from trialogue._facts.cursor import parse_cursor
 
 # --- tails, readers, the flusher -------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from trialogue._actors.shards import Shards
 from trialogue._actors.tail import Tail
 from trialogue._asking.asking import Asking
 from trialogue._asking.catalog import Catalog
+from trialogue._facts.errors import ClosedError
 from trialogue._facts.ids import new_id
 from trialogue._paying.budgets import Budgets
 from trialogue._runs.fitting import Fitting
@@ -53,6 +54,8 @@ class Node:
     library: Library | None = None
     #: No run may begin any more: another process is about to go on, and what is said waits for that one.
     held: bool = False
+    #: Nothing new is begun: the process is about to stop.
+    draining: bool = False
     #: For waits that are not to be the same everywhere.
     random: Random = field(default_factory=Random)
     #: Asks the providers.
@@ -78,6 +81,11 @@ class Node:
         self.awake = Awake(self.limits.awake)
         self.fitting = Fitting(self.limits.answer_schema_bytes, self.limits.answer_schema_seconds)
         self.asking = Asking(self.limits.asking, self.limits.stall, self.now, self.random)
+
+    def must_take_work(self) -> None:
+        """Raises ``ClosedError`` while the process is about to stop."""
+        if self.draining:
+            raise ClosedError("the server is stopping: try again in a moment", retry_after=2)
 
     async def claim(self, conversation: str) -> Claim | None:
         """Own a conversation from here on. Raises ``ElsewhereError`` (another node does, and is alive), ``StorageError``."""

@@ -56,8 +56,13 @@ class _Shard:
 class Shards:
     """A fixed set of ``count`` nurseries. ``run`` is a child of the services' supervisor."""
 
-    def __init__(self, on_crash: Callable[[str, Exception], None], count: int = 64, limit: int = 1000) -> None:
-        #: Called, synchronously, with the key and the error of a task that raised.
+    def __init__(
+        self,
+        on_crash: Callable[[str, Exception], None] = lambda key, error: None,
+        count: int = 64,
+        limit: int = 1000,
+    ) -> None:
+        #: Called, synchronously, with the key and the error of a task that raised. Whoever owns the tasks sets it.
         self.on_crash = on_crash
         #: Live tasks in a shard above which the emptiest one takes them: cancelling more at once would be felt.
         self.limit = limit

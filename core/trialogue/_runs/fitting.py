@@ -16,6 +16,7 @@ from typing import Literal
 import msgspec
 import trio
 
+from trialogue._deciding.commands import Command, CreateConversation, schema_of
 from trialogue._facts.errors import InvalidError, LimitError
 from trialogue._facts.values import AnswerSchema
 from trialogue._files.inspection import ENVIRONMENT
@@ -66,6 +67,12 @@ class Fitting:
         while len(self._good) >= _REMEMBERED:
             del self._good[next(iter(self._good))]
         self._good[digest] = None
+
+    async def check_command(self, command: Command | CreateConversation) -> None:
+        """The same, of the schema that a command wants for an answer, if it wants one."""
+        schema = schema_of(command)
+        if schema is not None:
+            await self.check(schema)
 
     async def misfit(self, wanted: AnswerSchema, text: str) -> Fault | None:
         """In what an answer is not what was wanted."""
