@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from trialogue_server._hub._socket_sink import AsgiOutlet, Outlet
-from trialogue_server._sockets import _opening
+from trialogue_server._hub.socket_sink import AsgiOutlet, Outlet
+from trialogue_server._sockets import opening
 from trialogue_server.cli import main
 
 
@@ -14,5 +14,5 @@ def _sending(scope: object, send: object, deadline: float) -> Outlet:
 
 
 if __name__ == "__main__":
-    setattr(_opening, "outlet_for", _sending)  # noqa: B010 - not ours to assign to
+    setattr(opening, "outlet_for", _sending)  # noqa: B010 - not ours to assign to
     sys.exit(main(["serve"]))

@@ -28,7 +28,7 @@ from trialogue import Session, User, load_plugins, new_id
 from trialogue.testing.memory_store import system_now
 
 NAME = "sessions"
-#: Seconds for which a process remembers a session (``trialogue_server._tokens.FRESH``).
+#: Seconds for which a process remembers a session (``trialogue_server._callers.tokens.FRESH``).
 FRESH = 10.0
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))  # For the servers that tests use.

@@ -24,7 +24,7 @@ import trio
 from bench.processes import LOAD_CPU
 from bench.results import Row
 from bench.servers import Trialogue
-from trialogue_server._top._reading import UnreachableError, read
+from trialogue_server._top.reading import UnreachableError, read
 
 NAME = "soak"
 #: People who live side by side, and seconds between two looks at the server.

@@ -19,7 +19,7 @@ from stories import at, carry_out
 import trialogue_server
 from trialogue_clock import current_time
 from trialogue_echo import EchoProvider
-from trialogue_server._openapi._examples import Example, stories
+from trialogue_server._openapi.examples import Example, stories
 
 FOLDER = Path(trialogue_server.__file__).parent / "examples"
 #: A longer answer says nothing more to a reader.

@@ -30,13 +30,13 @@ from trialogue import (
 from trialogue.testing import MemoryStore, ScriptedProvider
 from trialogue_password._authenticator import PasswordAuthenticator
 from trialogue_password._hashing import Hasher
-from trialogue_server._cluster._opening import open_part
-from trialogue_server._exchange._jobs import Importer, open_importer
+from trialogue_server._callers.logins import Logins
+from trialogue_server._cluster.opening import open_part
+from trialogue_server._exchange.jobs import Importer, open_importer
 from trialogue_server._guard import make_config, open_sockets, serve_guarded
 from trialogue_server._hub import Hub, open_hub
-from trialogue_server._logins import Logins
-from trialogue_server._parts import Parts
 from trialogue_server._seeing import Seeing
+from trialogue_server._serving.parts import Parts
 from trialogue_server.app import create_app
 from trialogue_server.config import Config
 from trialogue_server.serve import default_budget, file_limits, import_limits, limits, price_list

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx2
 
-from trialogue_server._openapi._examples import Example
+from trialogue_server._openapi.examples import Example
 
 
 async def carry_out(client: httpx2.AsyncClient, example: Example, kept: dict[str, str]) -> httpx2.Response:

@@ -15,11 +15,11 @@ from urllib.parse import parse_qsl
 import httpx2
 import msgspec
 
-from trialogue_server._openapi._problems import MEDIA_TYPE, codes, errors_of
-from trialogue_server._problems import Problem
-from trialogue_server._queries import check_names
-from trialogue_server._routes import Route
-from trialogue_server._table import Table
+from trialogue_server._http.problems import Problem
+from trialogue_server._http.queries import check_names
+from trialogue_server._openapi.problems import MEDIA_TYPE, codes, errors_of
+from trialogue_server._surface.routes import Route
+from trialogue_server._surface.table import Table
 from trialogue_server.api import BLUEPRINTS
 
 TABLE = Table(route for routes in BLUEPRINTS.values() for route in routes)

@@ -19,24 +19,24 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
 from trialogue import NotFoundError
-from trialogue_server._answered import Answered
-from trialogue_server._bodies import body_reader
-from trialogue_server._call import SCOPE_KEY, Application, Call, Receive, Reply, Scope, Send
-from trialogue_server._cluster._answering import MOST, Answering
-from trialogue_server._errors import MethodError
+from trialogue_server._cluster.answering import MOST, Answering
 from trialogue_server._guard import prepare_app
-from trialogue_server._logging import REQUEST
-from trialogue_server._page import add_page
-from trialogue_server._parts import Parts
-from trialogue_server._problems import problem_reply
-from trialogue_server._queries import check_names
-from trialogue_server._request_log import log_request
-from trialogue_server._routes import Route
-from trialogue_server._security import security_headers
-from trialogue_server._sending import send_reply
-from trialogue_server._services import Services
-from trialogue_server._sockets._opening import serve_socket
-from trialogue_server._table import Table
+from trialogue_server._http.bodies import body_reader
+from trialogue_server._http.call import SCOPE_KEY, Application, Call, Receive, Reply, Scope, Send
+from trialogue_server._http.errors import MethodError
+from trialogue_server._http.problems import problem_reply
+from trialogue_server._http.queries import check_names
+from trialogue_server._http.sending import send_reply
+from trialogue_server._process.logs import REQUEST
+from trialogue_server._serving.parts import Parts
+from trialogue_server._serving.services import Services
+from trialogue_server._sockets.opening import serve_socket
+from trialogue_server._surface.answered import Answered
+from trialogue_server._surface.page import add_page
+from trialogue_server._surface.request_log import log_request
+from trialogue_server._surface.routes import Route
+from trialogue_server._surface.security import security_headers
+from trialogue_server._surface.table import Table
 from trialogue_server.api import BLUEPRINTS, events
 from trialogue_server.config import Config
 

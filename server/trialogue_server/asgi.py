@@ -11,11 +11,11 @@ import os
 from contextlib import AbstractAsyncContextManager
 from importlib.metadata import entry_points, version
 
-from trialogue_server._call import Application, Receive, Scope, Send
-from trialogue_server._credentials import read_credentials
 from trialogue_server._guard import install_guard
-from trialogue_server._notify import Notifier
-from trialogue_server._settings import load_settings
+from trialogue_server._http.call import Application, Receive, Scope, Send
+from trialogue_server._process.notify import Notifier
+from trialogue_server._settings.credentials import read_credentials
+from trialogue_server._settings.settings import load_settings
 
 install_guard()
 
@@ -60,12 +60,12 @@ class Lifespan:
 
 
 def _opened() -> AbstractAsyncContextManager[Application]:
-    from trialogue_server import _logging
+    from trialogue_server._process import logs
     from trialogue_server.serve import open_app
 
     read_credentials(os.environ)
     config = load_settings({}, os.environ, plugins=entry_points(group="trialogue").names).config
-    _logging.configure(config)
+    logs.configure(config)
     return open_app(config)
 
 

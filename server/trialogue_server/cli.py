@@ -24,7 +24,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from trialogue_server._settings import Loaded
+    from trialogue_server._settings.settings import Loaded
 
 EXAMPLES = """\
 examples:
@@ -131,12 +131,12 @@ def _add_own(command: argparse.ArgumentParser, name: str) -> None:
         command.add_argument("--json", action="store_true", help="one JSON object a look")
         command.add_argument("--token-file", metavar="FILE", help="holds the metrics token, or an administrator's key")
     elif name == "db":
-        from trialogue_server._keeping._command import add_actions
+        from trialogue_server._keeping.command import add_actions
 
         command.usage = None
         add_actions(command, _add_settings, _db)
     elif name in ("users", "invite", "keys"):
-        from trialogue_server._administering._command import add_arguments
+        from trialogue_server._administering.command import add_arguments
 
         command.usage = command.usage if name == "invite" else None
         add_arguments(command, name, _add_settings, _users)
@@ -146,7 +146,7 @@ def _add_own(command: argparse.ArgumentParser, name: str) -> None:
 
 
 def _add_settings(command: argparse.ArgumentParser) -> None:
-    from trialogue_server._setting import toml
+    from trialogue_server._settings.setting import toml
     from trialogue_server.config import SETTINGS
 
     command.add_argument("--config", metavar="FILE", help="TOML file to read [TRIALOGUE_CONFIG, else ./trialogue.toml]")
@@ -162,7 +162,7 @@ def _add_settings(command: argparse.ArgumentParser) -> None:
 def _loaded(arguments: argparse.Namespace) -> Loaded:
     from importlib.metadata import entry_points
 
-    from trialogue_server._settings import load_settings
+    from trialogue_server._settings.settings import load_settings
 
     given = {name.removeprefix("set_"): value for name, value in vars(arguments).items() if name.startswith("set_")}
     flags = {name: value for name, value in given.items() if value is not None}
@@ -174,14 +174,14 @@ def _loaded(arguments: argparse.Namespace) -> Loaded:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    from trialogue_server import _credentials
+    from trialogue_server._settings import credentials
 
-    _credentials.read_credentials(os.environ)
+    credentials.read_credentials(os.environ)
     config = _loaded(arguments).config
-    from trialogue_server import _logging, _process
+    from trialogue_server._process import logs, process
 
-    _logging.configure(config)
-    _process.run(config)
+    logs.configure(config)
+    process.run(config)
     return 0
 
 
@@ -205,7 +205,7 @@ def _plugins(arguments: argparse.Namespace) -> int:
     from trialogue import load_plugins
 
     logging.getLogger("trialogue").addHandler(logging.NullHandler())  # The list below says it all.
-    from trialogue_server._plugins_command import lines, look_at
+    from trialogue_server._commands.plugins import lines, look_at
 
     found = look_at(load_plugins(disabled=config.disabled_plugins), os.environ)
     for line in lines(found, as_json=arguments.json):
@@ -217,7 +217,7 @@ def _nodes(arguments: argparse.Namespace) -> int:
     config = _loaded(arguments).config
     import logging
 
-    from trialogue_server._nodes_command import lines, list_nodes
+    from trialogue_server._commands.nodes import lines, list_nodes
 
     logging.getLogger("trialogue").addHandler(logging.NullHandler())  # What matters comes as an error.
     for line in lines(list_nodes(config), as_json=arguments.json):
@@ -227,7 +227,7 @@ def _nodes(arguments: argparse.Namespace) -> int:
 
 def _top(arguments: argparse.Namespace) -> int:
     config = _loaded(arguments).config
-    from trialogue_server._top._running import run, wanted
+    from trialogue_server._top.running import run, wanted
 
     how = {"once": arguments.once, "as_json": arguments.json, "all_nodes": arguments.nodes}
     return run(wanted(config, arguments.servers, arguments.token_file, arguments.interval, **how))
@@ -240,21 +240,21 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 
 def _db(arguments: argparse.Namespace) -> int:
-    from trialogue_server import _credentials
+    from trialogue_server._settings import credentials
 
-    _credentials.read_credentials(os.environ)  # As a unit of systemd's it has them from there.
+    credentials.read_credentials(os.environ)  # As a unit of systemd's it has them from there.
     config = _loaded(arguments).config
-    from trialogue_server._keeping._command import run
+    from trialogue_server._keeping.command import run
 
     return run(arguments, config)
 
 
 def _users(arguments: argparse.Namespace) -> int:
-    from trialogue_server import _credentials
+    from trialogue_server._settings import credentials
 
-    _credentials.read_credentials(os.environ)  # As a unit of systemd's it has them from there.
+    credentials.read_credentials(os.environ)  # As a unit of systemd's it has them from there.
     config = _loaded(arguments).config
-    from trialogue_server._administering._command import run
+    from trialogue_server._administering.command import run
 
     return run(arguments, config)
 

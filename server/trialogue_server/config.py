@@ -15,7 +15,7 @@ from typing import Annotated, Literal, TypeAlias, get_type_hints
 import msgspec
 from msgspec import Meta
 
-from trialogue_server._setting import Setting
+from trialogue_server._settings.setting import Setting
 
 _YEAR = 366 * 24 * 3600.0  # Upper bound of what is counted in seconds; it keeps infinity out as well.
 

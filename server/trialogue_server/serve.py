@@ -37,16 +37,16 @@ from trialogue import (
     open_library,
     open_searcher,
 )
-from trialogue_server._call import Application
-from trialogue_server._cluster._opening import open_part
-from trialogue_server._exchange._jobs import ImportLimits, open_importer
+from trialogue_server._callers.logins import Logins
+from trialogue_server._cluster.opening import open_part
+from trialogue_server._exchange.jobs import ImportLimits, open_importer
+from trialogue_server._http.call import Application
 from trialogue_server._hub import Hub, open_hub
-from trialogue_server._logins import Logins
-from trialogue_server._mounts import check_files_folder
-from trialogue_server._parts import Parts
-from trialogue_server._patience import asking_limits, check_providers
+from trialogue_server._process.mounts import check_files_folder
 from trialogue_server._seeing import open_seeing
-from trialogue_server._seeing._listener import open_apart
+from trialogue_server._seeing.listener import open_apart
+from trialogue_server._serving.parts import Parts
+from trialogue_server._serving.patience import asking_limits, check_providers
 from trialogue_server.app import create_app
 from trialogue_server.config import Config
 

@@ -10,7 +10,7 @@ import pytest
 from quart import Quart
 from quart_trio import QuartTrio
 
-from trialogue_server._page import POLICY, add_page, load_assets
+from trialogue_server._surface.page import POLICY, add_page, load_assets
 from trialogue_server.page import vendoring
 
 FOLDER = Path(vendoring.__file__).parent

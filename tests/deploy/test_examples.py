@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from trialogue_server._settings import load_settings
+from trialogue_server._settings.settings import load_settings
 from trialogue_server.config import SETTINGS, Config
 
 DEPLOY = Path(__file__).parents[2] / "deploy"

@@ -17,7 +17,7 @@ import pytest
 from bench.manager import Manager
 from deploy.service import Service, conversation_of, heard, serving, signed_in
 
-from trialogue_server._notify import Notifier
+from trialogue_server._process.notify import Notifier
 
 
 def alive(client: httpx2.Client) -> bool:

@@ -17,7 +17,7 @@ import trio
 
 from trialogue import ConfigurationError
 from trialogue_server import asgi, serve
-from trialogue_server._call import Receive, Scope, Send
+from trialogue_server._http.call import Receive, Scope, Send
 from trialogue_server.asgi import Lifespan
 from trialogue_server.config import Config
 
@@ -58,7 +58,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             raise OSError("the disk is gone")
 
     monkeypatch.setattr(serve, "open_app", open_app)
-    monkeypatch.setattr("trialogue_server._logging.configure", lambda config: None)
+    monkeypatch.setattr("trialogue_server._process.logs.configure", lambda config: None)
     monkeypatch.chdir("/")
     return happened
 

@@ -34,11 +34,11 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Config]:
     """What was asked to serve, in place of serving."""
     configs: list[Config] = []
 
-    module = types.ModuleType("trialogue_server._process")
+    module = types.ModuleType("trialogue_server._process.process")
     module.__dict__["run"] = configs.append
-    monkeypatch.setitem(sys.modules, "trialogue_server._process", module)
+    monkeypatch.setitem(sys.modules, "trialogue_server._process.process", module)
     monkeypatch.setattr(trialogue_server, "_process", module, raising=False)  # there once the real one was imported
-    monkeypatch.setattr("trialogue_server._logging.configure", lambda config: None)
+    monkeypatch.setattr("trialogue_server._process.logs.configure", lambda config: None)
     return configs
 
 
@@ -46,7 +46,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     def run(config: Config) -> None:
         raise error
 
-    monkeypatch.setattr(sys.modules["trialogue_server._process"], "run", run)
+    monkeypatch.setattr(sys.modules["trialogue_server._process.process"], "run", run)
 
 
 def test_serve_gets_the_settings(served: list[Config]) -> None:

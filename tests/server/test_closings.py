@@ -6,7 +6,7 @@ import trio
 from trio.testing import MockClock
 
 from trialogue_server._hub import Tag
-from trialogue_server._hub._closings import REMEMBERED, Closings
+from trialogue_server._hub.closings import REMEMBERED, Closings
 
 TAG = Tag("user", "session", "conversation")
 

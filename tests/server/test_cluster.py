@@ -28,9 +28,9 @@ from trialogue import (
     new_id,
 )
 from trialogue.testing import MemoryStore, Pause
-from trialogue_server._cluster._address import address_of, name_of
-from trialogue_server._cluster._asking import HttpTransport
-from trialogue_server._cluster._signing import Signer
+from trialogue_server._cluster.address import address_of, name_of
+from trialogue_server._cluster.asking import HttpTransport
+from trialogue_server._cluster.signing import Signer
 from trialogue_server.config import Config
 
 SECRET = "a-secret-of-all-the-nodes"

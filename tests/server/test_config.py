@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from trialogue import ConfigurationError
-from trialogue_server._settings import Loaded, load_settings
+from trialogue_server._settings.settings import Loaded, load_settings
 from trialogue_server.config import SETTINGS, Config
 
 Values = Mapping[str, str]

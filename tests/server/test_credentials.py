@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from trialogue import ConfigurationError
-from trialogue_server._credentials import MOST, read_credentials
+from trialogue_server._settings.credentials import MOST, read_credentials
 
 
 def read(folder: Path, **already: str) -> dict[str, str]:

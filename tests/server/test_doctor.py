@@ -20,8 +20,8 @@ from served import Server
 
 from trialogue import Finding, Provider, ProviderError, hookimpl, load_plugins
 from trialogue.testing import ScriptedProvider
-from trialogue_server._doctor import _configuration, _machine, _parts, _places, _run
-from trialogue_server._doctor._patient import Patient
+from trialogue_server._doctor import configuration, machine, parts, places, run
+from trialogue_server._doctor.patient import Patient
 from trialogue_server.config import SETTINGS, Config
 
 
@@ -49,23 +49,23 @@ def problem(found: Sequence[Finding]) -> Finding:
 
 
 async def test_old_python_and_a_strange_processor_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert states(await _machine.check_python(patient())) == ["right"]
+    assert states(await machine.check_python(patient())) == ["right"]
     monkeypatch.setattr("platform.machine", lambda: "riscv64")
-    assert "riscv64" in problem(await _machine.check_python(patient())).detail
-    monkeypatch.setattr(_machine, "OLDEST", (4, 0))
-    assert problem(await _machine.check_python(patient())).state == "wrong"
+    assert "riscv64" in problem(await machine.check_python(patient())).detail
+    monkeypatch.setattr(machine, "OLDEST", (4, 0))
+    assert problem(await machine.check_python(patient())).state == "wrong"
 
 
 @pytest.mark.parametrize(("hard", "fix"), [(99_999, "ulimit -n"), (512, "LimitNOFILE")])
 async def test_few_descriptors_are_found(monkeypatch: pytest.MonkeyPatch, hard: int, fix: str) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (256, hard))
-    assert fix in problem(await _machine.check_limits(patient())).fix
+    assert fix in problem(await machine.check_limits(patient())).fix
 
 
 async def test_clock_of_long_ago_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert await _machine.check_time(patient()) == []
+    assert await machine.check_time(patient()) == []
     monkeypatch.setattr(time, "time", lambda: 86_400.0)
-    assert problem(await _machine.check_time(patient())).state == "wrong"
+    assert problem(await machine.check_time(patient())).state == "wrong"
 
 
 # --- settings ----------------------------------------------------------------------------------------------------
@@ -77,14 +77,14 @@ async def test_secret_that_others_can_read_is_found(tmp_path: Path) -> None:
     file.chmod(0o644)
     settings: dict[str, Any] = {"metrics_token": "0123456789abcdef", "storage_url": "postgresql://u:hunter2@h/d"}
     healthy = patient(**settings)
-    assert states(await _configuration.check_settings(healthy)) == ["right"]
+    assert states(await configuration.check_settings(healthy)) == ["right"]
     for name, source in (("metrics_token", str(file)), ("storage_url", "--storage-url")):
         sick = healthy._replace(sources={**healthy.sources, name: source})
-        found = problem(await _configuration.check_settings(sick))
+        found = problem(await configuration.check_settings(sick))
         assert name in found.detail
         assert "hunter2" not in str(found)
     blank = patient({"OPENAI_API_KEY": "sk-123 "})
-    assert "OPENAI_API_KEY" in problem(await _configuration.check_settings(blank)).detail
+    assert "OPENAI_API_KEY" in problem(await configuration.check_settings(blank)).detail
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ async def test_secret_that_others_can_read_is_found(tmp_path: Path) -> None:
     ],
 )
 async def test_open_doors_are_found(settings: dict[str, Any], fixes: list[str]) -> None:
-    found = [one for one in await _configuration.check_exposure(patient(**settings)) if one.state != "right"]
+    found = [one for one in await configuration.check_exposure(patient(**settings)) if one.state != "right"]
     assert len(found) == len(fixes)
     assert all(fix in one.fix for one, fix in zip(found, fixes, strict=True))
 
@@ -113,26 +113,26 @@ async def test_port_that_another_has_is_found() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))  # It does not listen, so that nobody waits for its answer.
         port = other.getsockname()[1]
-        found = problem(await _places.check_port(patient(port=port)))
+        found = problem(await places.check_port(patient(port=port)))
         assert (found.state, "choose another port" in found.fix) == ("wrong", True)
-    assert states(await _places.check_port(patient(port=port))) == ["right"]
+    assert states(await places.check_port(patient(port=port))) == ["right"]
 
 
 async def test_files_that_cannot_be_kept_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "data/files"
-    assert states(await _places.check_files(patient(data_dir=tmp_path / "data"))) == ["right"]
+    assert states(await places.check_files(patient(data_dir=tmp_path / "data"))) == ["right"]
     assert not folder.exists(), "nothing is made"
     (tmp_path / "file").write_text("")
-    nowhere = await _places.check_files(patient(data_dir=tmp_path / "data", files_dir=tmp_path / "file/files"))
+    nowhere = await places.check_files(patient(data_dir=tmp_path / "data", files_dir=tmp_path / "file/files"))
     assert problem(nowhere).state == "wrong"
     (folder / "incoming").mkdir(parents=True)
-    assert states(await _places.check_files(patient(data_dir=tmp_path / "data"))) == ["right"]
+    assert states(await places.check_files(patient(data_dir=tmp_path / "data"))) == ["right"]
     assert list((folder / "incoming").iterdir()) == [], "what was written is gone"
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 1000))
-    assert "make room" in problem(await _places.check_files(patient(data_dir=tmp_path / "data"))).fix
+    assert "make room" in problem(await places.check_files(patient(data_dir=tmp_path / "data"))).fix
     (folder / "incoming").rmdir()
     monkeypatch.setattr(os, "access", lambda *_: False)
-    assert problem(await _places.check_files(patient(data_dir=tmp_path / "data"))).state == "wrong"
+    assert problem(await places.check_files(patient(data_dir=tmp_path / "data"))).state == "wrong"
 
 
 # --- what plugins bring ------------------------------------------------------------------------------------------
@@ -165,42 +165,42 @@ class Away(ScriptedProvider):
 
 
 async def test_plugin_that_is_set_aside_is_found() -> None:
-    assert states(await _parts.check_plugins(patient())) == ["right"]
-    assert "pip install sdk" in problem(await _parts.check_plugins(patient(None, Aside()))).fix
+    assert states(await parts.check_plugins(patient())) == ["right"]
+    assert "pip install sdk" in problem(await parts.check_plugins(patient(None, Aside()))).fix
 
 
 async def test_storage_that_nobody_opens_is_found(tmp_path: Path) -> None:
-    found = await _parts.check_storage(patient(storage_url="mongo://u:hunter2@x", data_dir=tmp_path))
+    found = await parts.check_storage(patient(storage_url="mongo://u:hunter2@x", data_dir=tmp_path))
     assert problem(found).state == "wrong"
     assert "hunter2" not in str(found)
-    assert states(await _parts.check_storage(patient(data_dir=tmp_path / "new"))) == ["right"]
+    assert states(await parts.check_storage(patient(data_dir=tmp_path / "new"))) == ["right"]
     assert not (tmp_path / "new").exists(), "nothing is made"
 
 
 async def test_redis_that_is_away_is_found() -> None:
-    assert await _parts.check_redis(patient()) == []
-    assert problem(await _parts.check_redis(patient(redis_url="redis://127.0.0.1:1/0"))).state == "wrong"
-    assert problem(await _parts.check_redis(patient(redis_url="nothing:"))).state == "wrong"
+    assert await parts.check_redis(patient()) == []
+    assert problem(await parts.check_redis(patient(redis_url="redis://127.0.0.1:1/0"))).state == "wrong"
+    assert problem(await parts.check_redis(patient(redis_url="nothing:"))).state == "wrong"
 
 
 async def test_providers_without_key_or_out_of_reach_are_found() -> None:
-    assert "OPENAI_API_KEY" in problem(await _parts.check_providers(patient())).fix
+    assert "OPENAI_API_KEY" in problem(await parts.check_providers(patient())).fix
     scripted = Offering(ScriptedProvider(["x"]))
-    assert states(await _parts.check_providers(patient(None, scripted))) == ["right"]
+    assert states(await parts.check_providers(patient(None, scripted))) == ["right"]
     lost = patient(None, scripted, default_model="nobody:m")
-    assert "default_model" in problem(await _parts.check_providers(lost)).detail
+    assert "default_model" in problem(await parts.check_providers(lost)).detail
     away = patient(None, Offering(Away(["x"])), ask=True, disabled_plugins=("local",))
-    assert "key" in problem(await _parts.check_providers(away)).detail
+    assert "key" in problem(await parts.check_providers(away)).detail
     there = patient(None, scripted, ask=True, disabled_plugins=("local",))
-    assert states(await _parts.check_providers(there)) == ["right", "right", "right"]
+    assert states(await parts.check_providers(there)) == ["right", "right", "right"]
 
 
 async def test_telemetry_without_its_extra_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c"}
-    assert await _parts.check_telemetry(patient()) == []
-    assert states(await _parts.check_telemetry(patient(environment))) == ["right"]
-    monkeypatch.setattr(_parts, "find_spec", lambda _: None)
-    assert "otel" in problem(await _parts.check_telemetry(patient(environment))).fix
+    assert await parts.check_telemetry(patient()) == []
+    assert states(await parts.check_telemetry(patient(environment))) == ["right"]
+    monkeypatch.setattr(parts, "find_spec", lambda _: None)
+    assert "otel" in problem(await parts.check_telemetry(patient(environment))).fix
 
 
 # --- all of it ---------------------------------------------------------------------------------------------------
@@ -215,8 +215,8 @@ async def test_check_that_fails_or_hangs_is_a_finding(
     async def hanging(_: Patient) -> Sequence[Finding]:
         await trio.sleep_forever()
 
-    monkeypatch.setattr(_run, "CHECKS", {"a": failing, "b": hanging, "c": _machine.check_python})
-    assert states(await _run.examine(patient())) == ["wrong", "wrong", "right"]
+    monkeypatch.setattr(run, "CHECKS", {"a": failing, "b": hanging, "c": machine.check_python})
+    assert states(await run.examine(patient())) == ["wrong", "wrong", "right"]
 
 
 def doctor(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -22,7 +22,8 @@ from served import Server
 from talking import make, note, talked, texts
 
 from trialogue_server import cli
-from trialogue_server._keeping import _pool, _rows
+from trialogue_server._keeping import pool as _pool
+from trialogue_server._keeping import rows
 
 Capture = pytest.CaptureFixture[str]
 PASSWORD = "correct horse"
@@ -205,7 +206,7 @@ def test_killed_restore_into_a_new_place_can_be_made_again(backup: Path) -> None
 
 
 def test_killed_backup_is_none(backup: Path) -> None:
-    killed("trialogue_server._keeping", "_backup", "_named", "db", "backup", str(backup.parent))
+    killed("trialogue_server._keeping", "backup", "_named", "db", "backup", str(backup.parent))
     names = [name for name in os.listdir(backup.parent) if name[0].isdigit()]
     assert names == [backup.name]
     assert cli.main(["db", "backup", str(backup.parent)]) == 0
@@ -217,7 +218,7 @@ def test_full_disk_leaves_no_backup(call: str, data: Path, monkeypatch: pytest.M
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    target, name = (_rows.RowsFile, "write") if call == "write" else (_pool, "_copied")
+    target, name = (rows.RowsFile, "write") if call == "write" else (_pool, "_copied")
     monkeypatch.setattr(target, name, full)
     assert cli.main(["db", "backup", "backups"]) == 2
     assert "No space left" in capsys.readouterr().err

@@ -11,8 +11,8 @@ import pytest
 from rest import serve
 
 from trialogue import BreakerLimits, ConfigurationError, LaneLimits
-from trialogue_server._patience import check_providers
-from trialogue_server._setting import Setting
+from trialogue_server._serving.patience import check_providers
+from trialogue_server._settings.setting import Setting
 from trialogue_server.config import SETTINGS, Config
 from trialogue_server.serve import file_limits, import_limits, limits
 

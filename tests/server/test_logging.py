@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from trialogue_server import _logging
-from trialogue_server._masking import mask
+from trialogue_server._process import logs
+from trialogue_server._settings.masking import mask
 from trialogue_server.config import Config
 
 log = logging.getLogger("trialogue.test")
@@ -40,7 +40,7 @@ class Terminal(io.StringIO):
 
 def configured(config: Config, stream: io.StringIO | None = None) -> io.StringIO:
     stream = stream if stream is not None else io.StringIO()
-    _logging.configure(config, stream)
+    logs.configure(config, stream)
     return stream
 
 
@@ -75,14 +75,14 @@ def test_the_journal_is_told_priorities(tmp_path: Path, monkeypatch: pytest.Monk
     with (tmp_path / "journal").open("w+") as stream:
         found = os.fstat(stream.fileno())
         monkeypatch.setenv("JOURNAL_STREAM", f"{found.st_dev}:{found.st_ino}")
-        _logging.configure(Config(log_level="debug"), stream)
+        logs.configure(Config(log_level="debug"), stream)
         for level in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL):
             log.log(level, "x\ny")
         lines = (tmp_path / "journal").read_text().splitlines()
         assert [line[:3] for line in lines] == ["<7>", "<6>", "<4>", "<3>", "<2>"]
         assert all(json.loads(line[3:])["message"] == "x\ny" for line in lines)
         monkeypatch.setenv("JOURNAL_STREAM", "1:2")
-        _logging.configure(Config(), stream)
+        logs.configure(Config(), stream)
         log.info("z")
         assert (tmp_path / "journal").read_text().splitlines()[-1].startswith("{"), "somebody else's journal"
 

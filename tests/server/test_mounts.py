@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from trialogue import ConfigurationError
-from trialogue_server._mounts import check_files_folder, mount_of
+from trialogue_server._process.mounts import check_files_folder, mount_of
 
 ROOT = "22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw"
 FOLDER = Path("/srv/files")

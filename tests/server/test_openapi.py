@@ -14,8 +14,8 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from rest import serve
 
 from trialogue_server import cli
-from trialogue_server._openapi._examples import examples_of
-from trialogue_server._openapi._operation import path_of
+from trialogue_server._openapi.examples import examples_of
+from trialogue_server._openapi.operation import path_of
 from trialogue_server.api import BLUEPRINTS
 from trialogue_server.api.description import encoded_document
 

@@ -10,8 +10,8 @@ import trio
 from trio.testing import MockClock
 
 from trialogue import InvalidError
-from trialogue_server._errors import SlowBodyError
-from trialogue_server._uploads import Pace
+from trialogue_server._http.errors import SlowBodyError
+from trialogue_server._http.uploads import Pace
 
 
 def drip(size: int, every: float) -> Any:  # An ASGI receive.

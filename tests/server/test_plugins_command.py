@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from trialogue import Plugins, Provider, hookimpl, hookspecs, load_plugins, tool
-from trialogue_server._plugins_command import OPENED, PluginsShown, lines, look_at
+from trialogue_server._commands.plugins import OPENED, PluginsShown, lines, look_at
 
 
 def plugin(name: str, **hooks: Callable[..., Any]) -> types.ModuleType:

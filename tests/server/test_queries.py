@@ -11,9 +11,9 @@ import pytest
 from msgspec import Meta
 
 from trialogue import InvalidError
-from trialogue_server._call import Call
-from trialogue_server._openapi._schemas import parameters
-from trialogue_server._queries import read_query
+from trialogue_server._http.call import Call
+from trialogue_server._http.queries import read_query
+from trialogue_server._openapi.schemas import parameters
 
 
 class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "from"}):

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from rest import serve
 
 from trialogue import Quota
-from trialogue_server._call import Call
-from trialogue_server._limiter import LocalLimiter
-from trialogue_server._peer import Peers, network
-from trialogue_server._quotas import Quotas
+from trialogue_server._callers.limiter import LocalLimiter
+from trialogue_server._callers.peer import Peers, network
+from trialogue_server._callers.quotas import Quotas
+from trialogue_server._http.call import Call
 from trialogue_server.config import Config
 
 USER, KEY = Quota("user", 3, 6.0), Quota("key", 2, 60.0)

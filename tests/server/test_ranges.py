@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trialogue_server._errors import RangeError
-from trialogue_server._ranges import MOST, Parts, Span, parse_ranges
+from trialogue_server._http.errors import RangeError
+from trialogue_server._http.ranges import MOST, Parts, Span, parse_ranges
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ from trio.testing import MockClock
 
 from trialogue import Session, StorageError, User, new_id
 from trialogue.testing import Fault, MemoryStore
-from trialogue_server import _tokens
-from trialogue_server._call import Call
-from trialogue_server._sessions import Sessions
+from trialogue_server._callers import tokens
+from trialogue_server._callers.sessions import Sessions
+from trialogue_server._http.call import Call
 
 T = TypeVar("T")
 TOKEN = "a token"
@@ -75,7 +75,7 @@ async def test_store_is_read_once_in_a_while(mock_clock: MockClock, store: Count
     for _ in range(5):
         assert await knows(sessions)
     assert store.reads == 1
-    mock_clock.jump(_tokens.FRESH)
+    mock_clock.jump(tokens.FRESH)
     assert await knows(sessions)
     assert store.reads == 2
 
@@ -88,7 +88,7 @@ async def test_end_is_seen_at_once_here_and_soon_elsewhere(
     assert await knows(elsewhere)
     await sessions.end(SESSION.id)
     assert not await knows(sessions)
-    mock_clock.jump(_tokens.FRESH)
+    mock_clock.jump(tokens.FRESH)
     assert not await knows(elsewhere)
 
 
@@ -112,7 +112,7 @@ async def test_guesses_are_not_remembered(store: Counting, sessions: Sessions) -
 
 
 async def test_cache_is_bounded(store: Counting, sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_tokens, "CACHED", 3)
+    monkeypatch.setattr(tokens, "CACHED", 3)
     for n in range(6):
         token_hash = hashlib.sha256(str(n).encode()).digest()
         await store.accounts.add_session(replace(SESSION, id=new_id(), token_hash=token_hash))

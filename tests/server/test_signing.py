@@ -6,8 +6,8 @@ import hashlib
 
 import pytest
 
-from trialogue_server._cluster._signing import AGE, Signer
-from trialogue_server._errors import SignatureError
+from trialogue_server._cluster.signing import AGE, Signer
+from trialogue_server._http.errors import SignatureError
 
 SECRET = "a-secret-of-all-the-nodes"
 PATH = "/internal/commands"

@@ -19,10 +19,10 @@ MOST = 2.0
 #: Opens all that serves, says what was imported and how long it took, and ends.
 START = """
 import importlib.metadata, os, sys, time, trio, msgspec
-from trialogue_server._settings import load_settings
+from trialogue_server._settings.settings import load_settings
 plugins = importlib.metadata.entry_points(group="trialogue").names
 config = load_settings({}, os.environ, plugins=plugins).config
-from trialogue_server._process import open_all
+from trialogue_server._process.process import open_all
 
 async def main():
     async with open_all(config):

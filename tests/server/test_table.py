@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from trialogue_server._call import Call, Reply
-from trialogue_server._routes import Route
-from trialogue_server._services import Services
-from trialogue_server._table import Table
+from trialogue_server._http.call import Call, Reply
+from trialogue_server._serving.services import Services
+from trialogue_server._surface.routes import Route
+from trialogue_server._surface.table import Table
 
 
 async def handler(services: Services, call: Call) -> Reply:

@@ -7,8 +7,8 @@ import trio
 from trio.testing import MockClock
 
 from trialogue import ThrottledError
-from trialogue_server._slots import Slots
-from trialogue_server._throttle import Throttle
+from trialogue_server._callers.slots import Slots
+from trialogue_server._callers.throttle import Throttle
 
 
 @pytest.fixture

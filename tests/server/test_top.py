@@ -16,10 +16,10 @@ import pytest
 from served import Server
 
 from trialogue import ConfigurationError
-from trialogue_server._top._figures import Times, figures
-from trialogue_server._top._reading import Reading, UnreachableError, nodes, parse, read
-from trialogue_server._top._running import MOST, wanted
-from trialogue_server._top._screen import lines
+from trialogue_server._top.figures import Times, figures
+from trialogue_server._top.reading import Reading, UnreachableError, nodes, parse, read
+from trialogue_server._top.running import MOST, wanted
+from trialogue_server._top.screen import lines
 from trialogue_server.config import Config
 
 

@@ -9,4 +9,4 @@ streams     the events that come out of a stream
 examples    requests that are known to work, told beside their operation
 """
 
-from trialogue_server._openapi._document import make_document as make_document
+from trialogue_server._openapi.document import make_document as make_document

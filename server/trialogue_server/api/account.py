@@ -18,19 +18,19 @@ from trialogue import (
     checked_email,
     checked_name,
 )
-from trialogue_server._account_bodies import (
+from trialogue_server._http.call import Call, Reply, json_reply
+from trialogue_server._http.errors import PasswordError
+from trialogue_server._http.json_limits import check_json
+from trialogue_server._http.requests import read_struct
+from trialogue_server._serving.services import Services
+from trialogue_server._surface.routes import Route
+from trialogue_server.api._account_bodies import (
     DeleteMeBody,
     Me,
     PasswordBody,
     UpdateMeBody,
     shown_user,
 )
-from trialogue_server._call import Call, Reply, json_reply
-from trialogue_server._errors import PasswordError
-from trialogue_server._json_limits import check_json
-from trialogue_server._requests import read_struct
-from trialogue_server._routes import Route
-from trialogue_server._services import Services
 from trialogue_server.api.auth import verify
 
 

@@ -22,19 +22,19 @@ from trialogue import (
     checked_name,
     is_id,
 )
-from trialogue_server._account_bodies import (
+from trialogue_server._callers.tokens import hash_of, new_token
+from trialogue_server._http.call import Call, Reply, json_reply
+from trialogue_server._http.links import next_page
+from trialogue_server._http.queries import Limit, PageCursor, read_query
+from trialogue_server._http.requests import read_struct
+from trialogue_server._serving.services import Services
+from trialogue_server._surface.routes import Route
+from trialogue_server.api._account_bodies import (
     Me,
     OfferedReset,
     UpdateUserBody,
     shown_user,
 )
-from trialogue_server._call import Call, Reply, json_reply
-from trialogue_server._links import next_page
-from trialogue_server._queries import Limit, PageCursor, read_query
-from trialogue_server._requests import read_struct
-from trialogue_server._routes import Route
-from trialogue_server._services import Services
-from trialogue_server._tokens import hash_of, new_token
 from trialogue_server.api.account import remove_account
 
 #: How long a reset can be used: to be passed on and typed, not to lie about.

@@ -9,11 +9,11 @@ import msgspec
 from msgspec import Meta
 
 from trialogue import AnswerApproval, Conversation, InvalidError, NotFoundError, ToolCallPart, is_id, written
-from trialogue_server._call import Call, Reply, json_reply
-from trialogue_server._json_limits import check_json
-from trialogue_server._requests import read_struct
-from trialogue_server._routes import Route
-from trialogue_server._services import Services
+from trialogue_server._http.call import Call, Reply, json_reply
+from trialogue_server._http.json_limits import check_json
+from trialogue_server._http.requests import read_struct
+from trialogue_server._serving.services import Services
+from trialogue_server._surface.routes import Route
 
 
 class ApprovalBody(msgspec.Struct, forbid_unknown_fields=True):

@@ -1,4 +1,4 @@
-"""For administrators: the audit log. What is written into it is ``_trail``'s, and the store's."""
+"""For administrators: the audit log. What is written into it is ``_callers.trail``'s, and the store's."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import msgspec
 from msgspec import Meta
 
 from trialogue import Action, AuditEntry
-from trialogue_server._account_bodies import Moment
-from trialogue_server._call import Call, Reply, json_reply
-from trialogue_server._links import next_page
-from trialogue_server._queries import Limit, PageCursor, read_query
-from trialogue_server._routes import Route
-from trialogue_server._services import Services
+from trialogue_server._http.call import Call, Reply, json_reply
+from trialogue_server._http.links import next_page
+from trialogue_server._http.queries import Limit, PageCursor, read_query
+from trialogue_server._serving.services import Services
+from trialogue_server._surface.routes import Route
+from trialogue_server.api._account_bodies import Moment
 
 #: Longest page.
 MOST = 200

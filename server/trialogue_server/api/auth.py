@@ -22,12 +22,12 @@ from trialogue import (
     User,
     normal_email,
 )
-from trialogue_server._account_bodies import LoginBody, Me, RegisterBody, ResetBody, shown_user
-from trialogue_server._call import Call, Reply
-from trialogue_server._requests import read_struct
-from trialogue_server._routes import Route
-from trialogue_server._services import Services
-from trialogue_server._tokens import hash_of
+from trialogue_server._callers.tokens import hash_of
+from trialogue_server._http.call import Call, Reply
+from trialogue_server._http.requests import read_struct
+from trialogue_server._serving.services import Services
+from trialogue_server._surface.routes import Route
+from trialogue_server.api._account_bodies import LoginBody, Me, RegisterBody, ResetBody, shown_user
 
 
 async def register(services: Services, call: Call) -> Reply:

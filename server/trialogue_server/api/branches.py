@@ -9,11 +9,11 @@ import msgspec
 from msgspec import Meta
 
 from trialogue import Conversation, InvalidError, Message, NotFoundError, is_id, with_siblings
-from trialogue_server._call import Call, Reply, json_reply
-from trialogue_server._queries import Limit, read_query
-from trialogue_server._routes import Route
-from trialogue_server._services import Services
-from trialogue_server._shapes import ShownMessage
+from trialogue_server._http.call import Call, Reply, json_reply
+from trialogue_server._http.queries import Limit, read_query
+from trialogue_server._serving.services import Services
+from trialogue_server._surface.routes import Route
+from trialogue_server.api._shapes import ShownMessage
 
 
 class ListQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -12,11 +12,11 @@ import msgspec
 from msgspec import Meta
 
 from trialogue import NotFoundError, PayerKind, Period, Principal, SpendingBudget, Standing, is_id, period_of
-from trialogue_server._account_bodies import Money
-from trialogue_server._call import Call, Reply, json_reply
-from trialogue_server._requests import read_struct
-from trialogue_server._routes import Route
-from trialogue_server._services import Services
+from trialogue_server._http.call import Call, Reply, json_reply
+from trialogue_server._http.requests import read_struct
+from trialogue_server._serving.services import Services
+from trialogue_server._surface.routes import Route
+from trialogue_server.api._account_bodies import Money
 
 
 class BudgetState(msgspec.Struct, frozen=True):

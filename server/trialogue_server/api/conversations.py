@@ -24,16 +24,16 @@ from trialogue import (
     merge_patch,
     new_id,
 )
-from trialogue_server._call import Call, Reply, json_reply
-from trialogue_server._errors import VersionError
-from trialogue_server._etags import etag_of, expected_version
-from trialogue_server._idempotency import command_id, told
-from trialogue_server._json_limits import check_json
-from trialogue_server._queries import Limit, PageCursor, read_query
-from trialogue_server._requests import CreateBody, UpdateBody, checked_id, read_struct
-from trialogue_server._routes import Route
-from trialogue_server._services import Services, no_conversation
-from trialogue_server._shapes import ShownSnapshot, ShownTree
+from trialogue_server._http.call import Call, Reply, json_reply
+from trialogue_server._http.errors import VersionError
+from trialogue_server._http.etags import etag_of, expected_version
+from trialogue_server._http.json_limits import check_json
+from trialogue_server._http.queries import Limit, PageCursor, read_query
+from trialogue_server._http.requests import CreateBody, UpdateBody, checked_id, read_struct
+from trialogue_server._serving.idempotency import command_id, told
+from trialogue_server._serving.services import Services, no_conversation
+from trialogue_server._surface.routes import Route
+from trialogue_server.api._shapes import ShownSnapshot, ShownTree
 
 #: Tries of a merge with what others change at the same time; each round of them, one comes through.
 MERGES = 10

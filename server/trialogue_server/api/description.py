@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 import trio
 
-from trialogue_server._call import Call, Reply
+from trialogue_server._http.call import Call, Reply
 from trialogue_server._openapi import make_document
-from trialogue_server._routes import Answer, Route
-from trialogue_server._services import Services
+from trialogue_server._serving.services import Services
+from trialogue_server._surface.routes import Answer, Route
 
 
 async def openapi(services: Services, call: Call) -> Reply:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from trialogue import NotFoundError
-from trialogue_server._account_bodies import Devices, shown_session
-from trialogue_server._call import Call, Reply, json_reply
-from trialogue_server._routes import Route
-from trialogue_server._services import Services
+from trialogue_server._http.call import Call, Reply, json_reply
+from trialogue_server._serving.services import Services
+from trialogue_server._surface.routes import Route
+from trialogue_server.api._account_bodies import Devices, shown_session
 
 
 async def list_sessions(services: Services, call: Call) -> Reply:

@@ -16,13 +16,13 @@ from typing import Annotated
 from msgspec import Meta
 
 from trialogue import InvalidError, Principal, parse_cursor
-from trialogue_server._call import Call, Receive, Reply, Send
-from trialogue_server._expiry import until_it_ends
-from trialogue_server._queries import read_query
-from trialogue_server._reading import Opening, open_conversation, open_list
-from trialogue_server._routes import Route
-from trialogue_server._services import Services
-from trialogue_server._shapes import ListEvent, StreamEvent
+from trialogue_server._http.call import Call, Receive, Reply, Send
+from trialogue_server._http.queries import read_query
+from trialogue_server._serving.expiry import until_it_ends
+from trialogue_server._serving.reading import Opening, open_conversation, open_list
+from trialogue_server._serving.services import Services
+from trialogue_server._surface.routes import Route
+from trialogue_server.api._shapes import ListEvent, StreamEvent
 from trialogue_server.api.messages import EVENTS, StreamQuery, say
 
 _LIST = "/api/events"

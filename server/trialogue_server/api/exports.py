@@ -13,14 +13,14 @@ import msgspec
 from msgspec import Meta
 
 from trialogue import Conversation, ThrottledError
-from trialogue_server._call import Call, Reply, WritePiece
-from trialogue_server._exchange._archive import write_zip
-from trialogue_server._exchange._document import Export
-from trialogue_server._exchange._export import Outlet, headers_of, sole, write_json, write_markdown
-from trialogue_server._expiry import held_reply
-from trialogue_server._queries import read_query
-from trialogue_server._routes import Answer, Route
-from trialogue_server._services import Services
+from trialogue_server._exchange.archive import write_zip
+from trialogue_server._exchange.document import Export
+from trialogue_server._exchange.export import Outlet, headers_of, sole, write_json, write_markdown
+from trialogue_server._http.call import Call, Reply, WritePiece
+from trialogue_server._http.queries import read_query
+from trialogue_server._serving.expiry import held_reply
+from trialogue_server._serving.services import Services
+from trialogue_server._surface.routes import Answer, Route
 
 Format: TypeAlias = Literal["json", "markdown"]
 AllFormat: TypeAlias = Literal["json", "markdown", "zip"]

@@ -9,15 +9,15 @@ import msgspec
 from msgspec import Meta
 
 from trialogue import ClosedError, File, FilePart, FileView, NotFoundError, Part, QuotaError, file_view, is_id
-from trialogue_server._call import Call, Reply, json_reply
-from trialogue_server._downloads import Content, content_reply
-from trialogue_server._errors import RangeError, VersionError
-from trialogue_server._expiry import held_reply, while_it_holds
-from trialogue_server._queries import Limit, PageCursor, read_query
-from trialogue_server._requests import SaidFile, SaidPart
-from trialogue_server._routes import Answer, Route
-from trialogue_server._services import Services
-from trialogue_server._uploads import Pace, read_files
+from trialogue_server._http.call import Call, Reply, json_reply
+from trialogue_server._http.downloads import Content, content_reply
+from trialogue_server._http.errors import RangeError, VersionError
+from trialogue_server._http.queries import Limit, PageCursor, read_query
+from trialogue_server._http.requests import SaidFile, SaidPart
+from trialogue_server._http.uploads import Pace, read_files
+from trialogue_server._serving.expiry import held_reply, while_it_holds
+from trialogue_server._serving.services import Services
+from trialogue_server._surface.routes import Answer, Route
 
 
 class Uploaded(msgspec.Struct, frozen=True):

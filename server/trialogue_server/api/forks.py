@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from trialogue import ConflictError, Conversation, ForkConversation, LimitError, is_id, new_id
-from trialogue_server._call import Call, Reply, json_reply
-from trialogue_server._etags import etag_of
-from trialogue_server._idempotency import command_id, told
-from trialogue_server._requests import ForkBody, checked_id, read_struct
-from trialogue_server._routes import Route
-from trialogue_server._services import Services, no_message
+from trialogue_server._http.call import Call, Reply, json_reply
+from trialogue_server._http.etags import etag_of
+from trialogue_server._http.requests import ForkBody, checked_id, read_struct
+from trialogue_server._serving.idempotency import command_id, told
+from trialogue_server._serving.services import Services, no_message
+from trialogue_server._surface.routes import Route
 
 
 async def fork(services: Services, call: Call) -> Reply:

@@ -12,9 +12,9 @@ import msgspec
 import trio
 
 from trialogue import Cluster, Library, TrialogueError
-from trialogue_server._call import Call, Reply, json_reply
-from trialogue_server._routes import Answer, Route
-from trialogue_server._services import Services
+from trialogue_server._http.call import Call, Reply, json_reply
+from trialogue_server._serving.services import Services
+from trialogue_server._surface.routes import Answer, Route
 
 log = logging.getLogger("trialogue.health")
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import msgspec
 
 from trialogue import ImportJob, LimitError, NotFoundError, ThrottledError, is_id
-from trialogue_server._call import Call, Reply, json_reply
-from trialogue_server._errors import MediaTypeError, SlowBodyError
-from trialogue_server._exchange._jobs import Importer
-from trialogue_server._expiry import while_it_holds
-from trialogue_server._routes import Route
-from trialogue_server._services import Services
-from trialogue_server._uploads import Pace
+from trialogue_server._exchange.jobs import Importer
+from trialogue_server._http.call import Call, Reply, json_reply
+from trialogue_server._http.errors import MediaTypeError, SlowBodyError
+from trialogue_server._http.uploads import Pace
+from trialogue_server._serving.expiry import while_it_holds
+from trialogue_server._serving.services import Services
+from trialogue_server._surface.routes import Route
 
 
 class ImportPage(msgspec.Struct, frozen=True):

@@ -7,14 +7,14 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from trialogue import Invitation, NotFoundError, checked_email, is_id, new_id
-from trialogue_server._account_bodies import InvitationBody, NewInvitation, ShownInvitation, shown_invitation
-from trialogue_server._call import Call, Reply, json_reply
-from trialogue_server._links import next_page
-from trialogue_server._queries import Limit, PageCursor, read_query
-from trialogue_server._requests import read_struct
-from trialogue_server._routes import Route
-from trialogue_server._services import Services
-from trialogue_server._tokens import hash_of, new_token
+from trialogue_server._callers.tokens import hash_of, new_token
+from trialogue_server._http.call import Call, Reply, json_reply
+from trialogue_server._http.links import next_page
+from trialogue_server._http.queries import Limit, PageCursor, read_query
+from trialogue_server._http.requests import read_struct
+from trialogue_server._serving.services import Services
+from trialogue_server._surface.routes import Route
+from trialogue_server.api._account_bodies import InvitationBody, NewInvitation, ShownInvitation, shown_invitation
 
 #: Longest page.
 MOST = 200

@@ -1,17 +1,17 @@
-"""One's API keys: made, listed, revoked. What a key may do is ``_access``; how one is found, ``_keys``."""
+"""One's API keys: made, listed, revoked. What a key may do is ``_surface.access``; how one is found, ``_callers.keys``."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
 from trialogue import ApiKey, InvalidError, NotFoundError, Origin, User, checked_name, new_id
-from trialogue_server._account_bodies import KeyBody, KeyList, NewKey, shown_key
-from trialogue_server._call import Call, Reply, json_reply
-from trialogue_server._keys import PREFIX
-from trialogue_server._requests import read_struct
-from trialogue_server._routes import Route
-from trialogue_server._services import Services
-from trialogue_server._tokens import hash_of, new_token
+from trialogue_server._callers.keys import PREFIX
+from trialogue_server._callers.tokens import hash_of, new_token
+from trialogue_server._http.call import Call, Reply, json_reply
+from trialogue_server._http.requests import read_struct
+from trialogue_server._serving.services import Services
+from trialogue_server._surface.routes import Route
+from trialogue_server.api._account_bodies import KeyBody, KeyList, NewKey, shown_key
 
 
 async def list_keys(services: Services, call: Call) -> Reply:

@@ -13,10 +13,10 @@ import msgspec
 from msgspec import Meta
 
 from trialogue import NotFoundError, RedirectLogin, TrialogueError
-from trialogue_server._call import Call, Reply, json_reply
-from trialogue_server._logins import account_of, safe_target
-from trialogue_server._routes import Route
-from trialogue_server._services import Services
+from trialogue_server._callers.logins import account_of, safe_target
+from trialogue_server._http.call import Call, Reply, json_reply
+from trialogue_server._serving.services import Services
+from trialogue_server._surface.routes import Route
 from trialogue_server.api.auth import begin_session
 
 log = logging.getLogger(__name__)

@@ -25,11 +25,10 @@ from trialogue import (
     is_id,
     new_id,
 )
-from trialogue_server._call import Call, Reply, json_reply
-from trialogue_server._errors import ToolsError
-from trialogue_server._idempotency import command_id, submit_once
-from trialogue_server._queries import read_query
-from trialogue_server._requests import (
+from trialogue_server._http.call import Call, Reply, json_reply
+from trialogue_server._http.errors import ToolsError
+from trialogue_server._http.queries import read_query
+from trialogue_server._http.requests import (
     AttemptBody,
     EditBody,
     PostBody,
@@ -38,9 +37,10 @@ from trialogue_server._requests import (
     read_struct,
     said_parts,
 )
-from trialogue_server._routes import Answer, Route
-from trialogue_server._services import Services, no_message
-from trialogue_server._shapes import StreamEvent
+from trialogue_server._serving.idempotency import command_id, submit_once
+from trialogue_server._serving.services import Services, no_message
+from trialogue_server._surface.routes import Answer, Route
+from trialogue_server.api._shapes import StreamEvent
 from trialogue_server.api.files import named_files
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import trio
 
 from trialogue import ThrottledError
-from trialogue_server._call import Call, Reply
-from trialogue_server._routes import Route
-from trialogue_server._seeing._exposition import MEDIA_TYPE, encode
-from trialogue_server._seeing._families import families
-from trialogue_server._seeing._readers import check_reader
-from trialogue_server._services import Services
+from trialogue_server._http.call import Call, Reply
+from trialogue_server._seeing.exposition import MEDIA_TYPE, encode
+from trialogue_server._seeing.families import families
+from trialogue_server._seeing.readers import check_reader
+from trialogue_server._serving.services import Services
+from trialogue_server._surface.routes import Route
 
 
 async def show_metrics(services: Services, call: Call) -> Reply:

@@ -7,9 +7,9 @@ from datetime import datetime
 import msgspec
 
 from trialogue import Health, HealthStatus, Model
-from trialogue_server._call import Call, Reply, json_reply
-from trialogue_server._routes import Route
-from trialogue_server._services import Services
+from trialogue_server._http.call import Call, Reply, json_reply
+from trialogue_server._serving.services import Services
+from trialogue_server._surface.routes import Route
 
 
 class ShownModel(Model, frozen=True, kw_only=True):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from trialogue import NotFoundError, is_id
-from trialogue_server._account_bodies import KeyList, shown_key
-from trialogue_server._call import Call, Reply, json_reply
-from trialogue_server._routes import Route
-from trialogue_server._services import Services
+from trialogue_server._http.call import Call, Reply, json_reply
+from trialogue_server._serving.services import Services
+from trialogue_server._surface.routes import Route
+from trialogue_server.api._account_bodies import KeyList, shown_key
 from trialogue_server.api.keys import revoke
 from trialogue_server.config import SETTINGS
 

@@ -12,11 +12,11 @@ import trio
 from msgspec import Meta
 
 from trialogue import Circle, EmbedderError, Found, Hit, HitKind, InvalidError, Role, SearchMode, SearchQuery
-from trialogue_server._call import Call, Reply, json_reply
-from trialogue_server._errors import SlowSearchError
-from trialogue_server._queries import Limit, PageCursor, read_query
-from trialogue_server._routes import Route
-from trialogue_server._services import Services
+from trialogue_server._http.call import Call, Reply, json_reply
+from trialogue_server._http.errors import SlowSearchError
+from trialogue_server._http.queries import Limit, PageCursor, read_query
+from trialogue_server._serving.services import Services
+from trialogue_server._surface.routes import Route
 
 Where: TypeAlias = Literal["messages", "files", "titles"]
 _KINDS: dict[Where, HitKind] = {"messages": "message", "files": "file", "titles": "title"}

@@ -33,12 +33,12 @@ from trialogue import (
     new_id,
     written,
 )
-from trialogue_server._call import Call, Reply, json_reply
-from trialogue_server._idempotency import command_id
-from trialogue_server._queries import Limit, read_query
-from trialogue_server._requests import ShareBody, checked_id, read_struct
-from trialogue_server._routes import Route
-from trialogue_server._services import Services, no_message
+from trialogue_server._http.call import Call, Reply, json_reply
+from trialogue_server._http.queries import Limit, read_query
+from trialogue_server._http.requests import ShareBody, checked_id, read_struct
+from trialogue_server._serving.idempotency import command_id
+from trialogue_server._serving.services import Services, no_message
+from trialogue_server._surface.routes import Route
 from trialogue_server.api.files import (
     CONTENT_ALSO,
     CONTENT_HEADERS,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from trialogue_server._call import Call, Reply
-from trialogue_server._errors import UpgradeError
-from trialogue_server._routes import Route
-from trialogue_server._services import Services
-from trialogue_server._sockets._messages import ClientMessage, ServerMessage
+from trialogue_server._http.call import Call, Reply
+from trialogue_server._http.errors import UpgradeError
+from trialogue_server._serving.services import Services
+from trialogue_server._sockets.messages import ClientMessage, ServerMessage
+from trialogue_server._surface.routes import Route
 
 PATH = "/api/ws"
 

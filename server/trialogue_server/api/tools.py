@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 
 from trialogue import Settings
-from trialogue_server._call import Call, Reply, json_reply
-from trialogue_server._routes import Route
-from trialogue_server._services import Services
+from trialogue_server._http.call import Call, Reply, json_reply
+from trialogue_server._serving.services import Services
+from trialogue_server._surface.routes import Route
 
 
 class ShownTool(msgspec.Struct, frozen=True):

@@ -19,11 +19,11 @@ from trialogue import (
     UsageGroup,
     UsageSum,
 )
-from trialogue_server._call import Call, Reply, json_reply
-from trialogue_server._links import next_page
-from trialogue_server._queries import Limit, PageCursor, read_query
-from trialogue_server._routes import Route
-from trialogue_server._services import Services
+from trialogue_server._http.call import Call, Reply, json_reply
+from trialogue_server._http.links import next_page
+from trialogue_server._http.queries import Limit, PageCursor, read_query
+from trialogue_server._serving.services import Services
+from trialogue_server._surface.routes import Route
 from trialogue_server.api.budgets import BudgetState, owner_of, states_of
 
 #: Longest page: the days of a year.

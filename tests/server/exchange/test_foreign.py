@@ -25,10 +25,10 @@ from trialogue import (
     text_of,
 )
 from trialogue._deciding.history import prepare
-from trialogue_server._exchange._chatgpt import read_chatgpt
-from trialogue_server._exchange._claude import read_claude
-from trialogue_server._exchange._pieces import Bounds, Found, pieces_of
-from trialogue_server._exchange._tree import Node, beginning_of, derived_id, parents_first, sensible_time
+from trialogue_server._exchange.chatgpt import read_chatgpt
+from trialogue_server._exchange.claude import read_claude
+from trialogue_server._exchange.pieces import Bounds, Found, pieces_of
+from trialogue_server._exchange.tree import Node, beginning_of, derived_id, parents_first, sensible_time
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 BOUNDS = Bounds(1_000_000, 10_000_000)

@@ -43,10 +43,10 @@ from trialogue import (
     open_engine,
 )
 from trialogue.testing import Fail, MemoryStore, Pause, Script, ScriptedProvider
-from trialogue_server._exchange._document import ExportedConversation, ExportedHeader, ExportedMessage
-from trialogue_server._exchange._export import Outlet, headers_of, sole, write_json, write_markdown
-from trialogue_server._exchange._ours import read_ours, renamed
-from trialogue_server._exchange._splitter import split
+from trialogue_server._exchange.document import ExportedConversation, ExportedHeader, ExportedMessage
+from trialogue_server._exchange.export import Outlet, headers_of, sole, write_json, write_markdown
+from trialogue_server._exchange.ours import read_ours, renamed
+from trialogue_server._exchange.splitter import split
 
 SCRIPTS: tuple[Script, ...] = (
     [ReasoningPiece("hm "), "Hello", " world", UsagePiece(Usage("reported", 3, 2, 1, reasoning_tokens=1))],

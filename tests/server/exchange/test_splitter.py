@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trialogue import InvalidError
-from trialogue_server._exchange._splitter import NoDocumentError, Refused, split
+from trialogue_server._exchange.splitter import NoDocumentError, Refused, split
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),

@@ -7,7 +7,7 @@ from typing import Any
 import trio
 import trio.testing
 
-from trialogue_server._guard._inbox import Inbox
+from trialogue_server._guard.inbox import Inbox
 
 END = {"type": "http.disconnect"}
 

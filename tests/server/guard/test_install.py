@@ -16,7 +16,7 @@ import hypercorn.trio.run
 import pytest
 
 from trialogue import ConfigurationError
-from trialogue_server._guard import Connection, _install, install_guard
+from trialogue_server._guard import Connection, install, install_guard
 
 APP = """
     from quart_trio import QuartTrio
@@ -83,6 +83,6 @@ def test_installing_twice_is_installing_once(monkeypatch: pytest.MonkeyPatch) ->
 def test_another_hypercorn_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the guard reaches into may have moved."""
     monkeypatch.setattr(hypercorn.trio.run, "worker_serve", None)
-    monkeypatch.setattr(_install, "version", lambda name: "0.19.0")
+    monkeypatch.setattr(install, "version", lambda name: "0.19.0")
     with pytest.raises(ConfigurationError, match=r"hypercorn 0\.19\.0"):
         install_guard()

@@ -8,8 +8,8 @@ import trio
 import trio.testing
 from hypercorn.config import Config
 
-from trialogue_server._guard._limits import Limits, set_limits
-from trialogue_server._guard._reaper import Reaper
+from trialogue_server._guard.limits import Limits, set_limits
+from trialogue_server._guard.reaper import Reaper
 
 
 class FakeConnection:

@@ -14,7 +14,7 @@ from hypercorn.config import Config, Sockets
 
 from trialogue import ConfigurationError
 from trialogue_server._guard import make_config, open_sockets, serve_guarded
-from trialogue_server._guard._sockets import inherited_fds
+from trialogue_server._guard.sockets import inherited_fds
 
 
 def close(sockets: Sockets) -> None:

@@ -10,8 +10,8 @@ import pytest
 import trio
 import trio.testing
 
-from trialogue_server._guard._clock import LoopClock
-from trialogue_server._guard._writer import Writer
+from trialogue_server._guard.clock import LoopClock
+from trialogue_server._guard.writer import Writer
 
 
 @pytest.fixture

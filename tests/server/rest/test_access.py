@@ -20,7 +20,7 @@ from rest import Server, read_events, serve
 from trialogue import new_id
 from trialogue_clock import current_time
 from trialogue_echo import EchoProvider
-from trialogue_server._routes import Route
+from trialogue_server._surface.routes import Route
 from trialogue_server.api import BLUEPRINTS
 
 ROUTES = [route for routes in BLUEPRINTS.values() for route in routes]

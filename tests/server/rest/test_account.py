@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from rest import PASSWORD, Server, open_stream, serve
 
 from trialogue.testing import MemoryStore
-from trialogue_server._account_bodies import (
+from trialogue_server.api._account_bodies import (
     Confidential,
     DeleteMeBody,
     LoginBody,

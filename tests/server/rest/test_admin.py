@@ -15,7 +15,7 @@ from rest import PASSWORD, Server, open_stream, serve
 
 from trialogue import load_plugins, new_id
 from trialogue.testing import MemoryStore
-from trialogue_server._services import Services
+from trialogue_server._serving.services import Services
 
 NEW = "battery staple"
 

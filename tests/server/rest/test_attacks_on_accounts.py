@@ -15,9 +15,9 @@ from served import Server as Process
 from talking import make, note
 
 from trialogue import InvalidError
-from trialogue_server._call import Call
-from trialogue_server._exchange._pieces import Bounds, pieces_of
-from trialogue_server._peer import Peers
+from trialogue_server._callers.peer import Peers
+from trialogue_server._exchange.pieces import Bounds, pieces_of
+from trialogue_server._http.call import Call
 
 ELSEWHERE = {"Origin": "https://evil.example"}
 

@@ -7,7 +7,7 @@ import pytest
 from rest import Server, serve
 from truth import TABLE
 
-from trialogue_server._openapi._operation import path_of
+from trialogue_server._openapi.operation import path_of
 from trialogue_server.api import BLUEPRINTS
 
 ORIGIN = "https://app.example.org"

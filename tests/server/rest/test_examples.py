@@ -11,7 +11,7 @@ from stories import at, carry_out
 
 from trialogue_clock import current_time
 from trialogue_echo import EchoProvider
-from trialogue_server._openapi._examples import stories
+from trialogue_server._openapi.examples import stories
 
 
 @pytest.mark.parametrize("story", stories())

@@ -15,7 +15,7 @@ from rest import PASSWORD, Server, serve
 from trialogue import BrokenError, Departure, Identity, Person, RedirectLogin, UnauthenticatedError
 from trialogue_oidc import trialogue_redirect_logins
 from trialogue_proxy import trialogue_header_logins
-from trialogue_server._logins import Logins, safe_target
+from trialogue_server._callers.logins import Logins, safe_target
 
 LOGIN, CALLBACK = "/api/auth/oidc/work/login", "/api/auth/oidc/work/callback"
 

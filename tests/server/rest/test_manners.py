@@ -11,7 +11,7 @@ from rest import Server, serve
 
 from trialogue import StorageError
 from trialogue.testing import Fault, MemoryStore
-from trialogue_server._openapi._operation import path_of
+from trialogue_server._openapi.operation import path_of
 from trialogue_server.api import BLUEPRINTS
 
 JSON = {"Content-Type": "application/json"}

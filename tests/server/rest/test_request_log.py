@@ -14,7 +14,7 @@ from rest import Server, open_stream, read_events, serve
 
 from trialogue import Request
 from trialogue.testing import ScriptedProvider
-from trialogue_server import _logging
+from trialogue_server._process import logs
 from trialogue_server.config import Config
 
 
@@ -31,7 +31,7 @@ class Lines(io.StringIO):
 @pytest.fixture
 def lines() -> Iterator[Lines]:
     stream = Lines()
-    handler = _logging.configure(Config(log_format="json"), stream)
+    handler = logs.configure(Config(log_format="json"), stream)
     yield stream
     logging.getLogger().removeHandler(handler)
     logging.getLogger().setLevel(logging.WARNING)

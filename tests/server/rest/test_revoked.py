@@ -13,7 +13,7 @@ import trio
 from rest import Server, serve
 from talking import make, note
 
-from trialogue_server._uploads import Pace
+from trialogue_server._http.uploads import Pace
 
 HEAD = b'--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n'
 UPLOADS = {"/api/upload": ("multipart/form-data; boundary=b", HEAD), "/api/import": ("application/json", b'{"a": "')}

@@ -18,9 +18,9 @@ from talking import make, talked
 
 from trialogue import ConfigurationError, Distribution, Usage, UsagePiece
 from trialogue.testing import ScriptedProvider
-from trialogue_server._seeing import Seeing, _listener
-from trialogue_server._seeing._exposition import MEDIA_TYPE, Family, counter, encode
-from trialogue_server._seeing._lag import RECENT
+from trialogue_server._seeing import Seeing, listener
+from trialogue_server._seeing.exposition import MEDIA_TYPE, Family, counter, encode
+from trialogue_server._seeing.lag import RECENT
 
 TOKEN = "0123456789abcdef" * 2
 
@@ -148,13 +148,13 @@ async def test_address_that_cannot_be_had_is_told() -> None:
         raise AssertionError
 
     with pytest.raises(ConfigurationError, match=r"cannot listen on 192\.0\.2\.1:1"):
-        async with _listener.open_apart(app, "192.0.2.1:1"):
+        async with listener.open_apart(app, "192.0.2.1:1"):
             raise AssertionError
 
 
 async def test_address_in_use_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """As when the process that is replaced has not ended yet."""
-    monkeypatch.setattr(_listener, "AGAIN", 0.01)
+    monkeypatch.setattr(listener, "AGAIN", 0.01)
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 204, "headers": []})
@@ -162,13 +162,13 @@ async def test_address_in_use_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> 
 
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        async with _listener.open_apart(app, f"127.0.0.1:{port}"), httpx2.AsyncClient(trust_env=False) as client:
+        async with listener.open_apart(app, f"127.0.0.1:{port}"), httpx2.AsyncClient(trust_env=False) as client:
             other.close()
             with trio.fail_after(5):
                 while not await answers(client, f"http://127.0.0.1:{port}/metrics"):  # noqa: ASYNC110 - nobody tells
                     await trio.sleep(0.01)
     with socket.create_server(("127.0.0.1", 0)) as other:
-        async with _listener.open_apart(app, f"127.0.0.1:{other.getsockname()[1]}"):
+        async with listener.open_apart(app, f"127.0.0.1:{other.getsockname()[1]}"):
             """One that never comes is no reason to stay."""
 
 

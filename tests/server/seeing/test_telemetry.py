@@ -21,8 +21,8 @@ from opentelemetry.trace import StatusCode
 from served import Server
 
 from trialogue import CommitReport, RunReport, Step, new_id
-from trialogue_server._seeing._telemetry._opening import MISSING, Telemetry, open_telemetry, wants
-from trialogue_server._seeing._telemetry._tracing import Tracing
+from trialogue_server._seeing.telemetry.opening import MISSING, Telemetry, open_telemetry, wants
+from trialogue_server._seeing.telemetry.tracing import Tracing
 
 QUESTION = "a secret question"
 

@@ -10,9 +10,9 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trialogue_server._hub._sink import Chunk
-from trialogue_server._hub._socket_sink import DirectOutlet
-from trialogue_server._hub._texts import frame_text, message_prefix
+from trialogue_server._hub.sink import Chunk
+from trialogue_server._hub.socket_sink import DirectOutlet
+from trialogue_server._hub.texts import frame_text, message_prefix
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),

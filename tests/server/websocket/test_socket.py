@@ -13,7 +13,7 @@ from sockets import Socket, cookies_of, open_socket
 
 from trialogue import ToolCallPiece, new_id, tool
 from trialogue.testing import ScriptedProvider
-from trialogue_server._hub._socket_sink import AsgiOutlet
+from trialogue_server._hub.socket_sink import AsgiOutlet
 
 
 async def command(socket: Socket, verb: str, **fields: Any) -> dict[str, Any]:
@@ -426,7 +426,7 @@ async def test_any_server_brings_the_same_messages(
     def through_send(scope: Any, send: Any, deadline: float) -> Any:
         return AsgiOutlet(send, None, deadline)
 
-    monkeypatch.setattr("trialogue_server._sockets._opening.outlet_for", through_send)
+    monkeypatch.setattr("trialogue_server._sockets.opening.outlet_for", through_send)
     async with open_socket(server.address[1], Cookie=cookies_of(ada)) as socket:
         await socket.greet()
         name = await create(socket)

@@ -1,0 +1,136 @@
+"""Done in the storage, by this process alone: no server may run over it, since it would not be told what has ended."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+from trialogue import (
+    Admission,
+    ConfigurationError,
+    Invitation,
+    NotFoundError,
+    Origin,
+    Reset,
+    Store,
+    User,
+    UserChange,
+    UserRole,
+    checked_email,
+    checked_name,
+    is_id,
+    load_plugins,
+    new_id,
+    normal_email,
+)
+from trialogue_server._administering.doing import Administration
+from trialogue_server._callers.tokens import hash_of, new_token
+from trialogue_server.api._account_bodies import (
+    InvitationBody,
+    KeyList,
+    Me,
+    NewInvitation,
+    OfferedReset,
+    UpdateUserBody,
+    shown_invitation,
+    shown_key,
+    shown_user,
+)
+from trialogue_server.api.admin import RESET, changes_of
+from trialogue_server.config import Config
+
+#: What the audit log says of where it was done.
+ORIGIN = Origin(None, "command line")
+PAGE = 200
+
+
+@asynccontextmanager
+async def open_direct(config: Config) -> AsyncGenerator[Administration]:
+    """The storage, held. Raises ``ConfigurationError``: it is in use, or cannot be used."""
+    plugins = load_plugins(disabled=config.disabled_plugins)
+    async with plugins.open_store(config.storage_url, config.data_dir) as store:
+        if store.nodes is not None and any(node.alive for node in (await store.nodes.members()).nodes):
+            raise ConfigurationError("servers run over this storage: name one with --server, and --token-file")
+        yield Direct(store)
+
+
+class Direct(Administration):
+    """See ``Administration``."""
+
+    def __init__(self, store: Store) -> None:
+        self._accounts = store.accounts
+
+    async def users(self, text: str | None) -> Sequence[Me]:
+        found: list[Me] = []
+        page = await self._accounts.users(limit=PAGE, text=text)
+        found += map(shown_user, page.users)
+        while page.cursor is not None:
+            page = await self._accounts.users(limit=PAGE, text=text, cursor=page.cursor)
+            found += map(shown_user, page.users)
+        return found
+
+    async def create(self, email: str, name: str, role: UserRole) -> tuple[Me, OfferedReset]:
+        address = checked_email(email)
+        user = User(new_id(), address, checked_name(name, address), role, datetime.now(UTC))
+        made = await self._accounts.add_user(user, None, Admission(ORIGIN))
+        return shown_user(made), await self.reset(made.id)
+
+    async def change(self, user: str, change: UpdateUserBody) -> Me:
+        before = await self._user(user)
+        wanted = UserChange(role=change.role, disabled=change.disabled)
+        after = await self._accounts.set_user(before.id, wanted, changes_of(ORIGIN, before, wanted))
+        if after is None:
+            raise _no_account(user)
+        return shown_user(after)
+
+    async def reset(self, user: str) -> OfferedReset:
+        found = await self._user(user)
+        token, until = new_token("tl_reset_"), datetime.now(UTC) + RESET
+        entry = ORIGIN.entry("password.reset_offered", found.id)
+        await self._accounts.add_reset(Reset(found.id, hash_of(token), until), (entry,))
+        return OfferedReset(token, until)
+
+    async def sign_out(self, user: str) -> None:
+        found = await self._user(user)
+        for session in await self._accounts.sessions(found.id):
+            entry = ORIGIN.entry("session.revoked", found.id, thing=session.id)
+            await self._accounts.drop_session(session.id, (entry,))
+
+    async def delete(self, user: str) -> None:
+        found = await self._user(user)
+        await self._accounts.remove_user(found.id, (ORIGIN.entry("account.deleted", found.id),))
+
+    async def invite(self, body: InvitationBody) -> NewInvitation:
+        token, now = new_token("tl_invite_"), datetime.now(UTC)
+        email = None if body.email is None else checked_email(body.email)
+        until = now + timedelta(days=body.days)
+        # It holds for as long as whoever made it may make one.
+        maker = next((one.id for one in await self.users(None) if one.role == "admin" and not one.disabled), None)
+        if maker is None:
+            raise ConfigurationError("there is no administrator yet: `trialogue users create EMAIL` makes one")
+        invitation = Invitation(new_id(), hash_of(token), body.role, maker, now, until, email)
+        entry = ORIGIN.entry("invitation.made", thing=invitation.id, detail=body.role)
+        await self._accounts.add_invitation(invitation, (entry,))
+        return NewInvitation(shown_invitation(invitation), token)
+
+    async def keys(self, user: str) -> KeyList:
+        found = await self._user(user)
+        return KeyList(tuple(map(shown_key, await self._accounts.keys(found.id))))
+
+    async def revoke(self, key: str) -> None:
+        found = await self._accounts.key_by_id(key) if is_id(key) else None
+        if found is None:
+            raise NotFoundError(f"there is no API key {key[:64]!r}: `trialogue keys list` shows them")
+        await self._accounts.drop_key(found.id, (ORIGIN.entry("key.revoked", found.user, thing=found.id),))
+
+    async def _user(self, name: str) -> User:
+        find = self._accounts.user if is_id(name) else self._accounts.user_by_email
+        found = await find(name if is_id(name) else normal_email(name))
+        if found is None:
+            raise _no_account(name)
+        return found
+
+
+def _no_account(name: str) -> NotFoundError:
+    return NotFoundError(f"there is no account {name[:64]!r}: `trialogue users list` shows them")

@@ -1,0 +1,1 @@
+"""Commands of the command line that need no room of their own: ``trialogue nodes`` and ``trialogue plugins``."""

@@ -1,0 +1,195 @@
+"""Reads a conversation of ChatGPT's export: a ``mapping`` of nodes that make a tree, with ``current_node`` as the leaf.
+
+The format is not published and changes; what is known of it comes from those who read it. Whatever is missing or odd in it
+costs no more than the place where it stands: pictures and sounds become words that say what was there, marks of citations
+are left out and their sources kept, a kind of content that is not known keeps its text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from trialogue import (
+    CitationPart,
+    FinishReason,
+    Part,
+    ReasoningPart,
+    Role,
+    Status,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+)
+from trialogue_server._exchange.tree import Foreign, Node, sensible_time
+
+SOURCE = "chatgpt"
+
+# Any: what a foreign document holds is looked at before it is used.
+
+
+class _Node(msgspec.Struct):
+    message: Any = None
+    parent: Any = None
+
+
+class _Conversation(msgspec.Struct):
+    # Decoded node by node, so that a large conversation does not keep the interpreter from everybody else.
+    mapping: dict[str, msgspec.Raw]
+    title: Any = None
+    create_time: Any = None
+    update_time: Any = None
+    current_node: Any = None
+    conversation_id: Any = None
+    id: Any = None
+    is_archived: Any = None
+
+
+#: Marks that stand in the text where its sources were shown.
+_MARKS = re.compile("\ue200.*?\ue201|[\ue200-\ue206]|\u3010\\d+(?::\\d+)?\u2020[^\u3011]*\u3011", re.DOTALL)
+_PLACEHOLDERS = {
+    "image_asset_pointer": "Image",
+    "audio_asset_pointer": "Audio",
+    "video_container_asset_pointer": "Video",
+    "real_time_user_audio_video_asset_pointer": "Audio and video",
+}
+#: Contents that were never shown.
+_HIDDEN = frozenset({"user_editable_context", "model_editable_context", "reasoning_recap", "app_pairing_content"})
+_REASONS: dict[str, FinishReason] = {"stop": "stop", "max_tokens": "length", "content_filter": "content_filter"}
+#: Sources of one answer that are kept.
+_MOST_SOURCES = 50
+
+_decode = msgspec.json.Decoder(_Conversation).decode
+_decode_node = msgspec.json.Decoder(_Node).decode
+
+
+def read_chatgpt(piece: bytes, place: int, now: datetime) -> Foreign:
+    """The conversation in ``piece``. Raises what msgspec does."""
+    found = _decode(piece)
+    name = _word(found.conversation_id) or _word(found.id) or next(iter(found.mapping), str(place))
+    return Foreign(
+        source=SOURCE,
+        id=name,
+        title=_word(found.title),
+        created_at=sensible_time(found.create_time, now),
+        updated_at=sensible_time(found.update_time, now),
+        nodes=tuple(_node(name, _decode_node(node), now) for name, node in found.mapping.items()),
+        current=_word(found.current_node),
+        archived=found.is_archived is True,
+    )
+
+
+def _node(name: str, node: _Node, now: datetime) -> Node:
+    message = _fields(node.message)
+    author, metadata = _fields(message.get("author")), _fields(message.get("metadata"))
+    role = author.get("role")
+    parts: tuple[Part, ...] = ()
+    if role in ("user", "assistant", "tool") and not _is_hidden(message, metadata):
+        parts = tuple(_parts(name, node, message, metadata, role))
+    status: Status = (
+        "incomplete" if message.get("status") in ("in_progress", "finished_partial_completion") else "completed"
+    )
+    ours: Role = "user" if role == "user" else "assistant"
+    reason = _REASONS.get(_word(_fields(metadata.get("finish_details")).get("type")) or "")
+    return Node(
+        id=name,
+        parent=_word(node.parent),
+        role=ours,
+        parts=parts,
+        at=sensible_time(message.get("create_time"), now),
+        model=_word(metadata.get("model_slug")) if ours == "assistant" else None,
+        status=status if ours == "assistant" else "completed",
+        finish_reason=reason if ours == "assistant" and status == "completed" else None,
+    )
+
+
+def _is_hidden(message: dict[str, Any], metadata: dict[str, Any]) -> bool:
+    kind = _fields(message.get("content")).get("content_type")
+    return (
+        metadata.get("is_visually_hidden_from_conversation") is True
+        or metadata.get("is_user_system_message") is True
+        or message.get("weight") == 0
+        or kind in _HIDDEN
+    )
+
+
+def _parts(name: str, node: _Node, message: dict[str, Any], metadata: dict[str, Any], role: str) -> Iterator[Part]:
+    content = _fields(message.get("content"))
+    recipient = _word(message.get("recipient")) or "all"
+    if role == "tool":
+        text = _text_of(content)
+        if text:
+            yield ToolResultPart(_word(node.parent) or name, text, content.get("content_type") == "system_error")
+        return
+    if role == "assistant" and recipient != "all":
+        yield ToolCallPart(name, recipient, _text_of(content))
+        return
+    if content.get("content_type") == "thoughts":
+        yield from _thoughts(content.get("thoughts"))
+        return
+    text = _MARKS.sub("", _text_of(content)).rstrip()
+    names = [_word(_fields(one).get("name")) for one in _list(metadata.get("attachments"))]
+    files = "\n".join(f"[File: {' '.join(one.split())}]" for one in names if one)
+    said = "\n\n".join(filter(None, (text, files)))
+    if said:
+        yield TextPart(said)
+        yield from _sources(metadata)
+
+
+def _thoughts(thoughts: Any) -> Iterator[Part]:
+    for one in _list(thoughts):
+        said = [_word(_fields(one).get(key)) for key in ("summary", "content")]
+        if any(said):
+            yield ReasoningPart("\n\n".join(filter(None, said)))
+
+
+def _text_of(content: dict[str, Any]) -> str:
+    """The text of any kind of content."""
+    kind, text = content.get("content_type"), _word(content.get("text"))
+    if kind == "code" and text:
+        language = re.sub(r"\W", "", _word(content.get("language")) or "")
+        return text if language in ("", "unknown", "json") else f"```{language}\n{text}\n```"
+    if kind == "tether_quote":
+        return "\n\n".join(filter(None, (_word(content.get("title")), _word(content.get("url")), text)))
+    parts = [_part_text(part) for part in _list(content.get("parts"))]
+    said = [text, _word(content.get("result")), _word(content.get("summary")), *parts]
+    return "\n\n".join(filter(None, said))
+
+
+def _part_text(part: Any) -> str | None:
+    if isinstance(part, str):
+        return part
+    fields = _fields(part)
+    kind = _word(fields.get("content_type"))
+    if kind in _PLACEHOLDERS:
+        asset = (_word(fields.get("asset_pointer")) or "").rpartition("/")[2]
+        return f"[{_PLACEHOLDERS[kind]}{f': {asset}' if asset else ''}]"
+    return _word(fields.get("text")) or (f"[{kind}]" if kind else None)
+
+
+def _sources(metadata: dict[str, Any]) -> Iterator[Part]:
+    found: dict[str, str | None] = {}
+    for one in [*_list(metadata.get("content_references")), *_list(metadata.get("citations"))]:
+        fields = _fields(one)
+        for source in [fields, _fields(fields.get("metadata")), *map(_fields, _list(fields.get("items")))]:
+            url = _word(source.get("url"))
+            if url and len(found) < _MOST_SOURCES:
+                found.setdefault(url, _word(source.get("title")))
+    for url, title in found.items():
+        yield CitationPart(url, title)
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}  # pyright: ignore[reportUnknownVariableType] - any JSON object
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []  # pyright: ignore[reportUnknownVariableType] - any JSON array
+
+
+def _word(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None

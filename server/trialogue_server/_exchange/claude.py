@@ -1,0 +1,144 @@
+"""Reads a conversation of Claude's export: ``chat_messages`` in order, each with the id of its parent where there are
+branches, and its content in typed blocks where it is newer than a plain ``text``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from trialogue import CitationPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
+from trialogue_server._exchange.text import fenced
+from trialogue_server._exchange.tree import Foreign, Node, sensible_time
+
+SOURCE = "claude"
+
+# Any: what a foreign document holds is looked at before it is used.
+
+
+class _Message(msgspec.Struct):
+    uuid: Any = None
+    sender: Any = None
+    text: Any = None
+    content: Any = None
+    created_at: Any = None
+    parent_message_uuid: Any = None
+    attachments: Any = None
+    files: Any = None
+    stop_reason: Any = None
+
+
+class _Conversation(msgspec.Struct):
+    # Decoded one by one, so that a large conversation does not keep the interpreter from everybody else.
+    chat_messages: list[msgspec.Raw]
+    uuid: Any = None
+    name: Any = None
+    created_at: Any = None
+    updated_at: Any = None
+    current_leaf_message_uuid: Any = None
+    model: Any = None
+
+
+_decode = msgspec.json.Decoder(_Conversation).decode
+_decode_message = msgspec.json.Decoder(_Message).decode
+
+
+def read_claude(piece: bytes, place: int, now: datetime) -> Foreign:
+    """The conversation in ``piece``. Raises what msgspec does."""
+    found = _decode(piece)
+    messages = [_decode_message(message) for message in found.chat_messages]
+    branched = any(_word(message.parent_message_uuid) for message in messages)
+    nodes: list[Node] = []
+    for number, message in enumerate(messages):
+        name = _word(message.uuid) or f"message {number}"
+        before = nodes[-1].id if nodes else None
+        nodes.append(
+            Node(
+                id=name,
+                parent=_word(message.parent_message_uuid) if branched else before,
+                role="user" if message.sender in ("human", "user") else "assistant",
+                parts=tuple(_parts(name, message)),
+                at=sensible_time(message.created_at, now),
+                model=None if message.sender in ("human", "user") else _word(found.model),
+            )
+        )
+    return Foreign(
+        source=SOURCE,
+        id=_word(found.uuid) or (nodes[0].id if nodes else str(place)),
+        title=_word(found.name),
+        created_at=sensible_time(found.created_at, now),
+        updated_at=sensible_time(found.updated_at, now),
+        nodes=tuple(nodes),
+        current=_word(found.current_leaf_message_uuid),
+    )
+
+
+def _parts(name: str, message: _Message) -> Iterator[Part]:
+    blocks = [part for block in _list(message.content) for part in _block(name, _fields(block))]
+    text = _word(message.text)
+    if not any(isinstance(part, TextPart) for part in blocks) and text and text.strip():
+        blocks.append(TextPart(text))
+    yield from blocks
+    for one in _list(message.attachments):
+        yield from _attachment(_fields(one))
+    for one in _list(message.files):
+        if file := _word(_fields(one).get("file_name")):
+            yield TextPart(f"\n\n[File: {' '.join(file.split())}]")
+
+
+def _block(name: str, block: dict[str, Any]) -> Iterator[Part]:
+    call = _word(block.get("id")) or _word(block.get("tool_use_id")) or name
+    match block.get("type"):
+        case "text":
+            if text := _word(block.get("text")):
+                yield TextPart(text)
+                yield from _sources(block.get("citations"))
+        case "thinking":
+            if thought := _word(block.get("thinking")):
+                yield ReasoningPart(thought, _word(block.get("signature")))
+        case "tool_use":
+            arguments = msgspec.json.encode(block.get("input")).decode()
+            yield ToolCallPart(call, _word(block.get("name")) or "tool", arguments)
+        case "tool_result":
+            call = _word(block.get("tool_use_id")) or call
+            yield ToolResultPart(call, _result(block.get("content")), block.get("is_error") is True)
+        case str() as kind if text := _word(block.get("text")):
+            yield TextPart(text)
+            del kind
+        case _:
+            return
+
+
+def _result(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    return "\n\n".join(filter(None, (_word(_fields(one).get("text")) for one in _list(content))))
+
+
+def _sources(citations: Any) -> Iterator[Part]:
+    for one in _list(citations)[:50]:
+        fields = _fields(one)
+        url = _word(fields.get("url")) or _word(_fields(fields.get("details")).get("url"))
+        if url:
+            yield CitationPart(url, _word(fields.get("title")))
+
+
+def _attachment(one: dict[str, Any]) -> Iterator[Part]:
+    file, text = _word(one.get("file_name")) or "unnamed", _word(one.get("extracted_content"))
+    named = f"\n\n[File: {' '.join(file.split())}]"
+    yield TextPart(f"{named}\n\n{fenced(text)}" if text else named)
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}  # pyright: ignore[reportUnknownVariableType] - any JSON object
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []  # pyright: ignore[reportUnknownVariableType] - any JSON array
+
+
+def _word(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None

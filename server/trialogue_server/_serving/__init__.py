@@ -1,0 +1,9 @@
+"""What handlers are given, and what they share beside it.
+
+    services     the engine, the settings, who is calling, whose something is
+    parts        what that is made of, opened by ``serve``
+    reading      where a reader of a stream begins
+    expiry       what was opened with a key ends with it
+    idempotency  a repeated request is the same command
+    patience     the core's bounds on asking providers, from the settings
+"""

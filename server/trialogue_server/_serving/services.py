@@ -1,0 +1,290 @@
+"""What every handler is given: the engine, the settings, and the answers to "who is calling" and "whose is this"."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import partial
+
+import trio
+
+from trialogue import (
+    Conversation,
+    Ended,
+    ForbiddenError,
+    Item,
+    Library,
+    Limiter,
+    Message,
+    NotFoundError,
+    Origin,
+    Principal,
+    Purged,
+    Searcher,
+    SecretAuthenticator,
+    UnauthenticatedError,
+    UserChanged,
+    is_id,
+)
+from trialogue_server._callers.keys import Keys, bearer_token
+from trialogue_server._callers.lately import Lately
+from trialogue_server._callers.limiter import LocalLimiter
+from trialogue_server._callers.logins import Journeys, account_of
+from trialogue_server._callers.peer import Peers
+from trialogue_server._callers.quotas import Quotas
+from trialogue_server._callers.sessions import Sessions
+from trialogue_server._callers.slots import Slots
+from trialogue_server._callers.throttle import Throttle
+from trialogue_server._callers.trail import Trail
+from trialogue_server._cluster.answering import Answering
+from trialogue_server._http.call import Call
+from trialogue_server._hub import Tag
+from trialogue_server._seeing import Seeing
+from trialogue_server._serving.parts import Parts
+from trialogue_server._surface.access import check_access
+from trialogue_server._surface.cors import Cors
+
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Services:
+    """Lives as long as the app; handlers keep nothing of their own between requests."""
+
+    def __init__(self, parts: Parts) -> None:
+        engine, config = parts.engine, parts.config
+        self.engine = engine
+        self.store = engine.store
+        self.accounts = engine.store.accounts
+        #: To be told of to administrators; who asks them for something has done so before.
+        self.plugins = parts.plugins
+        #: What takes exports in; ``None`` where nothing is imported.
+        self.importer = parts.importer
+        #: Without one that makes vectors, by words alone.
+        self.searcher = parts.searcher or Searcher(engine.store.index)
+        self.config = config
+        self.hub = parts.hub
+        self.peers = Peers(
+            public_url=config.public_url,
+            trusted_origins=(*config.trusted_origins, *config.cors_origins),
+            trusted_proxies=config.trusted_proxies,
+        )
+        self.sessions = Sessions(self.accounts, config.session_days, config.sessions_per_user)
+        #: Behind one address there may be many programs, and a wrong key in one of them.
+        self.keys = Keys(self.accounts, Throttle("wrong API keys from this address", burst=50, seconds=6))
+        self.trail = Trail(self.accounts)
+        self.cors = Cors(config.cors_origins)
+        #: How often who may ask.
+        counts: Limiter = LocalLimiter()
+        self.quotas = Quotas(config, parts.soft.limiter(counts) if parts.soft is not None else counts, self.peers)
+        #: What is seen of the process, and nowhere else.
+        self.seeing = parts.seeing or Seeing()
+        #: What processes share, if anything.
+        self.soft = parts.soft
+        #: Ways in without a secret of ours, and browsers that are away on one of them.
+        self.logins = parts.logins
+        self.journeys = Journeys()
+        #: Streams that each user has open.
+        self.streams = Slots(config.streams_per_user, "streams_per_user")
+        #: WebSockets that each user has open.
+        self.sockets = Slots(config.sockets_per_user, "sockets_per_user", "WebSockets")
+        #: Uploads that each user has under way.
+        self.uploads = Slots(config.uploads_per_user, "uploads_per_user", "uploads")
+        #: Failed logins. A person errs a few times; behind one address there may be an office.
+        self.account_failures = Throttle("failed logins for this account", burst=10, seconds=30)
+        self.address_failures = Throttle("failed logins from this address", burst=50, seconds=6)
+        #: Registrations each cost a password hash and a row for ever.
+        self.registrations = Throttle("registrations from this address", burst=100, seconds=10)
+        #: Exports under way: each reads all there is.
+        self.exports = Slots(config.exports_per_user, "exports_per_user", "exports")
+        #: Public links are open to everyone, and each look costs a read.
+        views = config.shared_views_per_minute
+        self.shared_views = Throttle(
+            "requests for shared links from this address (shared_views_per_minute)", burst=views, seconds=60 / views
+        )
+        #: Files that links were seen to show: going through a long branch takes a third of a second, and anyone may ask.
+        self.shown_files = Lately(10.0)
+        #: One branch at a time, so that those who ask at once for the same find it there.
+        self.branch_scan = trio.Lock()
+        #: What stands in the way of being ready, in words that only the log is told.
+        self.ailing: dict[str, str] = {}
+        #: One look at the disk at a time, whoever asks whether we are ready.
+        self.storage_check = trio.Lock()
+        self._authenticators = parts.authenticators
+        #: Sessions may have ended elsewhere that we were not told of.
+        self._suspect = False
+        #: What other nodes ask of this one, if they may.
+        self.answering: Answering | None = None
+        if engine.cluster is not None:
+            engine.cluster.observers.append(self._told)
+            engine.cluster.sweeper.chores.append(self._look_after_streams)
+            engine.cluster.sweeper.starting_over.append(self.hub.break_off)
+            if parts.part is not None and parts.part.signer is not None:
+                self.answering = Answering(engine, parts.part.signer)
+
+    def authenticator(self) -> SecretAuthenticator:
+        """The one that takes an address and a secret. Raises ``ForbiddenError`` when no plugin brings one."""
+        for authenticator in self._authenticators:
+            if isinstance(authenticator, SecretAuthenticator):
+                return authenticator
+        raise ForbiddenError("no plugin for logging in is loaded: see `trialogue plugins`")
+
+    @property
+    def takes_secrets(self) -> bool:
+        """Whether one may log in with an address and a secret."""
+        return any(isinstance(authenticator, SecretAuthenticator) for authenticator in self._authenticators)
+
+    def library(self) -> Library:
+        """The files. Raises ``NotFoundError`` when this server keeps none."""
+        if self.engine.library is None:
+            raise NotFoundError("this server keeps no files")
+        return self.engine.library
+
+    # --- what ends -----------------------------------------------------------------------------------------------
+
+    def close_streams(self, *credentials: str) -> None:
+        """End the streams of these sessions and keys at once."""
+        if credentials:
+            self.hub.close_where(lambda tag: tag.session in credentials)
+            self._tell(Ended(credentials))
+
+    def forget_user(self, user: str, *, close: bool) -> None:
+        """An account has changed, or is gone: read it anew; with ``close``, end all its streams."""
+        self._forget_user(user, close=close)
+        self._tell(UserChanged(user, close))
+
+    def _forget_user(self, user: str, *, close: bool) -> None:
+        self.sessions.cache.forget_where(lambda _, owner: owner.id == user)
+        self.keys.cache.forget_where(lambda _, owner: owner.id == user)
+        if close:
+            self.hub.close_where(lambda tag: tag.user == user)
+
+    def _tell(self, item: Ended | UserChanged) -> None:
+        if self.engine.cluster is not None:
+            self.engine.cluster.news.say(item, everywhere=True)
+
+    def _told(self, item: Item | None) -> None:
+        """Another node says what has ended there, or something that it said may have been missed."""
+        match item:
+            case Ended(credentials):
+                self.sessions.forget(credentials)
+                self.keys.cache.forget_where(lambda key, _: key.id in credentials)
+                self.hub.close_where(lambda tag: tag.session in credentials)
+            case UserChanged(user, close):
+                self._forget_user(user, close=close)
+            case Purged(_, conversation):
+                self.hub.close_where(lambda tag: tag.conversation == conversation)
+            case None:
+                self.sessions.cache.clear()
+                self.keys.cache.clear()
+                self._suspect = True
+            case _:
+                pass
+
+    async def _look_after_streams(self) -> None:
+        """End the streams of sessions and keys that have ended, if we may have missed that. Raises ``StorageError``."""
+        if not self._suspect:
+            return
+        self._suspect = False
+        for user in self.hub.users():
+            self.hub.close_where(partial(_has_ended, user, await self._good_credentials(user)))
+
+    async def _good_credentials(self, user: str) -> frozenset[str]:
+        found, now = await self.accounts.user(user), datetime.now(UTC)
+        if found is None or found.disabled:
+            return frozenset()
+        sessions = [one.id for one in await self.accounts.sessions(user) if one.admits(found, now)]
+        keys = [one.id for one in await self.accounts.keys(user) if one.admits(found, now)]
+        # Whom a proxy vouches for has neither.
+        return frozenset({*sessions, *keys, ""})
+
+    # --- who is calling ------------------------------------------------------------------------------------------
+
+    def origin(self, call: Call, principal: Principal | None = None) -> Origin:
+        """What the audit log is told of where a change comes from."""
+        actor = None if principal is None else principal.user.id
+        return Origin(actor, self.peers.address(call), call.request_id)
+
+    async def find_principal(self, call: Call) -> Principal | None:
+        """Who is calling, if anyone we know: by a key if it shows one, else by its cookie.
+
+        Raises ``WrongKeyError``, ``OriginError`` when another site's page sent what changes things (which no page can do
+        with a key), ``ThrottledError``, ``StorageError``.
+        """
+        token = bearer_token(call)
+        if token is not None:
+            return await self.keys.find(token, self.peers.network(call))
+        principal = await self._vouched(call)
+        if principal is None:
+            principal = await self.sessions.find(call, secure=self.peers.is_secure(call))
+        if principal is not None and call.method not in _SAFE:
+            self.peers.check_origin(call)
+        return principal
+
+    async def _vouched(self, call: Call) -> Principal | None:
+        """Whom a trusted proxy names, if there is one that does."""
+        if not self.logins.headers or not self.peers.is_trusted(call):
+            return None
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in call.scope["headers"]}
+        for login in self.logins.headers:
+            person = login.identify(headers)
+            if person is not None:
+                is_open = self.config.registration == "open"
+                origin = self.origin(call)
+                return Principal(await account_of(self.store, person, login, is_open=is_open, origin=origin))
+        return None
+
+    async def principal(self, call: Call) -> Principal:
+        """Who is calling, and may use the route. Raises ``UnauthenticatedError``, ``ForbiddenError``, and as above."""
+        principal = await self.find_principal(call)
+        if principal is not None:
+            call.facts["user"] = principal.user.id
+            if principal.key is not None:
+                call.facts["key"] = principal.key
+        await self.quotas.count(call, principal)
+        if principal is None:
+            raise UnauthenticatedError("log in first: POST /api/auth/login gives a session cookie")
+        assert call.route is not None, "whoever answers a call says first by which route"
+        check_access(principal, call.route)
+        return principal
+
+    async def conversation(self, call: Call) -> tuple[Principal, Conversation]:
+        """The caller, and the conversation the path names. Raises ``NotFoundError`` when it is not the caller's."""
+        principal, name = await self.principal(call), call.arguments["id"]
+        header = await self.owned(principal, name, acting=call.method not in _SAFE)
+        call.facts["conversation"] = name
+        return principal, header
+
+    async def owned(self, principal: Principal, conversation: str, *, acting: bool = False) -> Conversation:
+        """The conversation, without messages. Raises ``NotFoundError`` when it is not the principal's.
+
+        Who is ``acting`` is going to ask its owner anyhow, and may see it as the owner does; what is shown is the store's.
+        """
+        find = self.engine.header if acting else self.store.header
+        header = await find(conversation) if is_id(conversation) else None
+        if header is None or header.owner != principal.user.id:
+            raise no_conversation(conversation)
+        return header
+
+    async def message(self, call: Call) -> tuple[Message, Conversation]:
+        """The message the path names, and its conversation. Raises ``NotFoundError`` when it is not the caller's."""
+        principal = await self.principal(call)
+        name = call.arguments["id"]
+        message = await self.store.message(name) if is_id(name) else None
+        header = await self.store.header(message.conversation) if message is not None else None
+        if message is None or header is None or header.owner != principal.user.id:
+            raise no_message(name)
+        call.facts["conversation"] = header.id
+        return message, header
+
+
+def _has_ended(user: str, good: frozenset[str], tag: Tag) -> bool:
+    return tag.user == user and tag.session not in good
+
+
+def no_conversation(conversation: str) -> NotFoundError:
+    """The same words for one that does not exist and for another's."""
+    return NotFoundError(f"there is no conversation {conversation[:64]!r}")
+
+
+def no_message(message: str) -> NotFoundError:
+    """As ``no_conversation``."""
+    return NotFoundError(f"there is no message {message[:64]!r}")
