@@ -335,6 +335,7 @@ from trialogue._storage.store import ConversationPage as ConversationPage
 from trialogue._storage.store import Done as Done
 from trialogue._storage.store import Flush as Flush
 from trialogue._storage.store import History as History
+from trialogue._storage.store import MessageView as MessageView
 from trialogue._storage.store import Store as Store
 from trialogue._storage.store import StoreStatistics as StoreStatistics
 from trialogue._storage.store import TreeView as TreeView
@@ -553,6 +554,7 @@ __all__ = [  # noqa: RUF022 - as sorted() has it, which a test compares
     "MessageRecord",
     "MessageRemoved",
     "MessageRevised",
+    "MessageView",
     "Model",
     "ModelStatistics",
     "News",

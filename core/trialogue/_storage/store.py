@@ -129,6 +129,17 @@ class TreeView(msgspec.Struct, frozen=True):
     cursor: str | None
 
 
+class MessageView(msgspec.Struct, frozen=True):
+    """One message, the conversation it stands in, and the ids that share its parent, read in one transaction.
+
+    As rows: the text of a live answer stands in the log. ``siblings`` are as ``Store.siblings`` has them.
+    """
+
+    header: Conversation
+    message: Message
+    siblings: tuple[str, ...]
+
+
 class ConversationPage(msgspec.Struct, frozen=True):
     """Headers, newest activity first; ``cursor`` continues after the last one, ``None`` at the end."""
 
@@ -294,6 +305,10 @@ class Store(ABC):
     @abstractmethod
     async def message(self, message: str) -> Message | None:
         """One message that is not removed, whatever its conversation."""
+
+    @abstractmethod
+    async def message_view(self, message: str) -> MessageView | None:
+        """One message that is not removed, and where it stands, as of one moment; one in the trash is found too."""
 
     @abstractmethod
     async def taken(self, message: str) -> bool:

@@ -19,7 +19,7 @@ from trialogue._facts.values import (
     Usage,
 )
 from trialogue._search.search import SearchQuery
-from trialogue._storage.store import Store
+from trialogue._storage.store import MessageView, Store
 from trialogue.testing._kit_making import StoreCheck, Talk, begin, checks_in, minutes
 
 TREE_CHECKS: list[StoreCheck] = []
@@ -165,6 +165,36 @@ async def view_lists_siblings_oldest_first(store: Store) -> None:
         question.id: (question.id, other.id),
         answers[1].id: tuple(answer.id for answer in answers),
     }
+
+
+@check
+async def message_is_found_with_where_it_stands(store: Store) -> None:
+    talk, other = await begin(store), await begin(store)
+    root = await talk.say("root")
+    left, right = await talk.say("left"), await talk.say("right", parent=root.id)
+    beginning = await other.say("another root")
+    header = await store.header(talk.id)
+    assert header is not None
+    assert await store.message_view(right.id) == MessageView(header, right, (left.id, right.id))
+    assert await store.message_view(root.id) == MessageView(header, root, (root.id,))
+    found = await store.message_view(beginning.id)
+    assert found is not None
+    assert (found.header.id, found.siblings) == (other.id, (beginning.id,))
+    assert await store.message_view(new_id()) is None
+
+
+@check
+async def removed_message_stands_nowhere(store: Store) -> None:
+    talk = await begin(store)
+    root = await talk.say("root")
+    left, right = await talk.say("left"), await talk.say("right", parent=root.id)
+    await talk.write("message.removed", removed=(left.id,))
+    assert await store.message_view(left.id) is None
+    found = await store.message_view(right.id)
+    assert found is not None
+    assert found.siblings == (right.id,)
+    await store.purge(talk.id)
+    assert await store.message_view(right.id) is None
 
 
 @check

@@ -90,6 +90,7 @@ def calls_on(store: Store, talk: Talk, message: str) -> list[Callable[[], Awaita
         lambda: store.conversations("owner", limit=10),
         lambda: store.conversations("owner", limit=10, text="message"),
         lambda: store.message(message),
+        lambda: store.message_view(message),
         lambda: store.path(talk.id, message, 50),
         lambda: store.is_above(talk.id, message, message),
         lambda: store.leaf(talk.id, message),

@@ -27,6 +27,7 @@ from trialogue._storage.store import (
     Done,
     Flush,
     History,
+    MessageView,
     Store,
     StoreStatistics,
     TreeView,
@@ -327,6 +328,14 @@ class MemoryStore(Store):
             return self._rows[self._homes[message]].message(message) if message in self._homes else None
 
         return await self._call("message", effect)
+
+    async def message_view(self, message: str) -> MessageView | None:
+        def effect() -> MessageView | None:
+            row = self._rows.get(self._homes.get(message, ""))
+            found = None if row is None else row.message(message)
+            return None if row is None or found is None else MessageView(row.header, found, row.siblings(found))
+
+        return await self._call("message_view", effect)
 
     async def taken(self, message: str) -> bool:
         return await self._call("taken", lambda: message in self._homes)

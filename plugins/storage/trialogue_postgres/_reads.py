@@ -8,7 +8,7 @@ from typing import TypeVar
 import msgspec
 import trio
 
-from trialogue import Done, Entry, InvalidError, Message, TreeView, View
+from trialogue import Done, Entry, InvalidError, Message, MessageView, TreeView, View
 from trialogue_postgres import _sql as sql
 from trialogue_postgres._database import Database
 from trialogue_postgres._rows import decode_header, decode_message, decode_receipt
@@ -61,6 +61,15 @@ async def read_tree(
     messages, siblings = await _decoded(bodies, names)
     more = None if beyond is None else str(beyond)
     return TreeView(decode_header(body), next_seq, state, messages, siblings, more)
+
+
+async def read_message_view(database: Database, message: str) -> MessageView | None:
+    """A message and where it stands, as of one moment."""
+    row = await database.first(sql.MESSAGE_VIEW, {"id": message})
+    if row is None:
+        return None
+    header, body, names = row
+    return MessageView(decode_header(header), decode_message(body), _decode_names(names))
 
 
 def parse_tree_cursor(cursor: str) -> int:

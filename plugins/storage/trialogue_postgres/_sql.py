@@ -278,6 +278,10 @@ SELECT updated, id, CASE WHEN place <= %(limit)s AND (total <= %(size)s OR place
 # --- messages --------------------------------------------------------------------------------------------------------
 
 MESSAGE = "SELECT body FROM message WHERE id = %(id)s AND NOT removed"
+MESSAGE_VIEW = f"""
+SELECT c.body, m.body, {_SIBLINGS} FROM message AS m JOIN log AS l ON l.n = m.conversation JOIN conversation AS c ON c.n = l.n
+WHERE m.id = %(id)s AND NOT m.removed
+"""
 TAKEN = "SELECT 1 FROM message WHERE id = %(id)s"
 
 #: From ``leaf`` upwards, as far as ``stop`` lets it.

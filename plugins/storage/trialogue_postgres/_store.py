@@ -26,6 +26,7 @@ from trialogue import (
     Index,
     Ledger,
     Message,
+    MessageView,
     Nodes,
     Shares,
     Store,
@@ -199,6 +200,9 @@ class PostgresStore(Store):
     async def message(self, message: str) -> Message | None:
         row = await self.database.first(sql.MESSAGE, {"id": message})
         return None if row is None else decode_message(row[0])
+
+    async def message_view(self, message: str) -> MessageView | None:
+        return await reads.read_message_view(self.database, message)
 
     async def taken(self, message: str) -> bool:
         return bool(await self.database.read(sql.TAKEN, {"id": message}))

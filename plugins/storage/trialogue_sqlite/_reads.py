@@ -16,6 +16,7 @@ from trialogue import (
     Entry,
     InvalidError,
     Message,
+    MessageView,
     TreeView,
     View,
     query_words,
@@ -79,6 +80,18 @@ def read_message(connection: Connection, message: str) -> Message | None:
     """A message."""
     body = connection.execute(sql.MESSAGE, (message,)).get
     return None if body is None else decode_message(body)
+
+
+def read_message_view(connection: Connection, message: str) -> MessageView | None:
+    """A message and where it stands, as of one moment."""
+    with _one_moment(connection):
+        row = connection.execute(sql.MESSAGE_VIEW, (message,)).fetchone()
+        if row is None:
+            return None
+        n, header, body = row
+        found = decode_message(body)
+        siblings = _siblings(connection, n, [(found.id, found.parent)])
+    return MessageView(decode_header(header), found, siblings[found.id])
 
 
 def read_taken(connection: Connection, message: str) -> bool:

@@ -148,6 +148,10 @@ WITH RECURSIVE below (n, id) AS (
 """
 DROP_WAITING = "DELETE FROM message WHERE n = ?"
 MESSAGE = "SELECT body FROM message WHERE id = ? AND removed = 0"
+MESSAGE_VIEW = (
+    "SELECT m.conversation, c.body, m.body FROM message m JOIN conversation c ON c.n = m.conversation"
+    " WHERE m.id = ? AND m.removed = 0"
+)
 TAKEN = "SELECT 1 FROM message WHERE id = ?"
 PATH = """
 WITH RECURSIVE up (n, parent) AS (

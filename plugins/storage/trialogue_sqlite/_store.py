@@ -25,6 +25,7 @@ from trialogue import (
     Index,
     Ledger,
     Message,
+    MessageView,
     Shares,
     Store,
     StoreStatistics,
@@ -225,6 +226,9 @@ class SQLiteStore(Store):
 
     async def message(self, message: str) -> Message | None:
         return await self._readers.near(partial(reads.read_message, message=message))
+
+    async def message_view(self, message: str) -> MessageView | None:
+        return await self._readers.near(partial(reads.read_message_view, message=message))
 
     async def taken(self, message: str) -> bool:
         return await self._readers.near(partial(reads.read_taken, message=message))

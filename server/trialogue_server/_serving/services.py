@@ -14,7 +14,7 @@ from trialogue import (
     Item,
     Library,
     Limiter,
-    Message,
+    MessageView,
     NotFoundError,
     Origin,
     Principal,
@@ -264,16 +264,15 @@ class Services:
             raise no_conversation(conversation)
         return header
 
-    async def message(self, call: Call) -> tuple[Message, Conversation]:
+    async def message(self, call: Call) -> MessageView:
         """The message the path names, and its conversation. Raises ``NotFoundError`` when it is not the caller's."""
         principal = await self.principal(call)
         name = call.arguments["id"]
-        message = await self.store.message(name) if is_id(name) else None
-        header = await self.store.header(message.conversation) if message is not None else None
-        if message is None or header is None or header.owner != principal.user.id:
+        found = await self.store.message_view(name) if is_id(name) else None
+        if found is None or found.header.owner != principal.user.id:
             raise no_message(name)
-        call.facts["conversation"] = header.id
-        return message, header
+        call.facts["conversation"] = found.header.id
+        return found
 
 
 def _has_ended(user: str, good: frozenset[str], tag: Tag) -> bool:

@@ -1,4 +1,4 @@
-"""What was said in a conversation, branch by branch and page by page. How something is said stands in ``messages``."""
+"""What was said in a conversation, page by page of a branch, or one message. How something is said: ``messages``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from trialogue import Conversation, InvalidError, Message, NotFoundError, is_id, with_siblings
+from trialogue import Conversation, InvalidError, Message, NotFoundError, is_id, with_siblings, written
 from trialogue_server._http.call import Call, Reply, json_reply
 from trialogue_server._http.queries import Limit, read_query
 from trialogue_server._serving.services import Services
@@ -52,6 +52,15 @@ async def list_messages(services: Services, call: Call) -> Reply:
     return json_reply({"messages": messages, "has_more": more})
 
 
+async def show_message(services: Services, call: Call) -> Reply:
+    """``GET /api/messages/{id}``: read one message, wherever it stands; ``conversation`` says in which.
+
+    Of an answer that is being written, what is written so far.
+    """
+    found = await services.message(call)
+    return json_reply(with_siblings(await written(services.store, found.message), found.siblings))
+
+
 async def _page(
     services: Services, header: Conversation, query: ListQuery, limit: int
 ) -> tuple[Sequence[Message], bool]:
@@ -78,4 +87,7 @@ async def _named(services: Services, header: Conversation, parameter: str, name:
     return message
 
 
-ROUTES = (Route("GET", "/api/conversations/<id>/messages", list_messages, query=ListQuery, reply=MessagePage),)
+ROUTES = (
+    Route("GET", "/api/conversations/<id>/messages", list_messages, query=ListQuery, reply=MessagePage),
+    Route("GET", "/api/messages/<id>", show_message, reply=ShownMessage),
+)

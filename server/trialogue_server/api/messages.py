@@ -115,7 +115,8 @@ async def say(services: Services, call: Call) -> tuple[Conversation, str, Accept
 
 async def edit(services: Services, call: Call) -> Reply:
     """``PATCH /api/messages/{id}``: edit a message: 202, a sibling and its answer; or 200, an answer corrected."""
-    target, header = await services.message(call)
+    found = await services.message(call)
+    target, header = found.message, found.header
     body = await read_struct(call, EditBody)
     message = checked_id(body.id, "/id")
     chosen = message or command_id(call, header.owner, target.id, "edit")
@@ -136,7 +137,8 @@ async def edit(services: Services, call: Call) -> Reply:
 
 async def regenerate(services: Services, call: Call) -> Reply:
     """``POST /api/messages/{id}/regenerate``: ask for another attempt at an answer, or for a first one."""
-    target, header = await services.message(call)
+    found = await services.message(call)
+    target, header = found.message, found.header
     body = await read_struct(call, AttemptBody, optional=True)
     chosen = checked_id(body.id, "/id") or command_id(call, header.owner, target.id, "regenerate")
     command = Regenerate(
@@ -153,7 +155,8 @@ async def regenerate(services: Services, call: Call) -> Reply:
 
 async def go_on(services: Services, call: Call) -> Reply:
     """``POST /api/messages/{id}/continue``: have the answer go on from where it stopped, by its own model."""
-    target, header = await services.message(call)
+    found = await services.message(call)
+    target, header = found.message, found.header
     body = await read_struct(call, AttemptBody, optional=True)
     chosen = checked_id(body.id, "/id") or command_id(call, header.owner, target.id, "continue")
     command = ContinueAnswer(
@@ -174,8 +177,8 @@ async def remove(services: Services, call: Call) -> Reply:
     """
     conversation = read_query(call, RemoveQuery).conversation
     if conversation is None:
-        target, header = await services.message(call)
-        name = target.id
+        found = await services.message(call)
+        header, name = found.header, found.message.id
     else:
         header, name = await services.owned(await services.principal(call), conversation), call.arguments["id"]
         if not is_id(name):

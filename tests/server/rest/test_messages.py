@@ -40,6 +40,34 @@ def texts(messages: list[dict[str, Any]]) -> list[str]:
     return ["".join(part["text"] for part in message["parts"]) for message in messages]
 
 
+# --- reading one -------------------------------------------------------------------------------------------------
+
+
+async def test_message_is_read_by_its_id_alone(ada: httpx2.AsyncClient, eve: httpx2.AsyncClient) -> None:
+    url = await make(ada)
+    accepted = await say(ada, url, "Hi")
+    again = (await ada.post(f"/api/messages/{accepted['answer']}/regenerate")).json()["answer"]
+    for shown in (await ada.get(f"{url}?tree=true")).json()["messages"]:
+        assert (await ada.get(f"/api/messages/{shown['id']}")).json()["siblings"] == shown["siblings"]
+    found = (await ada.get(f"/api/messages/{accepted['answer']}")).json()
+    assert (found["conversation"], found["siblings"]) == (url.rpartition("/")[2], [accepted["answer"], again])
+    assert texts([found]) == ["Hello world"]
+    await ada.delete(f"/api/messages/{accepted['answer']}")
+    for client, name in ((ada, accepted["answer"]), (eve, again), (ada, new_id()), (ada, "x"), (ada, "%00")):
+        answer = await client.get(f"/api/messages/{name}")
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), name
+
+
+async def test_answer_that_is_being_written_is_read_as_far_as_it_is() -> None:
+    async with serve(ScriptedProvider(["Once", trio.Event()])) as server, server.user() as ada:
+        url = await make(ada)
+        posted = await ada.post(f"{url}/messages", json={"text": "Tell"})
+        await read_events(ada, posted.headers["location"], "part.delta")
+        found = (await ada.get(f"/api/messages/{posted.json()['answer']}")).json()
+        assert found["status"] == "in_progress"
+        assert texts([found]) == ["Once"]
+
+
 # --- posting -----------------------------------------------------------------------------------------------------
 
 

@@ -70,6 +70,23 @@ async def test_message_is_one_call(asked: tuple[httpx2.AsyncClient, Counted, str
     assert counted.calls == ["append"]
 
 
+async def test_reading_a_message_is_one_call(asked: tuple[httpx2.AsyncClient, Counted, str]) -> None:
+    ada, counted, talk = asked
+    answer = (await ada.get(f"/api/conversations/{talk}")).json()["messages"][-1]
+    counted.calls.clear()
+    assert (await ada.get(f"/api/messages/{answer['id']}")).json() == answer
+    assert counted.calls == ["message_view"]
+
+
+async def test_edit_looks_twice(asked: tuple[httpx2.AsyncClient, Counted, str]) -> None:
+    """Once for its caller, and once by the actor, which alone knows what is true by then."""
+    ada, counted, talk = asked
+    answer = (await ada.get(f"/api/conversations/{talk}")).json()["messages"][-1]
+    counted.calls.clear()
+    assert (await ada.patch(f"/api/messages/{answer['id']}", json={"text": "Hullo"})).status_code == 200
+    assert counted.calls == ["message_view", "message", "append"]
+
+
 async def test_search_by_words_is_one_call(asked: tuple[httpx2.AsyncClient, Counted, str]) -> None:
     ada, counted, _ = asked
     assert (await ada.get("/api/search", params={"q": "hello", "role": "user"})).json()["hits"]
