@@ -73,7 +73,7 @@ async def _live_request(node: Node, state: State) -> Request | None:
         return None
     budget = int(node.catalog.describe(state.run.model).context_tokens * node.limits.context_share)
     try:
-        return await build_request(node.store, state.header, state.run, state.run.model, budget)
+        return (await build_request(node.store, state, state.run, state.run.model, budget)).request
     except NotFoundError:
         return None
 

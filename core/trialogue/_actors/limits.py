@@ -62,6 +62,11 @@ class Limits(msgspec.Struct, frozen=True):
     answer_schema_seconds: int = 5
     #: The model that is asked for a conversation's title, or ``same`` for the one that answers; nobody, when it is empty.
     titles: str = ""
+    #: The model that is asked to sum up the older part of a long branch, or ``same``; nobody, when it is empty.
+    summaries: str = "same"
+    #: How full of history a request is when that is wanted, and how long a summary may be, in tokens.
+    summary_share: float = 0.8
+    summary_tokens: int = 1_000
     #: How long a person has to decide about a tool call.
     approval: float = 86_400.0
     #: Share of a model's context that history may fill; the rest is for the answer.

@@ -76,8 +76,8 @@ class Request(msgspec.Struct, frozen=True):
     tools: tuple[ToolSpec, ...] = ()
     tool_choice: ToolChoice = "auto"
     answer_schema: AnswerSchema | None = None
-    #: What it is for: an answer in the conversation, or its title.
-    purpose: Literal["answer", "title"] = "answer"
+    #: What it is for: an answer in the conversation, its title, or a summary of a part of it.
+    purpose: Literal["answer", "title", "summary"] = "answer"
 
 
 class TextPiece(msgspec.Struct, frozen=True, tag="text"):

@@ -26,6 +26,8 @@ from trialogue._lists.feed import Feeds
 from trialogue._paying.budgets import Budgets
 from trialogue._paying.ledger import SpendingBudget
 from trialogue._paying.prices import PriceList
+from trialogue._runs.asides import Asides
+from trialogue._runs.compacting import Compaction
 from trialogue._runs.titling import Titles
 from trialogue._runs.turning import Turns
 from trialogue._runs.turns import TurnHook
@@ -111,17 +113,18 @@ def _services(engine: Engine, node: Node) -> Sequence[ChildSpec]:
         # Before the runs that use it, so that it ends after them.
         *([ChildSpec("tools", node.toolbox.serve)] if node.toolbox.has_sources else []),
         ChildSpec("shards", node.shards.run),
-        *([_titles(engine, node)] if node.limits.titles else []),
+        *([_aside("titles", Titles, engine, node)] if node.limits.titles else []),
+        *([_aside("compaction", Compaction, engine, node)] if node.limits.summaries else []),
         ChildSpec("housekeeping", housekeeping.run),
         ChildSpec("clearing", engine.clearing.run),
         *(() if engine.cluster is None else engine.cluster.specs()),
     ]
 
 
-def _titles(engine: Engine, node: Node) -> ChildSpec:
-    titles = Titles(node, engine.settled_header, engine.submit)
-    node.observers.add(titles)
-    return ChildSpec("titles", titles.run)
+def _aside(name: str, kind: type[Asides], engine: Engine, node: Node) -> ChildSpec:
+    service = kind(node, engine.settled_header, engine.submit)
+    node.observers.add(service)
+    return ChildSpec(name, service.run)
 
 
 async def _close(engine: Engine, node: Node) -> None:

@@ -74,8 +74,8 @@ class Asides(Observer):
         """Whether something may be asked after this run."""
 
     @abstractmethod
-    async def attend(self, report: RunReport, scope: trio.CancelScope) -> None:
-        """Ask it. ``scope`` ends the asking; what it cost is written all the same."""
+    async def attend(self, report: RunReport) -> None:
+        """Ask it. It is cancelled when nothing is wanted any more."""
 
     def run_ended(self, report: RunReport) -> None:
         if report.outcome == "completed" and self.concerns(report):
@@ -100,7 +100,9 @@ class Asides(Observer):
                     nursery.start_soon(self._check, conversation)
                 elif conversation not in self._live:
                     await self._room.acquire_on_behalf_of(report)
-                    nursery.start_soon(self._attend, report)
+                    # Here and not in the task, which may begin after the next report about the same one.
+                    scope = self._live[conversation] = trio.CancelScope()
+                    nursery.start_soon(self._attend, report, scope)
 
     async def _check(self, conversation: str) -> None:
         """Somebody has changed it: nothing may be wanted any more."""
@@ -111,10 +113,10 @@ class Asides(Observer):
         if (header is None or header.deleted_at is not None) and (scope := self._live.get(conversation)) is not None:
             scope.cancel()
 
-    async def _attend(self, report: RunReport) -> None:
-        scope = self._live[report.conversation] = trio.CancelScope()
+    async def _attend(self, report: RunReport, scope: trio.CancelScope) -> None:
         try:
-            await self.attend(report, scope)
+            with scope:
+                await self.attend(report)
         except trio.Cancelled:
             raise
         except TrialogueError as error:
@@ -133,11 +135,10 @@ class Asides(Observer):
         await self._node.budgets.check(header.owner, terms)
         return terms
 
-    async def ask(self, asked: Asked, scope: trio.CancelScope, command: Callable[[], Command]) -> None:
-        """Ask, and submit the ``command`` that comes of it, however it ended. Raises ``ProviderError``, as ``submit``."""
+    async def ask(self, asked: Asked, command: Callable[[], Command]) -> None:
+        """Ask, and submit the ``command`` that comes of it. Raises ``ProviderError``, and as ``submit``."""
         try:
-            with scope:
-                await asked.ask(self._node)
+            await asked.ask(self._node)
         finally:
             # What was heard is charged, however it ended.
             with trio.CancelScope(shield=True, deadline=trio.current_time() + LAST):

@@ -1,4 +1,4 @@
-"""What a model is shown: the end of the branch that fits its context, oldest first.
+"""What a model is shown: the end of the branch that fits its context, oldest first, or what follows on a summary.
 
 Taken from the leaf upwards, first what the actor has at hand and then, page by page, what the store has, so that a turn
 costs what the context holds and not what the conversation does.
@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 from msgspec.structs import replace
 
 from trialogue._asking.provider import Request, RequestDocument
-from trialogue._deciding.state import LiveRun
+from trialogue._deciding.state import LiveRun, State
 from trialogue._facts.errors import NotFoundError
 from trialogue._facts.values import (
-    Conversation,
     FilePart,
     Message,
     Part,
@@ -40,6 +39,8 @@ CODE_POINTS_PER_TOKEN = 3
 OVERHEAD = 6
 #: Tokens of a picture no larger than a preview, by the upstreams that count them high.
 IMAGE_TOKENS = 1_600
+#: What the model is told that it was asked, where its answer to that is a summary.
+SUM_UP = "Sum up what we have said so far."
 
 
 def estimate_tokens(text: str) -> int:
@@ -83,16 +84,24 @@ def estimate_tools(tools: Sequence[ToolSpec]) -> int:
     return len(msgspec.json.encode(tools)) // CODE_POINTS_PER_TOKEN if tools else 0
 
 
+class Context(NamedTuple):
+    """What a model is shown. ``history`` is how many tokens the branch would take of the ``room`` there is for it."""
+
+    request: Request
+    room: int
+    history: int
+
+
 async def build_request(
     store: Store,
-    conversation: Conversation,
+    state: State,
     run: LiveRun,
     model: str,
     budget: int,
     at_hand: Sequence[Message] = (),
     learn: Callable[[Sequence[Message]], None] | None = None,
     attach: Attaching | None = None,
-) -> Request:
+) -> Context:
     """The request whose response is the answer ``run`` is to write.
 
     ``model`` is the name inside the provider, ``budget`` what history and system prompt may take, in tokens. ``at_hand`` is
@@ -101,50 +110,104 @@ async def build_request(
 
     Raises ``NotFoundError`` when the answer was removed meanwhile, ``StorageError``.
     """
-    budget -= estimate_tokens(conversation.system or "")
-    branch = await _branch(store, conversation.id, run.message, budget, at_hand, learn, attach)
-    if not branch:
+    header = state.header
+    gathered = _Gathered(budget - estimate_tokens(header.system or ""), attach, seeking=bool(state.summaries))
+    await _gather(gathered, store, header.id, run.message, at_hand, learn)
+    if not gathered.messages:
         raise NotFoundError(f"the answer {run.message!r} is not there any more")
-    *history, answer = branch
+    answer, *history = gathered.messages
     done, prefix = so_far(answer)
-    return Request(
+    request = Request(
         model=model,
-        messages=(*_from_user(history), *done),
+        messages=(*gathered.beginning, *_from_user(history[::-1]), *done),
         settings=run.settings,
-        system=conversation.system,
+        system=header.system,
         prefix=prefix,
         images=attach.images if attach is not None else {},
         documents=attach.documents if attach is not None else {},
     )
+    return Context(request, gathered.room, gathered.room - gathered.left)
 
 
-async def _branch(
+async def _gather(
+    gathered: _Gathered,
     store: Store,
     conversation: str,
     leaf: str,
-    budget: int,
     at_hand: Sequence[Message],
     learn: Callable[[Sequence[Message]], None] | None,
-    attach: Attaching | None,
-) -> Sequence[Message]:
-    kept: list[Message] = []  # newest first
+) -> None:
     page, wanted = at_hand, at_hand[-1].parent if at_hand else leaf
     while page or wanted is not None:
         for message in page:
-            if attach is not None:
-                message = await attach(message)
-            budget -= estimate_message(message, {} if attach is None else attach.documents)
-            # The answer and what it answers are always shown, however long: the provider then says it is too long.
-            if budget < 0 and len(kept) >= 2:
-                return kept[::-1]
-            kept.append(message)
+            if await gathered.take(message):
+                return
         if wanted is None:
-            break
+            return
         page = (await store.path(conversation, wanted, PAGE))[::-1]
         if learn is not None:
             learn(page)
         wanted = page[-1].parent if page else None
-    return kept[::-1]
+
+
+class _Gathered:
+    """What fits of a branch, taken from its leaf upwards.
+
+    A summary stands for its message and all above it, so there it ends. Where there is one further up than what fits, it is
+    sought for as many tokens again: better a gap than no beginning.
+    """
+
+    def __init__(self, room: int, attach: Attaching | None, *, seeking: bool) -> None:
+        #: Newest first.
+        self.messages: list[Message] = []
+        #: What is told in the place of what is above them.
+        self.beginning: Sequence[Message] = ()
+        self.room = room
+        #: Of the room; below nothing by what does not fit.
+        self.left: int = room
+        self._attach = attach
+        self._seeking = seeking
+        self._sizes: list[int] = []
+
+    async def take(self, message: Message) -> bool:
+        """Take the next one; whether none above it is wanted."""
+        # The answer and what it answers are always shown, however long: the provider then says it is too long.
+        enough = len(self.messages) >= 2
+        if enough and message.summary is not None and self._begin(message.summary, message):
+            return True
+        if self.left >= 0 or not enough:
+            return await self._show(message, enough=enough)
+        self.left -= estimate_message(message)
+        return not self._seeking or self.left < -self.room
+
+    async def _show(self, message: Message, *, enough: bool) -> bool:
+        if self._attach is not None:
+            message = await self._attach(message)
+        size = estimate_message(message, {} if self._attach is None else self._attach.documents)
+        self.left -= size
+        if self.left < 0 and enough:
+            return not self._seeking
+        self.messages.append(message)
+        self._sizes.append(size)
+        return False
+
+    def _begin(self, summary: str, message: Message) -> bool:
+        """Let it begin with a summary, and the oldest messages give way to that; whether it has room."""
+        size = estimate_tokens(summary) + estimate_tokens(SUM_UP)
+        if size > self.room // 2:
+            return False
+        while sum(self._sizes) + size > self.room and len(self._sizes) > 2:
+            self._sizes.pop()
+            self.messages.pop()
+        self.left -= size
+        self.beginning = _told(summary, message)
+        return True
+
+
+def _told(summary: str, message: Message) -> tuple[Message, Message]:
+    """A summary, as the model said it: roles still take turns, and it is followed as what a model said, no more."""
+    asked = Message(message.id, message.conversation, "user", (TextPart(SUM_UP),), message.created_at)
+    return asked, replace(asked, role="assistant", parts=(TextPart(summary),))
 
 
 def _from_user(history: Sequence[Message]) -> Sequence[Message]:

@@ -101,8 +101,10 @@ class Generation:
         at_hand, learn = activation.path(live.message), activation.learn
         tools = await self._tools(live, described)
         budget -= estimate_tools(tools)
-        request = await build_request(node.store, header, live, name, budget, at_hand, learn, attach)
-        request = shaped(request, described)
+        context = await build_request(node.store, activation.state, live, name, budget, at_hand, learn, attach)
+        if activation.watch is not None:
+            activation.watch.shown(context.room, context.history)
+        request = shaped(context.request, described)
         if live.repairs is not None:
             await activation.wait_settled()
             request = await with_misfit(request, node.store, live, budget // 2)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import trio
 from msgspec.structs import replace
 
 from trialogue._asking.provider import Request
@@ -39,7 +38,7 @@ class Titles(Asides):
     def concerns(self, report: RunReport) -> bool:
         return True
 
-    async def attend(self, report: RunReport, scope: trio.CancelScope) -> None:
+    async def attend(self, report: RunReport) -> None:
         node, header = self._node, await self._header(report.conversation)
         if header is None or header.deleted_at is not None:
             return
@@ -49,7 +48,7 @@ class Titles(Asides):
         model = node.catalog.describe(report.model if node.limits.titles == SAME else node.limits.titles)
         terms = await self.terms(header, report.run, model)
         asked = Asked(node, header, model, lambda name: _request(name, said), PATIENCE, HEARD)
-        await self.ask(asked, scope, lambda: self._command(header, asked, terms))
+        await self.ask(asked, lambda: self._command(header, asked, terms))
 
     def _command(self, header: Conversation, asked: Asked, terms: Terms) -> GiveTitle:
         """What comes of it: the title, if there is one, and what it cost."""

@@ -57,6 +57,10 @@ class RunReport(msgspec.Struct, frozen=True):
     usage: Usage | None
     steps: tuple[Step, ...] = ()
     cause: Cause = None
+    #: Tokens that its model may be shown of the branch, and how many that would take, as estimated for the last request;
+    #: ``None`` where another process made it.
+    room: int | None = None
+    history: int | None = None
 
 
 class CommandReport(msgspec.Struct, frozen=True):

@@ -37,7 +37,19 @@ _GENERATION = ""
 class Watch:
     """The runs of one conversation, while it is active here."""
 
-    __slots__ = ("_began", "_causes", "_conversation", "_first", "_model", "_observers", "_open", "_run", "_steps")
+    __slots__ = (
+        "_began",
+        "_causes",
+        "_conversation",
+        "_first",
+        "_history",
+        "_model",
+        "_observers",
+        "_open",
+        "_room",
+        "_run",
+        "_steps",
+    )
 
     def __init__(self, observers: Observers, conversation: str) -> None:
         self._observers = observers
@@ -50,6 +62,9 @@ class Watch:
         self._began = 0.0
         self._first: float | None = None
         self._steps: list[Step] = []
+        # What its last request would have shown, and how much of that there was room for, in tokens.
+        self._room: int | None = None
+        self._history: int | None = None
         # Steps that are under way, with the times when they began: the generation, and tool calls by their ids.
         self._open: dict[str, tuple[Step, float]] = {}
 
@@ -64,9 +79,14 @@ class Watch:
     def started(self, run: str, model: str) -> None:
         """A run has begun, with a question to ``model``."""
         self._run, self._model, self._began, self._first = run, model, trio.current_time(), None
+        self._room = self._history = None
         self._steps.clear()
         self._open.clear()
         self._begin(_GENERATION, "generation", model)
+
+    def shown(self, room: int, history: int) -> None:
+        """Its model is about to be shown a branch of ``history`` tokens, as far as there is ``room``."""
+        self._room, self._history = room, history
 
     def saw(self, event: Event) -> None:
         """Something happened in the run."""
@@ -113,6 +133,8 @@ class Watch:
                 usage=run.usage,
                 steps=tuple(self._steps) if seen else (),
                 cause=cause,
+                room=self._room if seen else None,
+                history=self._history if seen else None,
             )
         )
         self._run = None
