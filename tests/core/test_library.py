@@ -231,6 +231,38 @@ async def test_mistake_of_ours_with_one_file_does_not_stop_the_others(
         assert "reason that is ours" in ((await settled(library, bad)).text.detail or "")
 
 
+async def test_damaged_content_is_told_and_does_not_stop_the_others(functions: Path) -> None:
+    async with opened(functions, "upper") as library:
+        # Both are there, and one of them damaged, when they are read.
+        wake, library.reading.wake = library.reading.wake, lambda: None  # type: ignore[method-assign]
+        bad, good = await put(library, b"damaged", b"good")
+        library.blobs.path(bad.sha256).write_bytes(b"dam")
+        wake()
+        assert (await settled(library, good)).text.state == "done"
+        assert "damaged" in ((await settled(library, bad)).text.detail or "")
+
+
+async def test_one_that_cannot_be_read_now_does_not_stop_the_others(
+    functions: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from trialogue._files import inspection, reading
+
+    right = inspection.inspect
+
+    async def inspect(function: str, source: int, bounds: Bounds) -> Inspection:
+        if os.pread(source, 3, 0) == b"bad":
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        return await right(function, source, bounds)
+
+    monkeypatch.setattr(reading, "inspect", inspect)
+    async with opened(functions, "upper") as library:
+        bad, good = await put(library, b"bad", b"good")
+        assert (await settled(library, good)).text.state == "done"
+        found = await library.files.file(bad.id)
+        assert found is not None
+        assert found.text.state == "pending"
+
+
 async def test_machine_that_starts_no_process_is_waited_for(functions: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from trialogue._files import inspection, reading
 

@@ -20,6 +20,10 @@ T = TypeVar("T")
 _Args = TypeVarTuple("_Args")
 
 
+class DamagedError(StorageError):
+    """Content that is not whole any more: trying again does not help, a backup does."""
+
+
 class Writer:
     """Content on its way in. ``write`` as often as needed, then ``finish``, then ``place``."""
 
@@ -160,7 +164,7 @@ class Reader:
         found = self._disk.size(self._descriptor)
         if found != self.size:
             self.close()
-            raise StorageError(f"content {self.digest} has {found} bytes instead of {self.size}: restore a backup")
+            raise DamagedError(f"content {self.digest} has {found} bytes instead of {self.size}: restore a backup")
 
     def _read(self, offset: int, size: int) -> bytes:
         pieces: list[bytes] = []
@@ -168,7 +172,7 @@ class Reader:
         while offset < end:
             piece = self._patiently(self._read_some, end - offset, offset)
             if not piece:
-                raise StorageError(f"content {self.digest} ends before its {self.size} bytes: restore a backup")
+                raise DamagedError(f"content {self.digest} ends before its {self.size} bytes: restore a backup")
             pieces.append(piece)
             offset += len(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)

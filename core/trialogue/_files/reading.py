@@ -15,7 +15,8 @@ import msgspec
 import trio
 
 from trialogue._actors.child import Child
-from trialogue._facts.errors import NotFoundError, TrialogueError
+from trialogue._facts.errors import NotFoundError, StorageError, TrialogueError
+from trialogue._files.blob_streams import DamagedError
 from trialogue._files.blobs import Blobs
 from trialogue._files.extractor import Extractor
 from trialogue._files.files import File, Files, FileText, Variant
@@ -82,18 +83,30 @@ class Reading:
         child.started()
         while True:
             self._wanted = trio.Event()
-            try:
-                found = await self._files.pending(BATCH)
-                async with trio.open_nursery() as nursery:
-                    for file in found:
-                        nursery.start_soon(self._read, file)
-            except* (TrialogueError, OSError) as group:
-                # The store, the disk, or a machine on which no process can be started.
-                _log.warning("files are read later: %s", group.exceptions[0])
-                found = ()
-            if len(found) < BATCH:
+            if not await self._read_some():
                 with trio.move_on_after(LOOK):
                     await self._wanted.wait()
+
+    async def _read_some(self) -> bool:
+        """Whether there is more to be read at once."""
+        put_off: list[File] = []
+        try:
+            found = await self._files.pending(BATCH)
+        except StorageError as error:
+            _log.warning("files are read later: %s", error)
+            return False
+        async with trio.open_nursery() as nursery:
+            for file in found:
+                nursery.start_soon(self._try, file, put_off)
+        return len(found) == BATCH and len(put_off) < len(found)
+
+    async def _try(self, file: File, put_off: list[File]) -> None:
+        try:
+            await self._read(file)
+        except (TrialogueError, OSError) as error:
+            # The store, the disk, or a machine on which no process can be started. Others may be read all the same.
+            _log.warning("file %s is read later: %s", file.id, error)
+            put_off.append(file)
 
     async def _read(self, file: File) -> None:
         async with self._children:
@@ -123,6 +136,8 @@ class Reading:
             if await self._files.file(file.id) is None:
                 return None  # Removed meanwhile.
             return Inspection(failed="its content is missing: restore it from a backup")
+        except DamagedError:
+            return Inspection(failed="its content is damaged: restore it from a backup")
         except (TrialogueError, OSError):
             raise
         except Exception:
