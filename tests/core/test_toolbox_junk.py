@@ -75,6 +75,16 @@ async def test_one_that_cannot_be_described_is_set_aside_alone(flawed: Tool, by_
     assert "" not in toolbox.set_aside.values()
 
 
+async def test_what_is_set_aside_is_forgotten_when_its_source_has_it_no_more() -> None:
+    source = Gives([Odd(timeout=-1), fine])
+    toolbox = Toolbox([source])
+    await toolbox.look()
+    assert toolbox.set_aside
+    source.given = [fine]
+    await toolbox.look()
+    assert toolbox.set_aside == {}
+
+
 @pytest.mark.parametrize("junk", [None, 3, "text", [None], [3], {"a": 1}, [object()]])
 async def test_a_source_that_gives_junk_harms_no_answer(junk: object, autojump_clock: object) -> None:
     provider = ScriptedProvider(["So it is."], tools=True)

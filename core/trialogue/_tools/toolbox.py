@@ -38,14 +38,15 @@ class Toolbox:
         always_ask: Collection[str] = (),
     ) -> None:
         self._searcher = searcher
-        #: Name -> why a tool is not offered.
+        #: Name -> why a tool is not offered, as of the last look.
         self.set_aside: dict[str, str] = {}
         self._always_ask = frozenset(always_ask)
         self._sources = [one for one in tools if isinstance(one, ToolSource)]
         self._own: dict[str, Tool] = {}
         #: Tools that were looked at and can be described to a model; they stay as they are.
         self._sound: weakref.WeakSet[Tool] = weakref.WeakSet()
-        self._add(self._own, [one for one in tools if isinstance(one, Tool)], "a plugin's")
+        self._add(self._own, self.set_aside, [one for one in tools if isinstance(one, Tool)], "a plugin's")
+        self._own_aside = dict(self.set_aside)
         self._known = dict(self._own)
 
     def __repr__(self) -> str:
@@ -54,10 +55,10 @@ class Toolbox:
     async def look(self) -> Sequence[Tool]:
         """The tools there are now, those of the sources included. Never raises but ``Cancelled``."""
         if self._sources:
-            known = dict(self._own)
+            known, aside = dict(self._own), dict(self._own_aside)
             for source in self._sources:
-                self._add(known, await _asked(source), _called(source))
-            self._known = known
+                self._add(known, aside, await _asked(source), _called(source))
+            self._known, self.set_aside = known, aside
         return tuple(self._known.values())
 
     def find(self, name: str) -> Tool | None:
@@ -99,15 +100,16 @@ class Toolbox:
         said = next((use.approval for use in settings.tools or () if use.name == tool.name), None)
         return tool.needs_approval if said is None else said == "ask"
 
-    def _add(self, known: dict[str, Tool], tools: Sequence[Tool], whose: str) -> None:
+    def _add(self, known: dict[str, Tool], aside: dict[str, str], tools: Sequence[Tool], whose: str) -> None:
         for tool in tools:
             problem = self._problem(tool, known)
             name = _called(tool)
             if problem is None:
                 known[name] = tool
-            elif self.set_aside.get(name) != problem:
-                self.set_aside[name] = problem
+                continue
+            if self.set_aside.get(name) != problem:
                 _log.warning("tool %r of %s set aside: %s", name, whose, problem)
+            aside[name] = problem
 
     def _problem(self, tool: object, known: Collection[str]) -> str | None:
         if not isinstance(tool, Tool):
