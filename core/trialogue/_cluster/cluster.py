@@ -1,14 +1,14 @@
 """A node as one of several over one store: its lease, what it hears, whose work it takes up, and what it hands over.
 
-    _nodes       the port to what nodes know of each other, a facet of the store
-    _lease       counting as alive
-    _news, _bus  telling each other at once, and noticing what was missed
-    _router      commands, to the node that owns their conversation; _transport is the port to another node
-    _follower    tails and lists of what is written elsewhere
-    _sweeper     looking at the other nodes, and after what they left
-    _greeter     whether nodes can ask each other
-    _placement   who takes what nobody has
-    _cluster     all of these, for one engine
+    nodes        the port to what nodes know of each other, a facet of the store
+    lease        counting as alive
+    news, bus    telling each other at once, and noticing what was missed
+    router       commands, to the node that owns their conversation; transport is the port to another node
+    follower     tails and lists of what is written elsewhere
+    sweeper      looking at the other nodes, and after what they left
+    greeter      whether nodes can ask each other
+    placement    who takes what nobody has
+    cluster      all of these, for one engine
 
 A store that belongs to one process has none of it. There is no coordinator, and nothing is moved while its owner lives: a
 conversation is claimed where a command for it comes in, and stays until it rests, its node stops, or its node dies.

@@ -124,7 +124,7 @@ class Feeds:
         self._store = store
         #: Told of a user to whose list something may have happened that nobody knows.
         self.on_unsure: Callable[[str], None] = lambda owner: None
-        #: Feeds that somebody holds: a reader, or ``_runs.kept``.
+        #: Feeds that somebody holds: a reader, or ``_kept``.
         self._feeds: WeakValueDictionary[str, Feed] = WeakValueDictionary()
         #: Those that were asked for or left lately, the longest ago first, with the time until which they are kept.
         self._kept: OrderedDict[str, tuple[Feed, float]] = OrderedDict()

@@ -56,6 +56,9 @@ class AccountRecord(msgspec.Struct, frozen=True, tag="account", tag_field="kind"
     user: User
     secret: str
 
+    def __repr__(self) -> str:
+        return f"AccountRecord({self.user.id!r})"
+
 
 class SessionRecord(msgspec.Struct, frozen=True, tag="session", tag_field="kind"):
     """A device that is logged in."""
