@@ -20,7 +20,7 @@ from served import Server
 
 from trialogue import Finding, Provider, ProviderError, hookimpl, load_plugins
 from trialogue.testing import ScriptedProvider
-from trialogue_server._doctor import configuration, machine, parts, places, run
+from trialogue_server._doctor import configuration, examining, machine, parts, places
 from trialogue_server._doctor.patient import Patient
 from trialogue_server.config import SETTINGS, Config
 
@@ -215,8 +215,8 @@ async def test_check_that_fails_or_hangs_is_a_finding(
     async def hanging(_: Patient) -> Sequence[Finding]:
         await trio.sleep_forever()
 
-    monkeypatch.setattr(run, "CHECKS", {"a": failing, "b": hanging, "c": machine.check_python})
-    assert states(await run.examine(patient())) == ["wrong", "wrong", "right"]
+    monkeypatch.setattr(examining, "CHECKS", {"a": failing, "b": hanging, "c": machine.check_python})
+    assert states(await examining.examine(patient())) == ["wrong", "wrong", "right"]
 
 
 def doctor(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -22,8 +22,7 @@ from served import Server
 from talking import make, note, talked, texts
 
 from trialogue_server import cli
-from trialogue_server._keeping import pool as _pool
-from trialogue_server._keeping import rows
+from trialogue_server._keeping import pool, rows
 
 Capture = pytest.CaptureFixture[str]
 PASSWORD = "correct horse"
@@ -133,8 +132,8 @@ def backup(data: Path, tmp_path: Path, capsys: Capture) -> Path:
 
 
 def test_second_backup_copies_only_what_is_new(backup: Path, data: Path, capsys: Capture) -> None:
-    pool = backup.parent / "files"
-    (content,) = (path for path in pool.glob("*/*"))
+    contents = backup.parent / "files"
+    (content,) = (path for path in contents.glob("*/*"))
     first = content.stat().st_ino
     assert cli.main(["db", "backup", str(backup.parent), "--keep", "1", "--json"]) == 0
     made = json.loads(capsys.readouterr().out)
@@ -218,7 +217,7 @@ def test_full_disk_leaves_no_backup(call: str, data: Path, monkeypatch: pytest.M
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    target, name = (rows.RowsFile, "write") if call == "write" else (_pool, "_copied")
+    target, name = (rows.RowsFile, "write") if call == "write" else (pool, "_copied")
     monkeypatch.setattr(target, name, full)
     assert cli.main(["db", "backup", "backups"]) == 2
     assert "No space left" in capsys.readouterr().err

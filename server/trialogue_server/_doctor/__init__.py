@@ -1,6 +1,6 @@
 """``trialogue doctor``: looks at everything a server stands on, changes nothing, and says how to mend what is wrong.
 
-    run            carries out the checks, each within its time, and shows what they found
+    examining      carries out the checks, each within its time, and shows what they found
     patient        what is looked at
     configuration  settings, secrets, and who can reach the server
     machine        Python, processor, limits
@@ -10,4 +10,4 @@
 It runs beside a server as well as without one.
 """
 
-from trialogue_server._doctor.run import run as run
+from trialogue_server._doctor.examining import run as run
