@@ -221,4 +221,4 @@ async def open_talk(engine: Engine, model: str | None = None, owner: str = "ann"
     """A new conversation."""
     conversation = new_id()
     await engine.create(CreateConversation(conversation, owner, NOW))
-    return Talk(engine, conversation, model or engine.resolve(None))
+    return Talk(engine, conversation, model or await engine.resolve(None))

@@ -1,4 +1,6 @@
-"""A provider over an SDK: opened in a thread when it is first used, its list of models remembered for a while.
+"""A provider over an SDK: opened in a thread soon after the start, its list of models remembered for a while.
+
+Models are listed without the SDK, which takes seconds to import: whoever waits for a process to be ready waits for a list.
 
 What an upstream's requests, answers and lists look like is the subclass's; connections are ``trialogue.upstreams``'
 business. Importing this module is cheap: it imports neither an SDK nor an HTTP client.
@@ -6,10 +8,12 @@ business. Importing this module is cheap: it imports neither an SDK nor an HTTP 
 
 from __future__ import annotations
 
+import gc
 from abc import abstractmethod
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Generic, TypeVar
+from urllib.parse import urlsplit
 
 import trio
 
@@ -18,12 +22,13 @@ from trialogue._facts.values import Model
 from trialogue.model_calls import check_allowed
 
 if TYPE_CHECKING:
-    from trialogue.upstreams import Upstream
+    from trialogue.upstreams import Questions, Upstream
 
 #: How long a list of models is good for, and how long the absence of one.
 _LIST_LASTS, _NOTHING_LASTS = 300.0, 30.0
 
 UpstreamT = TypeVar("UpstreamT", bound="Upstream")
+_T = TypeVar("_T")
 
 
 class ClosableStream(ResponseStream):
@@ -46,10 +51,11 @@ async def closed_in_time(stream: ClosableStream) -> AsyncGenerator[ResponseStrea
 
 
 class SdkProvider(Provider, Generic[UpstreamT]):
-    """One upstream at ``host`` and its connections. ``model_calls`` can forbid that it is asked."""
+    """One upstream at ``base_url`` and its connections. ``model_calls`` can forbid that it is asked."""
 
-    def __init__(self, host: str) -> None:
-        self._host = host
+    def __init__(self, base_url: str) -> None:
+        self._address = base_url
+        self._host = urlsplit(base_url).hostname or ""
         #: ``None`` until it is first wanted.
         self._upstream: UpstreamT | None = None
         self._opening = trio.Lock()
@@ -61,7 +67,15 @@ class SdkProvider(Provider, Generic[UpstreamT]):
         """Make the upstream. In a thread: importing an SDK takes long, and must not hold up the loop."""
 
     @abstractmethod
-    async def _list(self, upstream: UpstreamT) -> Sequence[Model]:
+    def _headers(self) -> Mapping[str, str]:
+        """What says who asks, where the SDK does not."""
+
+    @abstractmethod
+    def _import(self) -> None:
+        """Import what ``_list`` needs, ``trialogue.upstreams`` too. In a thread, as that takes a moment."""
+
+    @abstractmethod
+    async def _list(self, questions: Questions) -> Sequence[Model]:
         """The models that the upstream lists. Raises ``ProviderError``."""
 
     @abstractmethod
@@ -73,7 +87,11 @@ class SdkProvider(Provider, Generic[UpstreamT]):
             await trio.lowlevel.checkpoint()
             return self._models
         check_allowed(self._host)
-        self._models = await self._list(await self._opened())
+        await trio.to_thread.run_sync(self._import)
+        from trialogue.upstreams import open_questions  # which ``_import`` has done
+
+        async with open_questions(self._address, self._headers()) as questions:
+            self._models = await self._list(questions)
         self._models_good_until = trio.current_time() + (_LIST_LASTS if self._models else _NOTHING_LASTS)
         return self._models
 
@@ -82,6 +100,10 @@ class SdkProvider(Provider, Generic[UpstreamT]):
         check_allowed(self._host)
         async with closed_in_time(await self._ask(await self._opened(), request)) as stream:
             yield stream
+
+    async def prepare(self) -> None:
+        check_allowed(self._host)
+        await self._opened()
 
     async def aclose(self) -> None:
         if self._upstream is not None:
@@ -92,7 +114,23 @@ class SdkProvider(Provider, Generic[UpstreamT]):
             return self._upstream
         async with self._opening:
             if self._upstream is None:
-                upstream = await trio.to_thread.run_sync(self._open)
+                # Who stops meanwhile need not wait for it: an upstream that nobody gets has no connections.
+                upstream = await trio.to_thread.run_sync(_at_rest, self._open, abandon_on_cancel=True)
                 await upstream.prepare()
                 self._upstream = upstream
         return self._upstream
+
+
+def _at_rest(make: Callable[[], _T]) -> _T:
+    """Make something while the collector of garbage rests, and keep it from looking at it ever after.
+
+    An SDK is a hundred thousand objects that stay. Going through them, again and again while they come, would hold up the
+    loop for half a second.
+    """
+    gc.disable()
+    try:
+        made = make()
+        gc.freeze()
+        return made
+    finally:
+        gc.enable()

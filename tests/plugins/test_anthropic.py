@@ -289,7 +289,7 @@ async def test_an_answer_becomes_pieces() -> None:
     async with asking(ANSWER) as (provider, upstream):
         for _ in range(3):
             pieces = await answer(provider)
-        assert upstream.connections == 1
+        assert upstream.connections == 2, "one for the list, and one for all answers"
     assert text_of_pieces(pieces) == "".join(TOKENS)
     assert pieces[-2:] == [FinishPiece("stop"), UsagePiece(Usage("reported", 7, 3))]
 
@@ -306,6 +306,17 @@ async def test_models_are_listed_with_what_they_can() -> None:
         Model(f"anthropic:{OLD}", "anthropic", "Claude Haiku 4.5", 200_000, can_old, output_tokens=64_000),
         Model("anthropic:another", "anthropic", "another", 200_000, ("tools",)),
     ]
+
+
+async def test_the_list_is_asked_for_as_the_sdk_would(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTHROPIC_CUSTOM_HEADERS", "X-Team: chat\nAnthropic-Beta: things")
+    async with asking(LIST, known=False) as (provider, upstream):
+        await provider.models()
+        await (await provider._opened()).sdk.models.list(limit=1000)
+    ours, theirs = upstream.requests
+    assert (ours.method, ours.path) == (theirs.method, theirs.path)
+    said = {name: value for name, value in theirs.headers.items() if not name.startswith("x-stainless")}
+    assert ours.headers == said | {"user-agent": ours.headers["user-agent"]}
 
 
 @pytest.mark.parametrize("reply", [http_reply(404, error("not_found_error")), http_reply(200, "hello"), [HANG_UP]])

@@ -422,6 +422,19 @@ async def test_models_are_listed_and_remembered() -> None:
     ]
 
 
+async def test_the_list_is_asked_for_as_the_sdk_would(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Team: chat\nnonsense")
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "proj-1")
+    async with asking(http_reply(200, {"object": "list", "data": []})) as (provider, upstream):
+        await provider.models()
+        await (await provider._opened()).sdk.models.list()
+    ours, theirs = upstream.requests
+    assert (ours.method, ours.path) == (theirs.method, theirs.path)
+    said = {name: value for name, value in theirs.headers.items() if not name.startswith("x-stainless")}
+    assert ours.headers == said | {"user-agent": ours.headers["user-agent"]}
+
+
 @pytest.mark.parametrize(
     "reply", [http_reply(404, {"error": {"message": "no"}}), http_reply(200, "hello"), ANSWER, [HANG_UP]]
 )

@@ -15,7 +15,7 @@ import trio
 from trialogue import Message, Request, TextPart
 from trialogue.testing.provider_kit import check_order, drain, text_of_pieces
 from trialogue.testing.upstream import chat_end, chat_event, chat_head
-from trialogue.upstreams import _upstream
+from trialogue.upstreams import _client
 from trialogue_openai import OpenAIProvider
 
 REPLY = b"".join([chat_head(), *(chat_event(f"tok{i} ") for i in range(9)), *chat_end()])
@@ -31,7 +31,7 @@ async def server_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSL
     names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
     await trio.run_process([*command.split(), *names], capture_stderr=True)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    monkeypatch.setattr(_upstream, "_tls", _upstream._tls.__wrapped__)  # without its memory of another test's trust
+    monkeypatch.setattr(_client, "_tls", _client._tls.__wrapped__)  # without its memory of another test's trust
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, key)
     return context

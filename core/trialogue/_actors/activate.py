@@ -71,6 +71,7 @@ async def _live_request(node: Node, state: State) -> Request | None:
     """What the live run, whose process is gone, will have asked its provider, so that it can be accounted for."""
     if state.run is None:
         return None
+    await node.catalog.settle(state.run.model)
     budget = int(node.catalog.describe(state.run.model).context_tokens * node.limits.context_share)
     try:
         return (await build_request(node.store, state, state.run, state.run.model, budget)).request

@@ -1,5 +1,5 @@
-"""Housekeeping: lists the models, takes up unfinished work at the start, lets idle cells rest, prunes old deltas, empties
-the trash of what has been in it for too long.
+"""Housekeeping: lists the models, takes up unfinished work at the start, has providers prepared, lets idle cells rest,
+prunes old deltas, empties the trash of what has been in it for too long.
 
 Runs beside the traffic and never holds anything; when it fails, it is simply begun again.
 """
@@ -21,6 +21,8 @@ TAKE_UP = 16
 #: Conversations pruned at a time, and the pause before the next ones: traffic goes first.
 PRUNE = 20
 PAUSE = 0.1
+#: Seconds that a start waits for lists of models: models of our own are there at once, and others have to be asked for.
+AT_ONCE = 0.1
 #: Seconds after which what an earlier process left is asked for again, when the store would not say.
 AGAIN = 1.0
 
@@ -48,13 +50,24 @@ class Housekeeping:
 
     async def run(self, child: Child) -> None:
         """List the models, so that recovery knows them; then take up what is unfinished, and sweep from time to time."""
-        await self._node.catalog.models()
-        child.started()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._node.catalog.models)
+            await self._node.catalog.settle(None, AT_ONCE)
+            child.started()
+        await self._begin()
+        await self._go_on()
+
+    async def _begin(self) -> None:
         # Where there are several nodes, what nobody has is found, and shared out, by the cluster's sweeper.
         while self._node.claiming is None and not await self._done(self._take_up):  # noqa: ASYNC110 - nobody can tell when the store is well again
             await trio.sleep(AGAIN)
+        await self._node.catalog.prepare()
+
+    async def _go_on(self) -> None:
         while True:
             await trio.sleep(max(self._node.limits.idle / 4, 1.0))
+            if self._node.catalog.wanting:
+                await self._node.catalog.models()
             self._rest(self._node.limits.idle)
             self._node.awake.sweep()
             await self._done(self._look_after)

@@ -30,12 +30,18 @@ class Catalog:
         self._prices = prices or PriceList()
         #: What the last listing said, by full id; a model is known once it was listed.
         self._known: dict[str, Model] = {}
+        #: The first model that each provider ever listed.
+        self._first: dict[str, str] = {}
         self._default = default
+        #: By provider: set once it was asked what it offers, and has answered or was given up on.
+        self._asked = {name: trio.Event() for name in self._providers}
+        #: Whether a provider that was asked last did not answer.
+        self.wanting: bool = False
 
     @property
     def default(self) -> str | None:
-        """The full id that ``None`` stands for: as configured, else the first model ever listed."""
-        return self._default or next(iter(self._known), None)
+        """The full id that ``None`` stands for: as configured, else the first model of the first provider that has some."""
+        return self._default or next((self._first[name] for name in self._providers if name in self._first), None)
 
     def provider(self, model: str) -> tuple[Provider, str]:
         """The provider of a full model id and the model's name inside it. Raises ``InvalidError``."""
@@ -63,6 +69,18 @@ class Catalog:
         except InvalidError:
             return None
 
+    async def settle(self, model: str | None, patience: float = PATIENCE) -> None:
+        """Wait, soon after the start, until it is known what the model can: until its provider was asked.
+
+        ``None`` is the default; as long as nobody has said which one that is, all of them may have it.
+        """
+        wanted = model or self._default
+        asked = list(self._asked.values()) if wanted is None else [self._asked.get(wanted.partition(":")[0])]
+        with trio.move_on_after(patience):
+            for one in asked:
+                if one is not None and not one.is_set():
+                    await one.wait()
+
     def describe(self, model: str) -> Model:
         """What is known of a model; careful assumptions for one that no listing describes."""
         if model not in self._known:
@@ -81,19 +99,38 @@ class Catalog:
         async def ask(provider: Provider) -> None:
             try:
                 with trio.fail_after(PATIENCE):
-                    listings[provider.name] = _listed(provider.name, await provider.models())
+                    models = _listed(provider.name, await provider.models())
+                listings[provider.name] = self._learn(provider, models)
             except (ProviderError, trio.TooSlowError) as error:
-                _log.warning("%s lists no models: %s", provider.name, error or "too slow")
+                _log.warning("%s lists no models: %s", provider.name, str(error) or "too slow")
             except Exception:
                 # A bad plugin degrades alone.
                 _log.exception("%s failed to list its models", provider.name)
+            self._asked[provider.name].set()
 
         async with trio.open_nursery() as nursery:
             for provider in self._providers.values():
                 nursery.start_soon(ask, provider)
-        models = [self._priced(model) for name in self._providers for model in listings.get(name, ())]
-        self._known.update((model.id, model) for model in models)
-        return models
+        self.wanting = len(listings) < len(self._providers)
+        return [model for name in self._providers for model in listings.get(name, ())]
+
+    def _learn(self, provider: Provider, models: Sequence[Model]) -> Sequence[Model]:
+        priced = [self._priced(model) for model in models]
+        self._known.update((model.id, model) for model in priced)
+        if priced:
+            self._first.setdefault(provider.name, priced[0].id)
+        return priced
+
+    async def prepare(self) -> None:
+        """Have each provider do beforehand what its first request would wait for; one that fails is left to that."""
+        for provider in self._providers.values():
+            try:
+                await provider.prepare()
+            except ProviderError as error:
+                _log.warning("%s is not prepared: %s", provider.name, error)
+            except Exception:
+                # A bad plugin degrades alone.
+                _log.exception("%s failed to prepare", provider.name)
 
     async def aclose(self) -> None:
         """Close every provider; one that fails or takes too long does not keep the others from it."""

@@ -204,5 +204,13 @@ class Provider(ABC):
         """
         await trio.lowlevel.checkpoint()
 
+    async def prepare(self) -> None:
+        """Do what the first request would else wait for, as importing an SDK in a thread. Asks the upstream nothing.
+
+        Called once, soon after the start and beside the traffic; a request may come at any time all the same. What it
+        raises is logged. May be cancelled.
+        """
+        await trio.lowlevel.checkpoint()
+
     async def aclose(self) -> None:  # noqa: B027 - most providers have nothing to close
         """Close clients and child processes. Called once, when nothing uses the provider any more."""

@@ -34,7 +34,7 @@ def translated(error: Exception) -> ProviderError:
 
 def _of_response(error: Exception, response: httpx2.Response) -> ProviderError:
     status = response.status_code
-    words = _message(getattr(error, "body", None)) or str(error)
+    words = message_in(getattr(error, "body", None)) or str(error)
     return ProviderError(
         f"the upstream answered {status}: {shown(words)}",
         kind=kind_of_status(status),
@@ -42,13 +42,13 @@ def _of_response(error: Exception, response: httpx2.Response) -> ProviderError:
     )
 
 
-def _message(body: object) -> str | None:
-    """The upstream's own words: in the error of the body, or in the body, as far as the SDK has looked into it."""
+def message_in(body: object) -> str | None:
+    """The upstream's own words, if any: in the error of the body, or in the body, as far as somebody has looked into it."""
     if not isinstance(body, dict):
         return None
     fields = cast("dict[str, object]", body)
     message = fields.get("message")
-    return message if isinstance(message, str) else _message(fields.get("error"))
+    return message if isinstance(message, str) else message_in(fields.get("error"))
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

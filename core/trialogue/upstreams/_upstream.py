@@ -8,27 +8,23 @@ nobody's here: the server makes them, and counts them once.
 
 from __future__ import annotations
 
-import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Mapping
 from contextlib import suppress
-from functools import lru_cache
 from typing import ClassVar, Final, TypeAlias
-from urllib.request import getproxies
 
 import httpx2
 
 from trialogue.upstreams._body import Body, PlainBody, WireBody
+from trialogue.upstreams._client import make_client
 from trialogue.upstreams._errors import translated
-from trialogue.upstreams._transport import Outcome, WireTransport, head_of, in_hand, origin_of, wire_of
+from trialogue.upstreams._transport import Outcome, head_of, in_hand, origin_of, wire_of
 from trialogue.upstreams._wire import Origin
 
 #: Seconds for a connection to be made, and, where the SDK waits for it, for the head of an answer to come.
 _CONNECT, _READ = 5.0, 600.0
 #: For the SDK. How long an answer may take to begin where we ask is the caller's to say, and every later silence too.
 TIMEOUT: Final = httpx2.Timeout(_READ, connect=_CONNECT)
-#: For a client with a transport of its own: connections that are not used go after a while.
-_LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=30.0)
 #: As the SDK sends them.
 _NONE: Final[Mapping[str, str]] = {}
 #: A path, and headers.
@@ -46,10 +42,9 @@ class Upstream(ABC):
     errors: ClassVar[type[Exception]]
 
     def __init__(self) -> None:
-        # Proxies of the environment are the client's business, and it finds them only with a transport of its own.
-        self._transport = None if getproxies() else WireTransport(_tls())
         #: The HTTP client that the SDK is to use.
-        self.client: httpx2.AsyncClient = _http_client(self._transport)
+        self.client: httpx2.AsyncClient
+        self.client, self._transport = make_client()
         #: Where requests go, and their head up to its last header, the length, by the path and the headers they are asked
         #: with; ``None`` where the SDK has to ask.
         self._templates: dict[_Way, tuple[Origin, bytes] | None] = {}
@@ -114,12 +109,3 @@ class Upstream(ABC):
         if self._transport is None or wire is None or wire.encoded:
             return PlainBody(response)
         return WireBody(self._transport.wires, wire)
-
-
-@lru_cache(maxsize=1)
-def _tls() -> ssl.SSLContext:
-    return httpx2.create_ssl_context()  # 27 ms and 0.8 MB
-
-
-def _http_client(transport: WireTransport | None) -> httpx2.AsyncClient:
-    return httpx2.AsyncClient(transport=transport, verify=_tls(), limits=_LIMITS, follow_redirects=True)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import anthropic
 import msgspec
 
-from trialogue import Model, ProviderError
+from trialogue import Model
+from trialogue.upstreams import Questions, custom_headers
 from trialogue_anthropic._facts import Facts, takes_prefix
 
+#: The version of the API whose list we read; the SDK says the same.
+VERSION = "2026-10-21"
 #: Where a list does not say it: what every model of Anthropic's has taken since its third generation.
 _CONTEXT = 200_000
 
@@ -50,17 +52,20 @@ class _List(msgspec.Struct):
     data: list[_Listed]
 
 
-async def listed_models(sdk: anthropic.AsyncAnthropic, provider: str, official: bool) -> Mapping[str, Facts]:
-    """What the upstream tells of its models, by name. It is asked once and not for long.
+def headers_for_list(key: str, environment: Mapping[str, str], official: bool) -> Mapping[str, str]:
+    """Who asks for the list, and in which version: what the SDK would say of that, and for copies of the API its key."""
+    own = custom_headers(environment.get("ANTHROPIC_CUSTOM_HEADERS", ""))
+    return {
+        "authorization": f"Bearer {key}",
+        "anthropic-version": VERSION,
+        **({} if official else {"x-api-key": key}),
+        **{name.lower(): value for name, value in own.items()},
+    }
 
-    Raises what the SDK raises, and ``ProviderError``.
-    """
-    options = sdk.with_options(timeout=5.0, max_retries=0)
-    body = await options.get("/v1/models", cast_to=object, options={"params": {"limit": 1000}})
-    try:
-        listed = msgspec.convert(body, _List).data
-    except msgspec.ValidationError as error:
-        raise ProviderError(f"the upstream's list of models cannot be read: {error}", kind="malformed") from error
+
+async def listed_models(questions: Questions, provider: str, official: bool) -> Mapping[str, Facts]:
+    """What the upstream tells of its models, by name. It is asked once and not for long. Raises ``ProviderError``."""
+    listed = (await questions.get("/v1/models?limit=1000", _List)).data
     return {model.id: _facts(model, provider, official) for model in listed if model.lifecycle != "retired"}
 
 

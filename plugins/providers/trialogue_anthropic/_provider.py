@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from trialogue.sdk_provider import SdkProvider
 from trialogue_anthropic._facts import Facts, headers_of, length_of, takes_prefix, thinking_of
 
 if TYPE_CHECKING:
-    from trialogue.upstreams import Body, DecodedStream
+    from trialogue.upstreams import Body, DecodedStream, Questions
     from trialogue_anthropic._upstream import AnthropicUpstream
 
 _OFFICIAL = "https://api.anthropic.com"
@@ -28,13 +29,12 @@ class AnthropicProvider(SdkProvider["AnthropicUpstream"]):
     name = "anthropic"
 
     def __init__(self, key: str | None, base_url: str | None = None, *, thinks: bool = True) -> None:
-        host = urlsplit(base_url or _OFFICIAL).hostname or ""
-        super().__init__(host)
+        super().__init__(base_url or _OFFICIAL)
         self._key = key or "no-key-needed"
         self._base_url = base_url or None
         self._thinks = thinks
         # Whoever else speaks this dialect has prices of its own.
-        self.vendor = "anthropic" if host == urlsplit(_OFFICIAL).hostname else None
+        self.vendor = "anthropic" if self._host == urlsplit(_OFFICIAL).hostname else None
         #: What the last list told, by the model's name.
         self._facts: Mapping[str, Facts] = {}
 
@@ -47,21 +47,25 @@ class AnthropicProvider(SdkProvider["AnthropicUpstream"]):
     def _open(self) -> AnthropicUpstream:
         from trialogue_anthropic._upstream import AnthropicUpstream
 
-        import_module("trialogue_anthropic._models")  # so that no later import finds work to do
         return AnthropicUpstream(self._key, self._base_url or _OFFICIAL, official=self.vendor is not None)
 
-    async def _list(self, upstream: AnthropicUpstream) -> Sequence[Model]:
-        from trialogue.upstreams import translated
+    def _headers(self) -> Mapping[str, str]:
+        from trialogue_anthropic._models import headers_for_list
+
+        return headers_for_list(self._key, os.environ, official=self.vendor is not None)
+
+    def _import(self) -> None:
+        import_module("trialogue_anthropic._models")
+
+    async def _list(self, questions: Questions) -> Sequence[Model]:
         from trialogue_anthropic._models import listed_models
 
         try:
-            self._facts = await listed_models(upstream.sdk, self.name, official=self.vendor is not None)
-        except (upstream.errors, ProviderError) as error:
+            self._facts = await listed_models(questions, self.name, official=self.vendor is not None)
+        except ProviderError:
             if self._base_url:
                 return ()  # many upstreams have no such list; their models are asked for by name
-            if isinstance(error, ProviderError):
-                raise
-            raise translated(error) from error
+            raise
         return [facts.model for facts in self._facts.values()]
 
     async def _ask(self, upstream: AnthropicUpstream, request: Request) -> DecodedStream:

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 
 import msgspec
-import openai
 
 from trialogue import Model, Prices, ProviderError
+from trialogue.upstreams import Questions, custom_headers
 from trialogue_openai._native import Told, lmstudio, ollama
-from trialogue_openai._profiles import Profile
+from trialogue_openai._profiles import NO_KEY, Profile
 
 #: OpenAI's own list mixes everything it has.
 _NOT_FOR_CHAT = re.compile(
@@ -115,30 +115,35 @@ class _List(msgspec.Struct):
     data: list[_Listed]
 
 
-async def listed_models(sdk: openai.AsyncOpenAI, profile: Profile) -> Sequence[Model]:
-    """Asks the upstream, once and not for long. Raises what the SDK raises, and ``ProviderError``."""
-    # Not sdk.models.list(), which fails with an AttributeError where the answer is no JSON.
-    sdk = sdk.with_options(timeout=5.0, max_retries=0)
-    body = await sdk.get("/models", cast_to=object)
-    try:
-        listed = msgspec.convert(body, _List).data
-    except msgspec.ValidationError as error:
-        raise ProviderError(f"the upstream's list of models cannot be read: {error}", kind="malformed") from error
-    told = await _told(sdk, profile, [model.id for model in listed])
+def headers_of(profile: Profile, environment: Mapping[str, str]) -> Mapping[str, str]:
+    """Who asks for the list: what the SDK would say of that."""
+    told = {
+        "authorization": f"Bearer {profile.key or NO_KEY}",
+        "openai-organization": environment.get("OPENAI_ORG_ID", ""),
+        "openai-project": environment.get("OPENAI_PROJECT_ID", ""),
+        **{name.lower(): value for name, value in custom_headers(environment.get("OPENAI_CUSTOM_HEADERS", "")).items()},
+    }
+    return {name: value for name, value in told.items() if value}
+
+
+async def listed_models(questions: Questions, profile: Profile) -> Sequence[Model]:
+    """Asks the upstream, once and not for long. Raises ``ProviderError``."""
+    listed = (await questions.get("/models", _List)).data
+    told = await _told(questions, profile, [model.id for model in listed])
     return [_model(model, profile, told.get(model.id, Told())) for model in listed if _chats(model, profile, told)]
 
 
-async def _told(sdk: openai.AsyncOpenAI, profile: Profile, names: list[str]) -> Mapping[str, Told]:
+async def _told(questions: Questions, profile: Profile, names: list[str]) -> Mapping[str, Told]:
     """What a list of its own says besides; nothing when that cannot be read."""
     try:
         match profile.kind.list:
             case "ollama":
-                return await ollama(sdk, names)
+                return await ollama(questions, names)
             case "lmstudio":
-                return await lmstudio(sdk, names)
+                return await lmstudio(questions, names)
             case None:
                 return {}
-    except (openai.OpenAIError, msgspec.ValidationError):
+    except ProviderError:
         return {}
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
-import openai
 import trio
+
+from trialogue import ProviderError
+from trialogue.upstreams import Questions
 
 #: Models asked about at the same time, and at most: each is a request to somebody's own machine.
 _AT_ONCE, _MOST = 8, 64
@@ -25,19 +26,19 @@ class Told(msgspec.Struct, frozen=True):
     chats: bool = True
 
 
-async def ollama(sdk: openai.AsyncOpenAI, names: list[str]) -> Mapping[str, Told]:
+async def ollama(questions: Questions, names: list[str]) -> Mapping[str, Told]:
     """A loaded model's context is known; another's where its file sets it."""
     told: dict[str, Told] = {}
     limit = trio.CapacityLimiter(_AT_ONCE)
     running: dict[str, int | None] = {}
-    with suppress(openai.OpenAIError, msgspec.ValidationError):
-        running = {model.model: model.context_length for model in (await _get(sdk, "/api/ps", _Running)).models}
+    root = _root(questions)
+    with suppress(ProviderError):
+        running = {one.model: one.context_length for one in (await questions.get(f"{root}/api/ps", _Running)).models}
 
     async def ask(name: str) -> None:
         async with limit:
-            with suppress(openai.OpenAIError, msgspec.ValidationError):
-                body = await sdk.post(_root(sdk) + "/api/show", cast_to=object, body={"model": name})
-                shown = msgspec.convert(body, _Shown)
+            with suppress(ProviderError):
+                shown = await questions.post(f"{root}/api/show", {"model": name}, _Shown)
                 set_by_file = re.search(r"^num_ctx\s+(\d{1,9})$", shown.parameters or "", re.MULTILINE)
                 context = running.get(name) or (int(set_by_file[1]) if set_by_file else None)
                 can = shown.capabilities
@@ -49,7 +50,7 @@ async def ollama(sdk: openai.AsyncOpenAI, names: list[str]) -> Mapping[str, Told
     return told
 
 
-async def lmstudio(sdk: openai.AsyncOpenAI, names: list[str]) -> Mapping[str, Told]:
+async def lmstudio(questions: Questions, names: list[str]) -> Mapping[str, Told]:
     """A loaded model's context is known. One that is not is loaded with a context of its own when it is asked."""
     return {
         model.key: Told(
@@ -58,7 +59,7 @@ async def lmstudio(sdk: openai.AsyncOpenAI, names: list[str]) -> Mapping[str, To
             model.capabilities is not None and model.capabilities.trained_for_tool_use,
             model.type != "embedding",
         )
-        for model in (await _get(sdk, "/api/v1/models", _Studio)).models
+        for model in (await questions.get(f"{_root(questions)}/api/v1/models", _Studio)).models
     }
 
 
@@ -100,14 +101,7 @@ class _Studio(msgspec.Struct):
     models: list[_StudioModel] = []
 
 
-_T = TypeVar("_T")
-
-
-async def _get(sdk: openai.AsyncOpenAI, path: str, kind: type[_T]) -> _T:
-    return msgspec.convert(await sdk.get(_root(sdk) + path, cast_to=object), kind)
-
-
-def _root(sdk: openai.AsyncOpenAI) -> str:
+def _root(questions: Questions) -> str:
     """Where the upstream's own interface is: beside that of this dialect."""
-    url = urlsplit(str(sdk.base_url))
+    url = urlsplit(questions.base_url)
     return f"{url.scheme}://{url.netloc}" + url.path.rstrip("/").removesuffix("/v1")

@@ -30,6 +30,8 @@ from trialogue import ConfigurationError
 PREFIX: Final = "TRIALOGUE_OPENAI_"
 #: Whose prices, models and habits are known.
 OFFICIAL: Final = "https://api.openai.com/v1"
+#: What stands in the place of a key for an upstream that wants none.
+NO_KEY: Final = "no-key-needed"
 _OWN_KEYS = ("API", "BACKGROUND", "THINKING", "CAPABILITIES")
 _KEYS = ("BASE_URL", "API_KEY", "TITLE", "CONTEXT_TOKENS", "KIND", *_OWN_KEYS)
 _CAPABILITIES = ("tools", "structured_output", "vision", "reasoning")

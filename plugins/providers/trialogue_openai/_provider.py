@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+import os
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from trialogue import Model, Part, ProviderError, Request, ResponseStream
 from trialogue.model_calls import check_allowed
 from trialogue.openai_dialect import ChatDecoder, ResponsesDecoder, chat_body
 from trialogue.sdk_provider import ClosableStream, SdkProvider, closed_in_time
 from trialogue_openai._asking import ResponsesAsked, speaks_responses
-from trialogue_openai._profiles import OFFICIAL, Profile
+from trialogue_openai._profiles import NO_KEY, OFFICIAL, Profile
 
 if TYPE_CHECKING:
+    from trialogue.upstreams import Questions
     from trialogue_openai._upstream import OpenAIUpstream
 
 
@@ -26,8 +27,7 @@ class OpenAIProvider(SdkProvider["OpenAIUpstream"]):
 
     def __init__(self, key: str | None, base_url: str | None = None, *, profile: Profile | None = None) -> None:
         profile = profile or Profile(key=key, base_url=base_url or None)
-        host = urlsplit(profile.base_url or OFFICIAL).hostname or ""
-        super().__init__(host)
+        super().__init__(profile.base_url or OFFICIAL)
         self.name = profile.name
         self._profile = profile
         self._base_url = profile.base_url
@@ -45,22 +45,26 @@ class OpenAIProvider(SdkProvider["OpenAIUpstream"]):
     def _open(self) -> OpenAIUpstream:
         from trialogue_openai._upstream import OpenAIUpstream
 
-        for later in ("_models", "_kept"):  # so that no later import finds work to do
-            import_module(f"trialogue_openai.{later}")
-        return OpenAIUpstream(self._profile.key or "no-key-needed", self._base_url or OFFICIAL)
+        import_module("trialogue_openai._kept")  # so that no later import finds work to do
+        return OpenAIUpstream(self._profile.key or NO_KEY, self._base_url or OFFICIAL)
 
-    async def _list(self, upstream: OpenAIUpstream) -> Sequence[Model]:
-        from trialogue.upstreams import translated
+    def _headers(self) -> Mapping[str, str]:
+        from trialogue_openai._models import headers_of
+
+        return headers_of(self._profile, os.environ)
+
+    def _import(self) -> None:
+        import_module("trialogue_openai._models")
+
+    async def _list(self, questions: Questions) -> Sequence[Model]:
         from trialogue_openai._models import listed_models
 
         try:
-            return await listed_models(upstream.sdk, self._profile)
-        except (upstream.errors, ProviderError) as error:
+            return await listed_models(questions, self._profile)
+        except ProviderError:
             if self._base_url:
                 return ()  # many upstreams have no such list; their models are asked for by name
-            if isinstance(error, ProviderError):
-                raise
-            raise translated(error) from error
+            raise
 
     async def _ask(self, upstream: OpenAIUpstream, request: Request) -> ClosableStream:
         from trialogue.upstreams import DecodedStream

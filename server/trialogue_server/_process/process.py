@@ -194,7 +194,7 @@ class Turn:
             beside.cancel_scope.cancel()
 
     def _welcome(self, addresses: Sequence[str]) -> None:
-        model = self._opened.engine.default_model or "no model: see `trialogue plugins`"
+        model = self._opened.engine.default_model or "no model as yet: see `trialogue plugins`"
         log.info("answering with %s", model)
         self._notifier.ready(f"version {version('trialogue')}, answering with {model}")
         with contextlib.suppress(OSError):  # Whoever read it may be gone, and the service is no worse for it.

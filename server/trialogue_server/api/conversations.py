@@ -101,7 +101,7 @@ async def create(services: Services, call: Call) -> Reply:
     body = await read_struct(call, CreateBody)
     name = checked_id(body.id, "/id") or command_id(call, principal.user.id, "create") or new_id()
     if body.model is not None:
-        services.engine.resolve(body.model)
+        await services.engine.resolve(body.model)
     command = CreateConversation(
         id=name,
         owner=principal.user.id,
@@ -149,7 +149,7 @@ async def update(services: Services, call: Call) -> Reply:
     principal, header = await services.conversation(call)
     body = await read_struct(call, UpdateBody)
     if isinstance(body.model, str):
-        services.engine.resolve(body.model)
+        await services.engine.resolve(body.model)
     for _ in range(MERGES):
         try:
             await services.engine.submit(header.id, await _patch(services, call, header, body), fresh=True)

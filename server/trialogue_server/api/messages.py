@@ -92,7 +92,7 @@ async def say(services: Services, call: Call) -> tuple[Conversation, str, Accept
     body = await read_struct(call, PostBody)
     message = checked_id(body.id, "/id")
     chosen = message or command_id(call, principal.user.id, header.id, "post")
-    model = _model(services, header, body.model)
+    model = await _model(services, header, body.model)
     command = PostMessage(
         id=chosen or new_id(),
         at=datetime.now(UTC),
@@ -128,7 +128,7 @@ async def edit(services: Services, call: Call) -> Reply:
         run=new_id(),
         answer=new_id(),
         parts=await named_files(services, header.owner, said_parts(body)),
-        model=_model(services, header, body.model),
+        model=await _model(services, header, body.model),
         settings=_settings(header, body.settings),
         respond=body.regenerate,
     )
@@ -147,7 +147,7 @@ async def regenerate(services: Services, call: Call) -> Reply:
         target=target.id,
         run=new_id(),
         answer=new_id(),
-        model=_model(services, header, body.model),
+        model=await _model(services, header, body.model),
         settings=_settings(header, body.settings),
     )
     return await _answer(services, call, header, command, chosen, 202)
@@ -164,7 +164,7 @@ async def go_on(services: Services, call: Call) -> Reply:
         at=datetime.now(UTC),
         target=target.id,
         run=new_id(),
-        model=_model(services, header, body.model or target.model),
+        model=await _model(services, header, body.model or target.model),
         settings=_settings(header, body.settings),
     )
     return await _answer(services, call, header, command, chosen, 202)
@@ -212,8 +212,8 @@ def _accepted(receipt: Receipt) -> Accepted:
     return Accepted(receipt.seq, receipt.message, receipt.run, receipt.answer, receipt.queued)
 
 
-def _model(services: Services, header: Conversation, asked: str | None) -> str:
-    return services.engine.resolve(asked or header.model)
+async def _model(services: Services, header: Conversation, asked: str | None) -> str:
+    return await services.engine.resolve(asked or header.model)
 
 
 def _settings(header: Conversation, asked: Settings | None) -> Settings:

@@ -136,7 +136,7 @@ async def act(talk: Talk, made: list[str], action: tuple[str, int, bool]) -> Non
 async def played(engine: Engine, actions: list[tuple[str, int, bool]]) -> None:
     made = [new_id()]
     await engine.create(CreateConversation(made[0], "ann", NOW, title="Tea", system="Be brief.", metadata={"a": [1]}))
-    talk = Talk(engine, made[0], engine.resolve(None))
+    talk = Talk(engine, made[0], await engine.resolve(None))
     for action in actions:
         try:
             await act(talk, made, action)
@@ -183,7 +183,7 @@ async def test_wordings_of_a_corrected_answer_are_kept(autojump_clock: trio.test
         await here.create(CreateConversation("c" * 8, "ann", NOW))
         name = new_id()
         await here.create(CreateConversation(name, "ann", NOW))
-        talk = Talk(here, name, here.resolve(None))
+        talk = Talk(here, name, await here.resolve(None))
         receipt = await talk.post("Hi")
         await talk.settled()
         for number, text in enumerate(("better", "best")):
@@ -220,7 +220,7 @@ async def test_first_wording_that_is_not_kept_is_left_out(
     async with opened() as here, opened() as there:
         name = new_id()
         await here.create(CreateConversation(name, "ann", NOW))
-        talk = Talk(here, name, here.resolve(None))
+        talk = Talk(here, name, await here.resolve(None))
         receipt = await talk.post("Hi")
         await talk.settled()
         await here.store.prune(datetime(2100, 1, 1, tzinfo=UTC), 9)
@@ -240,7 +240,7 @@ async def test_corrected_answer_that_was_gone_on_with_comes_back(autojump_clock:
         await here.models()
         name = new_id()
         await here.create(CreateConversation(name, "ann", NOW))
-        talk = Talk(here, name, here.resolve(None))
+        talk = Talk(here, name, await here.resolve(None))
         receipt = await talk.post("Hi")
         await talk.settled()
         await here.submit(
@@ -262,7 +262,7 @@ async def test_live_answer_is_told_so_far_and_taken_in_as_incomplete(autojump_cl
         await here.models()
         name = new_id()
         await here.create(CreateConversation(name, "ann", NOW))
-        talk = Talk(here, name, here.resolve(None))
+        talk = Talk(here, name, await here.resolve(None))
         await talk.post("Hi")
         await talk.until("part.delta")
         await talk.post("and then?")
@@ -337,7 +337,7 @@ async def test_markdown_shows_the_active_branch_and_the_others(autojump_clock: t
     async with opened() as engine:
         name = new_id()
         await engine.create(CreateConversation(name, "ann", NOW, title="Tea & *co*", system="Be brief."))
-        talk = Talk(engine, name, engine.resolve(None))
+        talk = Talk(engine, name, await engine.resolve(None))
         first = await talk.post("Look:\n```python\nprint(1)")  # A fence that is not closed.
         await talk.settled()
         await engine.submit(name, Regenerate(new_id(), NOW, first.answer or "", new_id(), new_id(), talk.model))
