@@ -413,6 +413,27 @@ async def test_node_that_stops_lets_runs_end_and_hands_over_the_rest(autojump_cl
         assert (await b.store.nodes.members()).nodes[0].node.name == "b"
 
 
+async def test_node_that_stops_brings_commands_to_whoever_has_the_conversation(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    provider = SharedProvider([Pause(5), "long"])
+    async with open_nodes("abc", [provider]) as (_, (a, b, c)):
+        busy = await open_talk(a.engine)
+        await busy.post("1")
+        # Of eight, each node would take some if nobody had them; all have an owner, who is not always that node.
+        talks = [await open_talk(node.engine) for node in (b, c) * 4]
+        for talk in talks:
+            await talk.post("1", respond=False)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(a.stop, 10.0)
+            await trio.sleep(0.5)
+            began = trio.current_time()
+            for talk in talks:
+                await at(a, talk).post("2", respond=False)
+            assert trio.current_time() - began < 1.0
+            assert [owner(talk, a, b, c) for talk in talks] == [["b"], ["c"]] * 4
+
+
 async def test_last_node_that_stops_refuses_in_words(autojump_clock: trio.testing.MockClock) -> None:
     async with open_nodes("a", [SharedProvider([Pause(3), "one"])]) as (_, (a,)):
         talk, other = await open_talk(a.engine), await open_talk(a.engine)

@@ -82,13 +82,14 @@ class Router:
     async def submit(self, parcel: Parcel) -> Receipt:
         """Have the command take effect. Raises as ``Engine.submit`` does; ``UnreachableError`` says what became of it."""
         give_up, pause = trio.current_time() + PATIENCE, FIRST
-        is_chosen, kept = not parcel.fresh, False
+        is_chosen, kept, told = not parcel.fresh, False, ""
         while True:
             why: TrialogueError
             try:
-                receipt = await self._attempt(parcel, kept)
+                receipt = await self._attempt(parcel, kept, told)
             except FencedError as error:
                 why = error
+                told = error.node if isinstance(error, ElsewhereError) else ""
             except TrialogueError as error:
                 if not kept:
                     raise
@@ -110,7 +111,8 @@ class Router:
             await trio.sleep(pause)
             pause = min(2 * pause, LONGEST)
 
-    async def _attempt(self, parcel: Parcel, kept: bool) -> Receipt:
+    async def _attempt(self, parcel: Parcel, kept: bool, told: str) -> Receipt:
+        """Have it done here or by its owner; when this node asks nobody itself any more, by the one it was ``told`` of."""
         try:
             receipt = await self._here(parcel)
         except ElsewhereError as error:
@@ -118,7 +120,9 @@ class Router:
         else:
             self.local += 1
             return receipt
-        owner = await self._find(elsewhere.node, parcel.conversation)
+        owner = await self._find(elsewhere.node or told, parcel.conversation)
+        if owner is None and told and not elsewhere.node:
+            owner = await self._find("", parcel.conversation)
         if owner is None and not elsewhere.node:
             raise ClosedError("the server is stopping: try again in a moment", retry_after=2)
         if owner is None:
@@ -130,8 +134,8 @@ class Router:
         try:
             receipt = await self._transport.deliver(owner.node, parcel)
         except ClosedError as error:
-            # It is stopping, and lets go of the conversation in a moment.
-            raise ElsewhereError(str(error), owner.node.id) from error
+            # It is stopping, and lets go of the conversation in a moment: who has it then is another question.
+            raise ElsewhereError(str(error), "") from error
         self.remote += 1
         return receipt
 
@@ -197,16 +201,27 @@ class Router:
                 nursery.start_soon(self._carry_out, one)
 
     async def _carry_out(self, kept: Kept) -> None:
+        with trio.move_on_after(PATIENCE):
+            outcome = await self._become(kept)
+            if outcome is not None:
+                await self._note(kept, outcome)
+            return
+        # It goes on by itself, and is asked for again; what others have left is not to wait for it.
+        _log.info("a command that was kept takes longer than %g s", PATIENCE)
+
+    async def _become(self, kept: Kept) -> bytes | None:
+        """What a command that was kept came to; ``None`` when it is to wait longer."""
         try:
-            parcel = _decode(kept.body)
-            outcome = encode_outcome(await self._here(parcel))
+            return encode_outcome(await self._here(_decode(kept.body)))
         except msgspec.DecodeError:
-            outcome = encode_outcome(ClosedError("another version of the server left this: send it again"))
+            return encode_outcome(ClosedError("another version of the server left this: send it again"))
         except (FencedError, ClosedError, StorageError, ThrottledError) as error:
             _log.info("a command that was kept waits longer: %s", error)
-            return
+            return None
         except TrialogueError as error:
-            outcome = encode_outcome(error)
+            return encode_outcome(error)
+
+    async def _note(self, kept: Kept, outcome: bytes) -> None:
         try:
             await self._nodes.settle(kept.conversation, kept.command, outcome)
         except StorageError as error:

@@ -243,6 +243,9 @@ class Turn:
         else:
             await drain(self._opened, grace)
             self._close(max(0.0, end - trio.current_time()) + LAST)
+        # Or the kernel would go on taking connections that nobody answers, until we are gone.
+        for sock in self._sockets:
+            sock.close()
         self._drained.set()
 
     def _close(self, grace: float) -> None:
