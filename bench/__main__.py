@@ -32,6 +32,7 @@ NAMES = (
     "pressure",
     "kills",
     "upgrades",
+    "rolling",
     "starts",
     "cluster",
     "keeping",

@@ -29,6 +29,8 @@ from trialogue_server._top.reading import UnreachableError, read
 NAME = "soak"
 #: People who live side by side, and seconds between two looks at the server.
 PEOPLE, PAUSE = 12, 5.0
+#: Seconds a client waits for anything: others may have the machine for a while, or all of us be stopped for a minute.
+PATIENCE = 180.0
 #: Idle conversations leave memory this soon, so that many come and go.
 IDLE = 10.0
 ENDS = ("run.completed", "run.incomplete", "run.failed", "run.cancelled")
@@ -78,7 +80,7 @@ class World:
             self.search,
             self.babble,
         )
-        timeout = httpx2.Timeout(60, pool=None)
+        timeout = httpx2.Timeout(PATIENCE, pool=None)
         async with httpx2.AsyncClient(base_url=self.url, timeout=timeout, trust_env=False) as client:
             body = {"email": f"p{number}@example.org", "password": "correct horse battery", "name": str(number)}
             (await client.post("/api/auth/register", json=body)).raise_for_status()

@@ -43,7 +43,10 @@ class EventStream:
         request = h11.Request(method="GET", target=path, headers=fields)
         for event in (request, h11.EndOfMessage()):
             await self._stream.send_all(self._protocol.send(event) or b"")
-        head = await self._next()
+        try:
+            head = await self._next()
+        except h11.RemoteProtocolError as error:
+            raise trio.BrokenResourceError(f"no answer to {path}: {error}") from error
         if not isinstance(head, h11.Response):
             raise trio.BrokenResourceError(f"no answer to {path}: {head!r}")
         return head.status_code

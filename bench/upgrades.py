@@ -167,7 +167,7 @@ async def play(server: Trialogue, manager: Manager, upgrades: int, conversations
                 posters.start_soon(world.post, talk)
             for _ in range(upgrades):
                 await trio.sleep(2)
-                await _replace(world, manager, outcome)
+                await replace(manager, outcome, server)
             await trio.sleep(1)
             world.stopping = True
         if not await world.until(lambda: all(talk.open_turns <= 0 for talk in listeners), 120):
@@ -175,14 +175,12 @@ async def play(server: Trialogue, manager: Manager, upgrades: int, conversations
         readers.cancel_scope.cancel()
     outcome.refused = world.refused
     for talk in listeners:
-        outcome.problems += [f"{talk.conversation}: {problem}" for problem in await _judge(world, talk)]
-        outcome.silences.append(talk.silence)
-        outcome.pauses.append(talk.pause)
-        outcome.answers += talk.ended
+        await judge(world, talk, outcome)
     return outcome
 
 
-async def _replace(world: World, manager: Manager, outcome: Outcome) -> None:
+async def replace(manager: Manager, outcome: Outcome, server: Trialogue) -> None:
+    """Have a successor take its place."""
     manager.hear()
     before, began = manager.pid, trio.current_time()
     os.kill(before, signal.SIGHUP)
@@ -193,10 +191,18 @@ async def _replace(world: World, manager: Manager, outcome: Outcome) -> None:
         outcome.lasted.append(trio.current_time() - began)
         outcome.upgrades += 1
         return
-    outcome.problems.append(f"nobody took over: {world.server.log.read_text()[-3000:]}")
+    outcome.problems.append(f"nobody took over: {server.log.read_text()[-3000:]}")
 
 
-async def _judge(world: World, talk: Listener) -> list[str]:
+async def judge(world: World, talk: Listener, outcome: Outcome) -> None:
+    """Hold what a reader saw against the log, the answers and the ledger, and note what it noticed."""
+    outcome.problems += [f"{talk.conversation}: {problem}" for problem in await _problems(world, talk)]
+    outcome.silences.append(talk.silence)
+    outcome.pauses.append(talk.pause)
+    outcome.answers += talk.ended
+
+
+async def _problems(world: World, talk: Listener) -> list[str]:
     log, rows = await world.full_log(talk), await world.rows(talk)
     problems = [*talk.problems]
     problems += [f"{talk.interrupted} answers were cut"] if talk.interrupted else []
