@@ -218,6 +218,18 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             description="Model that is asked for a conversation's title, or same for the one that answers; unset, nobody.",
         ),
     ] = ""
+    summary_model: Annotated[
+        str,
+        Meta(
+            pattern="^(off|same|[a-z0-9-]+:.+)$",
+            examples=["off", "openai:gpt-5-nano"],
+            description="Model that sums up the older part of a long conversation, or same for the one that answers; or off.",
+        ),
+    ] = "same"
+    summary_share: Annotated[
+        float, Meta(ge=0.6, le=1, description="How full of what was said a request is when that is summed up.")
+    ] = 0.8
+    summary_tokens: Annotated[int, Meta(ge=100, le=20_000, description="Tokens of such a summary, about.")] = 1000
     fallbacks: Annotated[
         dict[ModelId, tuple[ModelId, ...]],
         Meta(

@@ -180,6 +180,37 @@ def test_the_fold_asks_for_a_snapshot_when_it_cannot_know(page: Page) -> None:
         assert state["stale"] is stale, event
 
 
+def test_the_fold_keeps_summaries_while_they_are_true(page: Page) -> None:
+    messages = [{"id": name, "role": "user", "parts": [], "siblings": [name]} for name in "ab"]
+    start: Event = {"conversation": {}, "messages": messages, "run": None, "inbox": [], "has_more": False}
+    event = {"type": "context.compacted", "message": "b", "summary": "short", "at": "", "asked": {}}
+    nothing = {"type": "context.compacted", "message": "b", "at": "", "asked": {}}
+    revised = {"type": "message.revised", "message": {"id": "a", "role": "user", "parts": []}, "at": ""}
+    for events, summary in (
+        ([event], "short"),
+        ([event, nothing], "short"),
+        ([event, revised], "short"),
+        ([event, {**revised, "stale": ["b"]}], None),
+    ):
+        state, _ = page.evaluate(FOLD, [start, events, start])
+        assert state["messages"][1]["summary"] == summary, events
+
+
+SUMMED = """async (summary) => {
+  const { MessageView } = await import("/page/view-message.js");
+  const message = { id: "a", role: "assistant", parts: [], status: "completed", created_at: "2026-03-01T12:00:00Z" };
+  const view = new MessageView(message, {});
+  view.draw({ ...message, summary }, { siblings: ["a"], live: false, models: [] });
+  return view.element.querySelector("details.summed")?.innerHTML;
+}"""
+
+
+def test_a_summary_is_one_line_that_opens(page: Page) -> None:
+    assert page.evaluate(SUMMED, None) is None
+    shown = page.evaluate(SUMMED, "<b>short</b>")
+    assert shown == "<summary>What is above is summed up for the model</summary><p>&lt;b&gt;short&lt;/b&gt;</p>"
+
+
 # --- Markdown ----------------------------------------------------------------------------------------------------
 
 DRAW = """async ([text, step]) => {

@@ -192,6 +192,12 @@ async def drained(asked: Request) -> list[Piece]:
     return pieces
 
 
+async def test_summary_is_the_first_words_of_each_line() -> None:
+    said = "<conversation>\nuser: What is it that flies at night?\n\nassistant: A bat.\n</conversation>"
+    asked = replace(request(f"{said} [[rate=0]]"), purpose="summary")
+    assert text_of_pieces(await drained(asked)) == "user: What is it that flies\nassistant: A bat."
+
+
 async def test_title_is_the_first_words() -> None:
     asked = replace(request("user: What is it  that flies at night? [[rate=0]]\n\nassistant: A bat."), purpose="title")
     assert text_of_pieces(await drained(asked)) == "What is it that flies at"

@@ -30,7 +30,7 @@ from trialogue._deciding.draft import (
     start_answer,
 )
 from trialogue._deciding.saying import said
-from trialogue._deciding.state import State
+from trialogue._deciding.state import MOST_SUMMARIES, State
 from trialogue._facts.errors import ConflictError, InvalidError
 from trialogue._facts.events import (
     ContextCompacted,
@@ -43,9 +43,6 @@ from trialogue._facts.events import (
     RunStarted,
 )
 from trialogue._facts.values import Conversation, Message
-
-#: Messages of one conversation that may have a summary: each snapshot names them, and a correction looks at all of them.
-MOST_SUMMARIES = 16
 
 
 def edit(draft: Draft, command: EditMessage, known: Known) -> Receipt:

@@ -48,6 +48,10 @@ from trialogue._facts.events import (
 from trialogue._facts.values import Conversation, Settings, Terms, ToolCallPart, Usage
 
 
+#: Messages of one conversation that may have a summary: each snapshot names them, and a correction looks at all of them.
+MOST_SUMMARIES = 16
+
+
 class Steps(msgspec.Struct, frozen=True, omit_defaults=True):
     """How far a run with tools has come: which generation it is, what lies behind it, and which calls have no result."""
 
@@ -212,8 +216,9 @@ def evolve(state: State, event: Event) -> State:
             return replace(state, next_seq=seq + 1, run=None, header=_touched(state, seq, event.at))
         case MessageAdded(message):
             header = replace(state.header, head=message.id, updated_at=message.created_at, version=seq)
-            if message.summary is not None:  # A copy of one that had it.
+            if message.summary is not None:  # A copy of one that had it; where others made it, there may be many.
                 state = _summed(state, message.id)
+                state = replace(state, summaries=state.summaries[-MOST_SUMMARIES:])
             return replace(state, next_seq=seq + 1, header=header)
         case MessageRevised():
             state = _unsummed(replace(state, reworded=seq), event.stale)

@@ -29,7 +29,7 @@ from trialogue import (
     text_of,
 )
 from trialogue_echo._directives import parse
-from trialogue_echo._text import answer, report, thought, title, tokens_of
+from trialogue_echo._text import answer, report, summary, thought, title, tokens_of
 
 #: One batch holds no more, so that an endless answer at full speed still comes in batches.
 _LARGEST_BATCH = 256
@@ -91,6 +91,8 @@ class _EchoStream(ResponseStream):
         """What is said in this generation: before tools are called next to nothing, and after that what they said."""
         if request.purpose == "title":
             return title(said)
+        if request.purpose == "summary":
+            return summary(said)
         if self._directives.call is None or request.tool_choice == "none":
             return answer(self._directives, said)
         results = [part.text for one in _rounds(request) for part in one.results]

@@ -51,6 +51,12 @@ def title(shown: str) -> Iterator[str]:
     return iter(tokens_of(" ".join(shown.removeprefix("user:").split()[:_TITLE])))
 
 
+def summary(shown: str) -> Iterator[str]:
+    """The tokens of a summary: the first words of each line that was said."""
+    lines = (" ".join(line.split()[:_TITLE]) for line in shown.splitlines() if not line.startswith("<"))
+    return iter(tokens_of("\n".join(line for line in lines if line)))
+
+
 def report(results: Sequence[str]) -> Iterator[str]:
     """The tokens of what is said once tools were called."""
     return iter(tokens_of("\n\n".join(["The tools said:", *map(_quoted, results)])))

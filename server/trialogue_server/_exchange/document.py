@@ -65,6 +65,7 @@ class ExportedMessage(msgspec.Struct, frozen=True, omit_defaults=True):
     metadata: dict[str, Any] | None = None  # Any JSON value: the client's own.
     location: Location | None = None
     asked: str | None = None
+    summary: str | None = None
     wordings: tuple[Wording, ...] = ()
 
     @classmethod

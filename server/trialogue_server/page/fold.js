@@ -44,7 +44,9 @@ export function evolve(state, event) {
 const STEPS = {
   "conversation.updated": updated,
   "message.added": (state, { message }) => added(state, whole(message)),
-  "message.revised": (state, { message }) => replaced(state, message.id, () => whole(message)),
+  "message.revised": (state, { message, stale }) => replaced(unsummed(state, stale), message.id, () => whole(message)),
+  "context.compacted": (state, { message, summary, stale }) =>
+    summary ? replaced(unsummed(state, stale), message, (old) => ({ ...old, summary })) : state,
   "message.removed": removed,
   "head.moved": (state, { head }) => (headOf(state) === head ? state : { ...state, stale: true }),
   "inbox.added": (state, { queued, front }) => ({
@@ -111,7 +113,7 @@ function removed(state, { message, head }) {
 
 function started(state, { run, message, model, asked = null, attempt = 1, calls = [] }) {
   // What an earlier attempt left on the message goes, its text stays: this run goes on from there.
-  const reset = { finish_reason: null, failure: null, usage: null };
+  const reset = { finish_reason: null, failure: null, usage: null, summary: null };
   const fresh = { status: "in_progress", model, asked, run, attempt, ...reset };
   const next = replaced(state, message, (old) => ({ ...old, ...fresh }));
   return { ...next, run: { run, message, model, part: null, waiting: null, calls } };
@@ -126,6 +128,11 @@ function ended(state, { run, message }, fields) {
 function replaced(state, id, change) {
   const place = state.messages.findLastIndex((message) => message.id === id);
   return place < 0 ? state : { ...state, messages: state.messages.with(place, change(state.messages[place])) };
+}
+
+/** The state without the summaries of these messages. */
+function unsummed(state, stale = []) {
+  return stale.reduce((left, id) => replaced(left, id, (old) => ({ ...old, summary: null })), state);
 }
 
 function partStarted(state, { message, part, kind }) {

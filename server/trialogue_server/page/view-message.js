@@ -12,6 +12,19 @@ export const textOf = (message) => message.parts.map((part) => (part.type === "t
 const standIn = (message, models) =>
   message.asked ? [h("span", { className: "stand-in" }, `in place of ${modelName(models, message.asked)}`)] : [];
 
+/** Says that a model is told a summary in the place of what ends here. */
+const summed = ({ summary }) =>
+  summary
+    ? [
+        h(
+          "details",
+          { className: "note summed" },
+          h("summary", {}, "What is above is summed up for the model"),
+          h("p", {}, summary),
+        ),
+      ]
+    : [];
+
 export class MessageView {
   /** `act` has edit, regenerate, goOn, decide, fork and show; each takes the message, `edit` its new text too, `show` another's id. */
   constructor(message, act) {
@@ -57,7 +70,7 @@ export class MessageView {
     const mine = message.role === "user";
     const rest = [...(live ? [] : this.actions(message)), ...this.pager(siblings, message)];
     this.head.replaceChildren(h("span", { className: "who" }, name), ...standIn(message, models), ...(mine ? [] : [time]));
-    this.outcome.replaceChildren(...this.outcomeOf(message, live));
+    this.outcome.replaceChildren(...this.outcomeOf(message, live), ...summed(message));
     this.foot.replaceChildren(...(mine ? [time] : []), ...rest);
   }
 

@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from support import NOW, Talk
 
 from trialogue import (
+    Aside,
+    CompactContext,
     ContinueAnswer,
     Conversation,
     CreateConversation,
@@ -65,6 +67,7 @@ ACTIONS = st.one_of(
     st.tuples(st.just("fork"), st.integers(0, 9), st.booleans()),
     st.tuples(st.just("trash"), st.just(0), st.booleans()),
     st.tuples(st.just("stop"), st.just(0), st.booleans()),
+    st.tuples(st.just("sum up"), st.integers(0, 9), st.booleans()),
 )
 
 
@@ -126,6 +129,9 @@ async def act(talk: Talk, made: list[str], action: tuple[str, int, bool]) -> Non
             return
         case "trash":
             command = fresh(UpdateConversation, deleted=flag)
+        case "sum up":
+            asked = Aside(new_id(), talk.model, NOW, Usage("estimated"))
+            command = fresh(CompactContext, name, tree.conversation.version, f"in short {number}", asked)
         case _:
             command = fresh(Stop)
     await talk.engine.submit(talk.id, command)
