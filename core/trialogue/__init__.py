@@ -325,6 +325,11 @@ from trialogue._storage.checkup import Finding as Finding
 from trialogue._storage.limiter import Limiter as Limiter
 from trialogue._storage.limiter import Quota as Quota
 from trialogue._storage.limiter import Taken as Taken
+from trialogue._storage.places import moment_cursor as moment_cursor
+from trialogue._storage.places import moment_in as moment_in
+from trialogue._storage.places import no_cursor as no_cursor
+from trialogue._storage.places import place_cursor as place_cursor
+from trialogue._storage.places import place_in as place_in
 from trialogue._storage.soft import SoftState as SoftState
 from trialogue._storage.soft import SoftStatistics as SoftStatistics
 from trialogue._storage.soundness import Soundness as Soundness
@@ -736,16 +741,21 @@ __all__ = [  # noqa: RUF022 - as sorted() has it, which a test compares
     "load_prices",
     "merge_patch",
     "message_hit",
+    "moment_cursor",
+    "moment_in",
     "names",
     "needs",
     "new_id",
     "next_generation",
+    "no_cursor",
     "normal_email",
     "open_engine",
     "open_library",
     "open_searcher",
     "parse_cursor",
     "period_of",
+    "place_cursor",
+    "place_in",
     "query_words",
     "rounds_of",
     "seeded_ids",

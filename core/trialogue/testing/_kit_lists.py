@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 from trialogue._facts.errors import InvalidError
 from trialogue._search.search import SearchQuery
 from trialogue._storage.store import Store
@@ -57,7 +59,8 @@ async def page_that_is_exactly_full_has_no_cursor(store: Store) -> None:
 @check
 async def foreign_cursor_is_invalid(store: Store) -> None:
     await begin(store)
-    for cursor in ("", "x", "0001.0000000001.000000000001", "MTIz", "é", "=" * 50, "\ud800"):
+    endless = base64.urlsafe_b64encode(b"9" * 30 + b" x").decode()  # A moment that no column can have.
+    for cursor in ("", "x", "0001.0000000001.000000000001", "MTIz", "é", "=" * 50, "\ud800", endless):
         try:
             await store.conversations("owner", limit=4, cursor=cursor)
         except InvalidError:

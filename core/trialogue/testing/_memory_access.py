@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
@@ -15,6 +13,7 @@ from trialogue._accounts.accounts import Accounts
 from trialogue._accounts.audit import Action, AuditEntry, AuditPage
 from trialogue._accounts.auth import ApiKey, User
 from trialogue._facts.errors import ConflictError, InvalidError
+from trialogue._storage.places import place_cursor, place_in
 
 T = TypeVar("T")
 
@@ -103,7 +102,7 @@ class MemoryAccess(Accounts):
 
     async def invitations(self, *, limit: int, cursor: str | None = None) -> InvitationPage:
         def effect() -> InvitationPage:
-            before = parse_place(cursor)
+            before = None if cursor is None else place_in(cursor)
             found = (one for one in self._invitations.values() if before is None or one.id < before)
             rows = sorted(found, key=lambda one: one.id, reverse=True)
             return InvitationPage(*page_of(rows, limit, lambda one: one.id))
@@ -147,7 +146,7 @@ class MemoryAccess(Accounts):
             )
 
         def effect() -> AuditPage:
-            before = parse_place(cursor)
+            before = None if cursor is None else place_in(cursor)
             place = len(self._audit) if before is None else _index(self._audit, before)
             rows = [entry for entry in reversed(self._audit[:place]) if wanted(entry)]
             return AuditPage(*page_of(rows, limit, lambda entry: entry.id))
@@ -186,17 +185,8 @@ def _many_keys(most: int) -> ConflictError:
 
 def page_of(rows: Sequence[T], limit: int, place: Callable[[T], str]) -> tuple[tuple[T, ...], str | None]:
     shown = tuple(rows[: max(limit, 0)])
-    more = base64.urlsafe_b64encode(place(shown[-1]).encode()).decode() if shown and len(shown) < len(rows) else None
+    more = place_cursor(place(shown[-1])) if shown and len(shown) < len(rows) else None
     return shown, more
-
-
-def parse_place(cursor: str | None) -> str | None:
-    if cursor is None:
-        return None
-    try:
-        return base64.b64decode(cursor, altchars=b"-_", validate=True).decode()
-    except (ValueError, binascii.Error) as error:
-        raise InvalidError(f"{cursor[:64]!r} is not a cursor of this list: leave it out to start over") from error
 
 
 def _index(entries: list[AuditEntry], entry: str) -> int:

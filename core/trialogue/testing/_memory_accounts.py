@@ -14,7 +14,8 @@ from trialogue._accounts.account_values import Admission, Deletion, Identity, Re
 from trialogue._accounts.audit import AuditEntry
 from trialogue._accounts.auth import Session, User
 from trialogue._facts.errors import ConflictError
-from trialogue.testing._memory_access import MemoryAccess, Run, page_of, parse_place
+from trialogue._storage.places import place_in
+from trialogue.testing._memory_access import MemoryAccess, Run, page_of
 
 
 class MemoryAccounts(MemoryAccess):
@@ -63,7 +64,7 @@ class MemoryAccounts(MemoryAccess):
 
     async def users(self, *, limit: int, cursor: str | None = None, text: str | None = None) -> UserPage:
         def effect() -> UserPage:
-            sought, after = (text or "").casefold(), parse_place(cursor) or ""
+            sought, after = (text or "").casefold(), "" if cursor is None else place_in(cursor)
             found = [u for u in self._known() if sought in u.email or sought in u.name.casefold()]
             rows = sorted((user for user in found if user.email > after), key=lambda user: user.email)
             return UserPage(*page_of(rows, limit, lambda user: user.email))

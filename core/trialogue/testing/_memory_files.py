@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 
 from msgspec.structs import replace
 
-from trialogue._facts.errors import InvalidError, QuotaError, StorageError
+from trialogue._facts.errors import QuotaError, StorageError
 from trialogue._facts.values import FilePart, Message
 from trialogue._files.files import File, FilePage, Files, Space
+from trialogue._storage.places import moment_cursor, moment_in
+from trialogue.testing._memory_rows import micros
 
 T = TypeVar("T")
 
@@ -91,11 +91,11 @@ class MemoryFiles(Files):
     ) -> FilePage:
         def effect() -> FilePage:
             found = [f for f in self._files.values() if f.owner == owner and _matches(f, name, media_type)]
-            keyed = sorted(((f.created_at.isoformat(timespec="microseconds"), f.id, f) for f in found), reverse=True)
-            after = None if cursor is None else _parse(cursor)
+            keyed = sorted(((micros(f.created_at), f.id, f) for f in found), reverse=True)
+            after = None if cursor is None else moment_in(cursor)
             left = [key for key in keyed if after is None or key[:2] < after]
             shown = left[: max(limit, 0)]
-            more = _cursor(shown[-1][0], shown[-1][1]) if shown and len(shown) < len(left) else None
+            more = moment_cursor(*shown[-1][:2]) if shown and len(shown) < len(left) else None
             return FilePage(tuple(file for _, _, file in shown), more)
 
         return await self._call("files", effect)
@@ -222,15 +222,3 @@ def _matches(file: File, name: str | None, media_type: str | None) -> bool:
         return False
     family, _, kind = (media_type or "").partition("/")
     return media_type is None or (file.media_type == media_type if kind else file.media_type.startswith(family + "/"))
-
-
-def _cursor(created: str, file: str) -> str:
-    return base64.urlsafe_b64encode(f"{created} {file}".encode()).decode()
-
-
-def _parse(cursor: str) -> tuple[str, str]:
-    try:
-        created, file = base64.urlsafe_b64decode(cursor.encode()).decode().split(" ")
-        return datetime.fromisoformat(created).isoformat(timespec="microseconds"), file
-    except (ValueError, binascii.Error) as error:
-        raise InvalidError(f"{cursor[:64]!r} is not a cursor of this list: leave it out to start over") from error

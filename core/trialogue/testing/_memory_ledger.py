@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 from typing import Protocol, TypeVar
@@ -11,7 +9,7 @@ from typing import Protocol, TypeVar
 from msgspec.structs import replace
 
 from trialogue._accounts.audit import AuditEntry
-from trialogue._facts.errors import InvalidError, NotFoundError
+from trialogue._facts.errors import NotFoundError
 from trialogue._paying.ledger import (
     Charge,
     ChargePage,
@@ -28,6 +26,7 @@ from trialogue._paying.ledger import (
     period_of,
     sum_of,
 )
+from trialogue._storage.places import place_cursor, place_in
 
 T = TypeVar("T")
 
@@ -93,11 +92,11 @@ class MemoryLedger(Ledger):
 
     async def charges(self, owner: str, *, limit: int, cursor: str | None = None) -> ChargePage:
         def effect() -> ChargePage:
-            below = None if cursor is None else _parse(cursor)
+            below = None if cursor is None else place_in(cursor)
             found = sorted(self._of(owner), key=lambda charge: charge.run, reverse=True)
             rest = [charge for charge in found if below is None or charge.run < below]
             shown = rest[: max(limit, 0)]
-            return ChargePage(tuple(shown), _cursor(shown[-1].run) if shown and len(shown) < len(rest) else None)
+            return ChargePage(tuple(shown), place_cursor(shown[-1].run) if shown and len(shown) < len(rest) else None)
 
         return await self._call("charges", effect)
 
@@ -111,10 +110,10 @@ class MemoryLedger(Ledger):
                 groups.setdefault(_name(charge, group), []).append(charge)
             names = sorted(groups, reverse=group in ("day", "conversation"))
             if cursor is not None:
-                after = _parse(cursor)
+                after = place_in(cursor)
                 names = [name for name in names if (name < after if group in ("day", "conversation") else name > after)]
             shown = names[: max(limit, 0)]
-            more = _cursor(shown[-1]) if shown and len(shown) < len(names) else None
+            more = place_cursor(shown[-1]) if shown and len(shown) < len(names) else None
             return UsagePage(tuple(sum_of(name or None, groups[name]) for name in shown), more)
 
         return await self._call("usage", effect)
@@ -203,14 +202,3 @@ def _name(charge: Charge, group: UsageGroup) -> str:
             return charge.key or ""
         case "user":
             return charge.owner
-
-
-def _cursor(name: str) -> str:
-    return base64.urlsafe_b64encode(name.encode()).decode()
-
-
-def _parse(cursor: str) -> str:
-    try:
-        return base64.b64decode(cursor.encode(), altchars=b"-_", validate=True).decode()
-    except (ValueError, binascii.Error) as error:
-        raise InvalidError(f"{cursor[:64]!r} is not a cursor of this list: leave it out to start over") from error

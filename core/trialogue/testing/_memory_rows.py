@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,6 +13,7 @@ import msgspec
 from trialogue._facts.errors import InvalidError
 from trialogue._facts.events import Entry
 from trialogue._facts.values import Conversation, Message, text_of
+from trialogue._storage.places import moment_cursor, moment_in
 from trialogue._storage.store import (
     PAGE_BYTES,
     SIBLINGS,
@@ -212,14 +211,13 @@ def within(values: Iterable[T], limit: int, size: int) -> list[T]:
 
 def page(headers: list[Conversation], limit: int, cursor: str | None, size: int) -> ConversationPage:
     """The headers after ``cursor``, newest activity first."""
-    keyed = sorted(((_micros(header.updated_at), header.id, header) for header in headers), reverse=True)
+    keyed = sorted(((micros(header.updated_at), header.id, header) for header in headers), reverse=True)
     if cursor is not None:
-        after = _parse(cursor)
+        after = moment_in(cursor)
         keyed = [key for key in keyed if key[:2] < after]
     shown = keyed[: len(within((header for _, _, header in keyed), limit, size))]
-    more = f"{shown[-1][0]} {shown[-1][1]}" if shown and len(shown) < len(keyed) else None
-    coded = None if more is None else base64.urlsafe_b64encode(more.encode()).decode()
-    return ConversationPage(tuple(header for _, _, header in shown), coded)
+    more = moment_cursor(*shown[-1][:2]) if shown and len(shown) < len(keyed) else None
+    return ConversationPage(tuple(header for _, _, header in shown), more)
 
 
 def place_of(cursor: str) -> int:
@@ -229,13 +227,6 @@ def place_of(cursor: str) -> int:
     return int(cursor)
 
 
-def _micros(at: datetime) -> int:
+def micros(at: datetime) -> int:
+    """A moment as whole microseconds since 1970."""
     return (at - datetime(1970, 1, 1, tzinfo=at.tzinfo)) // timedelta(microseconds=1)
-
-
-def _parse(cursor: str) -> tuple[int, str]:
-    try:
-        micros, conversation = base64.urlsafe_b64decode(cursor.encode()).decode().split(" ")
-        return int(micros), conversation
-    except (ValueError, binascii.Error) as error:
-        raise InvalidError(f"{cursor[:64]!r} is not a cursor of this list: leave it out to start over") from error

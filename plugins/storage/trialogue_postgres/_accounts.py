@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -19,7 +17,6 @@ from trialogue import (
     AuditPage,
     Deletion,
     Identity,
-    InvalidError,
     Invitation,
     InvitationPage,
     Reset,
@@ -27,6 +24,9 @@ from trialogue import (
     User,
     UserChange,
     UserPage,
+    no_cursor,
+    place_cursor,
+    place_in,
 )
 from trialogue_postgres import _accounts_sql as sql
 from trialogue_postgres import _accounts_writes as writes
@@ -73,7 +73,7 @@ class PostgresAccounts(Accounts):
         return None if row is None else decode_user(row[0])
 
     async def users(self, *, limit: int, cursor: str | None = None, text: str | None = None) -> UserPage:
-        values: dict[str, object] = {"after": "" if cursor is None else parse_place(cursor), "limit": max(limit, 0) + 1}
+        values: dict[str, object] = {"after": "" if cursor is None else place_in(cursor), "limit": max(limit, 0) + 1}
         if text:
             found = await self._database.read(sql.SEARCH_ACCOUNTS, {**values, "sought": text.casefold()})
         else:
@@ -180,7 +180,7 @@ class PostgresAccounts(Accounts):
         return None if row is None else decode_invitation(row[0])
 
     async def invitations(self, *, limit: int, cursor: str | None = None) -> InvitationPage:
-        before = _LAST if cursor is None else parse_place(cursor)
+        before = _LAST if cursor is None else place_in(cursor)
         found = await self._database.read(sql.INVITATIONS, {"before": before, "limit": max(limit, 0) + 1})
         page, more = _page(found, limit)
         return InvitationPage(tuple(decode_invitation(body) for _, body in page), more)
@@ -206,7 +206,7 @@ class PostgresAccounts(Accounts):
     ) -> AuditPage:
         filters = {"action": action, "actor": actor, "subject": subject, "since": since, "until": until}
         wanted: dict[str, object] = {name: value for name, value in filters.items() if value is not None}
-        before = _NO_END if cursor is None else _number(parse_place(cursor))
+        before = _NO_END if cursor is None else _number(place_in(cursor))
         values = {**wanted, "before": before, "limit": max(limit, 0) + 1}
         page, more = _page(await self._database.read(audit_statement(list(wanted)), values), limit)
         return AuditPage(tuple(_decode_entry(body) for _, body in page), more)
@@ -237,26 +237,14 @@ def audit_statement(wanted: Sequence[str]) -> str:
 
 def _page(found: list[Row], limit: int) -> tuple[list[Row], str | None]:
     page = found[: max(limit, 0)]
-    more = base64.urlsafe_b64encode(str(page[-1][0]).encode()).decode() if page and len(found) > len(page) else None
+    more = place_cursor(str(page[-1][0])) if page and len(found) > len(page) else None
     return page, more
-
-
-def parse_place(cursor: str) -> str:
-    """The place that a cursor names. Raises ``InvalidError``."""
-    try:
-        return base64.b64decode(cursor, altchars=b"-_", validate=True).decode()
-    except (ValueError, binascii.Error) as error:
-        raise _no_cursor(cursor) from error
 
 
 def _number(place: str) -> int:
     if not (place.isascii() and place.isdigit() and len(place) < 19):
-        raise _no_cursor(place)
+        raise no_cursor(place)
     return int(place)
-
-
-def _no_cursor(cursor: str) -> InvalidError:
-    return InvalidError(f"{cursor[:64]!r} is not a cursor of this list: leave it out to start over")
 
 
 def _now() -> datetime:

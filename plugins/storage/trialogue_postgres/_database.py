@@ -124,6 +124,10 @@ class Database:
         """A call that needs no connection: a checkpoint, as every call is."""
         await trio.lowlevel.checkpoint()
 
+    def examine(self, look: Work[object]) -> None:
+        """Have each connection that is opened from now on looked at before anything is done on it."""
+        self._pool.examine = self._appending.examine = look
+
     def invalidate(self) -> None:
         """Use no connection that is open now for anything new."""
         self._pool.invalidate()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 
@@ -14,7 +12,6 @@ from trialogue import (
     Charge,
     ChargePage,
     Hold,
-    InvalidError,
     Judge,
     Ledger,
     NotFoundError,
@@ -25,7 +22,10 @@ from trialogue import (
     UsagePage,
     UsageSum,
     check_usage_group,
+    no_cursor,
     period_of,
+    place_cursor,
+    place_in,
 )
 from trialogue_postgres import _ledger_sql as sql
 from trialogue_postgres._accounts_writes import note
@@ -62,7 +62,7 @@ class PostgresLedger(Ledger):
         return None if row is None else decode_charge(row[0])
 
     async def charges(self, owner: str, *, limit: int, cursor: str | None = None) -> ChargePage:
-        below = _LAST if cursor is None else _parse(cursor)
+        below = _LAST if cursor is None else place_in(cursor)
         found = await self._database.read(sql.CHARGES, {"owner": owner, "below": below, "limit": max(limit, 0) + 1})
         shown, more = _page(found, limit)
         return ChargePage(tuple(decode_charge(body) for _, body in shown), more)
@@ -71,7 +71,7 @@ class PostgresLedger(Ledger):
         self, owner: str | None, group: UsageGroup, first: date, last: date, *, limit: int, cursor: str | None = None
     ) -> UsagePage:
         check_usage_group(owner, group)
-        after = None if cursor is None else _parse(cursor)
+        after = None if cursor is None else place_in(cursor)
         if group == "day" and after is not None:
             last = min(last, _day_before(after))
         values = {
@@ -166,7 +166,7 @@ def _period(at: datetime) -> dict[str, object]:
 def _page(found: list[Row], limit: int) -> tuple[list[Row], str | None]:
     """What is shown of rows that begin with a name, and the cursor after it."""
     shown = found[: max(limit, 0)]
-    more = _cursor(shown[-1][0]) if shown and len(found) > len(shown) else None
+    more = place_cursor(shown[-1][0]) if shown and len(found) > len(shown) else None
     return shown, more
 
 
@@ -178,19 +178,4 @@ def _day_before(text: str) -> date:
     try:
         return date.fromisoformat(text) - timedelta(days=1)
     except (ValueError, OverflowError) as error:
-        raise _stranger(text) from error
-
-
-def _cursor(name: str) -> str:
-    return base64.urlsafe_b64encode(name.encode()).decode()
-
-
-def _parse(cursor: str) -> str:
-    try:
-        return base64.b64decode(cursor.encode(), altchars=b"-_", validate=True).decode()
-    except (ValueError, binascii.Error) as error:
-        raise _stranger(cursor) from error
-
-
-def _stranger(cursor: str) -> InvalidError:
-    return InvalidError(f"{cursor[:64]!r} is not a cursor of this list: leave it out to start over")
+        raise no_cursor(text) from error

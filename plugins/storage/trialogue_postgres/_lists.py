@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from trialogue import ConversationPage, InvalidError
+from trialogue import ConversationPage, moment_cursor, moment_in
 from trialogue_postgres import _sql as sql
 from trialogue_postgres._connection import text_bytes
 from trialogue_postgres._database import Database
@@ -73,16 +71,12 @@ def owner_lexeme(owner: str) -> str:
     return f"'={hashlib.md5(text_bytes(owner), usedforsecurity=False).hexdigest()}'"
 
 
-def list_cursor(updated: datetime, conversation: str) -> str:
-    """What continues a list after this conversation."""
-    micros = (updated - _START) // timedelta(microseconds=1)
-    return base64.urlsafe_b64encode(f"{micros} {conversation}".encode()).decode()
+def list_cursor(updated: datetime, name: str) -> str:
+    """What continues a list after this row."""
+    return moment_cursor((updated - _START) // timedelta(microseconds=1), name)
 
 
 def parse_list_cursor(cursor: str) -> tuple[datetime, str]:
     """The place that ``list_cursor`` spelled. Raises ``InvalidError``."""
-    try:
-        micros, conversation = base64.urlsafe_b64decode(cursor.encode()).decode().split(" ")
-        return _START + timedelta(microseconds=int(micros)), conversation
-    except (ValueError, OverflowError, binascii.Error) as error:
-        raise InvalidError(f"{cursor[:64]!r} is not a cursor of this list: leave it out to start over") from error
+    micros, name = moment_in(cursor)
+    return _START + timedelta(microseconds=micros), name

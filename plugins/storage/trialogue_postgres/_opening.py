@@ -106,14 +106,11 @@ async def _has_vectors(connection: TrioConnection) -> bool:
     return bool((await rows(connection, _SEES_VECTORS))[0][0])
 
 
-async def count_again(database: Database) -> int:
-    """The generation, raised if the database is elsewhere than it was: as at a start. Raises ``StorageError``."""
-
-    async def work(connection: TrioConnection) -> int:
+async def count_again(connection: TrioConnection) -> int:
+    """The generation, raised if the database is elsewhere than it was: as at a start."""
+    async with connection.transaction():
         await take_lock(connection)
         return (await _count(connection))[1]
-
-    return await database.write(work)
 
 
 async def _count(connection: TrioConnection) -> tuple[str, int]:

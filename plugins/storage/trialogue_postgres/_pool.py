@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 import msgspec
@@ -70,6 +70,8 @@ class Pool:
         self._conninfo = conninfo
         self.most = most
         self._silence = silence
+        #: Has a look at each connection before it is lent for the first time.
+        self.examine: Callable[[TrioConnection], Awaitable[object]] | None = None
         self._leave = trio.Semaphore(most)
         #: The one used last is lent first: those that are not needed grow old.
         self._idle: list[_Member] = []
@@ -167,7 +169,7 @@ class Pool:
         while True:
             generation = self._generation
             try:
-                connection = await open_connection(self._conninfo)
+                connection = await self._examined(await open_connection(self._conninfo))
             except psycopg.Error as error:
                 if (
                     error.sqlstate in HOPELESS
@@ -186,6 +188,15 @@ class Pool:
                 self._size += 1
                 self._opened += 1
                 return _Member(connection, generation)
+
+    async def _examined(self, connection: TrioConnection) -> TrioConnection:
+        try:
+            if self.examine is not None:
+                await self.examine(connection)
+        except BaseException:
+            connection._finish()
+            raise
+        return connection
 
     # --- giving back -------------------------------------------------------------------------------------------------
 

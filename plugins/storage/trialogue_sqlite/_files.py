@@ -8,12 +8,11 @@ from functools import partial
 
 import msgspec
 
-from trialogue import File, FilePage, Files, QuotaError, Space, StorageError, separated
+from trialogue import File, FilePage, Files, QuotaError, Space, StorageError, moment_cursor, moment_in, separated
 from trialogue_sqlite import _files_sql as sql
 from trialogue_sqlite._driver import Connection, Value
 from trialogue_sqlite._facts import owner_word
 from trialogue_sqlite._readers import Readers
-from trialogue_sqlite._reads import list_cursor, parse_list_cursor
 from trialogue_sqlite._rows import body_of, micros
 from trialogue_sqlite._writer import Writer
 
@@ -171,9 +170,9 @@ def _read_page(
         values |= {"type": media_type} if kind else {"type": f"{family}/", "beyond": f"{family}0"}
     if cursor is not None:
         wanted.append("cursor")
-        values["created"], values["id"] = parse_list_cursor(cursor)
+        values["created"], values["id"] = moment_in(cursor)
     rows = connection.execute(page_statement(wanted), values).fetchall()
-    more = list_cursor(*rows[limit - 1][:2]) if len(rows) > limit > 0 else None
+    more = moment_cursor(*rows[limit - 1][:2]) if len(rows) > limit > 0 else None
     return FilePage(tuple(_decode(body) for _, _, body in rows[:limit]), more)
 
 

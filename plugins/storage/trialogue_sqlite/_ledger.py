@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -15,7 +13,6 @@ from trialogue import (
     Charge,
     ChargePage,
     Hold,
-    InvalidError,
     Judge,
     Ledger,
     NotFoundError,
@@ -27,7 +24,10 @@ from trialogue import (
     UsagePage,
     UsageSum,
     check_usage_group,
+    no_cursor,
     period_of,
+    place_cursor,
+    place_in,
 )
 from trialogue_sqlite import _ledger_sql as sql
 from trialogue_sqlite._accounts_writes import note
@@ -141,10 +141,10 @@ def close_charges(connection: Connection, conversation: str) -> None:
 
 
 def _read_charges(connection: Connection, owner: str, limit: int, cursor: str | None) -> ChargePage:
-    below = _LAST if cursor is None else _parse(cursor)
+    below = _LAST if cursor is None else place_in(cursor)
     rows = connection.execute(sql.CHARGES, (owner, below, max(limit, 0) + 1)).fetchall()
     shown = rows[: max(limit, 0)]
-    more = _cursor(shown[-1][0]) if shown and len(rows) > len(shown) else None
+    more = place_cursor(shown[-1][0]) if shown and len(rows) > len(shown) else None
     return ChargePage(tuple(_decode(body) for _, body in shown), more)
 
 
@@ -155,7 +155,7 @@ def _read_usage(
     connection: Connection, owner: str, group: UsageGroup, days: tuple[int, int], limit: int, cursor: str | None
 ) -> UsagePage:
     first, last = days
-    after = None if cursor is None else _parse(cursor)
+    after = None if cursor is None else place_in(cursor)
     most = max(limit, 0) + 1
     match group:
         case "day":
@@ -171,7 +171,7 @@ def _read_usage(
             statement = sql.USAGE_MODEL if group == "model" else sql.USAGE_KEY
             rows = connection.execute(statement, (owner, first, last, _next(after), most)).fetchall()
     shown = rows[: max(limit, 0)]
-    more = _cursor(shown[-1][0]) if shown and len(rows) > len(shown) else None
+    more = place_cursor(shown[-1][0]) if shown and len(rows) > len(shown) else None
     return UsagePage(tuple(_sum(name or None, sums) for name, *sums in shown), more)
 
 
@@ -192,22 +192,7 @@ def _day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError as error:
-        raise _stranger(text) from error
-
-
-def _cursor(name: str) -> str:
-    return base64.urlsafe_b64encode(name.encode()).decode()
-
-
-def _parse(cursor: str) -> str:
-    try:
-        return base64.b64decode(cursor.encode(), altchars=b"-_", validate=True).decode()
-    except (ValueError, binascii.Error) as error:
-        raise _stranger(cursor) from error
-
-
-def _stranger(cursor: str) -> InvalidError:
-    return InvalidError(f"{cursor[:64]!r} is not a cursor of this list: leave it out to start over")
+        raise no_cursor(text) from error
 
 
 # --- budgets ---------------------------------------------------------------------------------------------------------

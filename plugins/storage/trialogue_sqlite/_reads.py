@@ -4,8 +4,6 @@ of rows a page may take: ``size``.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Sequence
 
 from trialogue import (
@@ -19,6 +17,8 @@ from trialogue import (
     MessageView,
     TreeView,
     View,
+    moment_cursor,
+    moment_in,
     query_words,
 )
 from trialogue_sqlite import _sql as sql
@@ -257,7 +257,7 @@ def read_list(
             wanted.append("match")
     if cursor is not None:
         wanted.append("cursor")
-        values["updated"], values["id"] = parse_list_cursor(cursor)
+        values["updated"], values["id"] = moment_in(cursor)
     if filters["trashed"]:
         wanted.append("trashed")
     if mentions is not None and mentions.are_many:
@@ -265,24 +265,10 @@ def read_list(
     found = connection.execute(list_statement(wanted), values)
     fitting = (row for row in found if _fits(mentions, row[1]))
     page, cut = page_of(fitting, max(limit, 0), size)
-    more = list_cursor(page[-1][0], page[-1][1]) if page and cut else None
+    more = moment_cursor(page[-1][0], page[-1][1]) if page and cut else None
     return ConversationPage(tuple(decode_header(body) for _, _, body in page), more)
 
 
 def _fits(mentions: Mentions | None, conversation: str) -> bool:
     """Whether the words are in it; when they are in few, the statement has looked already."""
     return mentions is None or not mentions.are_many or mentions.in_conversation(conversation)
-
-
-def list_cursor(updated: int, conversation: str) -> str:
-    """What continues a list after this conversation."""
-    return base64.urlsafe_b64encode(f"{updated} {conversation}".encode()).decode()
-
-
-def parse_list_cursor(cursor: str) -> tuple[int, str]:
-    """The place that ``list_cursor`` spelled. Raises ``InvalidError``."""
-    try:
-        updated, conversation = base64.urlsafe_b64decode(cursor.encode()).decode().split(" ")
-        return int(updated), conversation
-    except (ValueError, binascii.Error) as error:
-        raise InvalidError(f"{cursor[:64]!r} is not a cursor of this list: leave it out to start over") from error
