@@ -161,6 +161,19 @@ async def prune_removes_parts_of_what_is_finished_and_old(store: Store) -> None:
 
 
 @check
+async def prune_finds_what_came_of_age_since(store: Store) -> None:
+    talk = await begin(store)
+    await talk.write("part.delta")
+    await talk.write("run.started", unfinished=True)
+    assert await store.prune(minutes(60), 10) == 0
+    header = msgspec.structs.replace(talk.header, updated_at=minutes(90))
+    await talk.write("part.delta", "run.completed", unfinished=False, header=header)
+    assert await store.prune(minutes(60), 10) == 0
+    assert await store.prune(minutes(120), 10) == 1
+    assert await numbers(talk) == [0, 2, 4]
+
+
+@check
 async def prune_takes_no_more_than_its_limit(store: Store) -> None:
     for _ in range(5):
         await (await begin(store)).write("part.delta")

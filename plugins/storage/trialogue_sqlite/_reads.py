@@ -62,9 +62,9 @@ def read_unfinished_of(connection: Connection, owner: str, limit: int, size: int
     return [state for (state,) in rows]
 
 
-def read_ripe(connection: Connection, before: int, limit: int) -> list[str]:
-    """Conversations that may be pruned."""
-    return [name for (name,) in connection.execute(sql.RIPE, (before, max(limit, 0)))]
+def read_ripe(connection: Connection, since: int, before: int, limit: int) -> list[str]:
+    """Conversations that may be pruned, of those last changed in a span of time."""
+    return [name for (name,) in connection.execute(sql.RIPE, (since, before, max(limit, 0)))]
 
 
 # --- conversations and messages --------------------------------------------------------------------------------------

@@ -73,7 +73,7 @@ ADD_RECEIPT = "INSERT INTO receipt VALUES (?, ?, ?, ?)"
 
 RIPE = """
 SELECT c.id FROM conversation c JOIN log l ON l.n = c.n
-WHERE c.updated < ? AND l.unfinished = 0 AND l.floor < l.next_seq ORDER BY c.updated LIMIT ?
+WHERE c.updated >= ? AND c.updated < ? AND l.unfinished = 0 AND l.floor < l.next_seq ORDER BY c.updated LIMIT ?
 """
 RAISE_FLOOR = """
 UPDATE log SET floor = next_seq WHERE id = ? AND unfinished = 0 AND floor < next_seq

@@ -56,6 +56,8 @@ T = TypeVar("T")
 FEW = 100
 #: Bytes of rows up to which a page is read in the loop; one that has more is read again in a thread, as long as it may be.
 NEAR_BYTES = 256 * 1024
+#: Before every moment, in microseconds.
+NEVER = -(2**63)
 #: Up to so many messages are made ready to be written in the loop.
 SOME = 10
 
@@ -101,6 +103,9 @@ class SQLiteStore(Store):
         self._index = SQLiteIndex(writer, readers)
         self._ledger = SQLiteLedger(writer, readers)
         self._entries = 0
+        # What was last changed before this is pruned, and is not looked through again: whatever changes is younger. What is
+        # imported may be older, and has nothing to prune.
+        self._pruned = NEVER
         self._shares = SQLiteShares(writer, readers)
         self._imports = SQLiteImports(writer, readers)
 
@@ -179,8 +184,12 @@ class SQLiteStore(Store):
     async def prune(self, before: datetime, limit: int) -> int:
         pruned = 0
         # Found by a scan that holds nobody up, then done one by one, so that no commit waits for all of them.
-        for name in await self._readers.far(partial(reads.read_ripe, before=micros(before), limit=limit)):
+        read = partial(reads.read_ripe, since=self._pruned, before=micros(before), limit=limit)
+        ripe = await self._readers.far(read)
+        for name in ripe:
             pruned += await self.writer.run(partial(writes.prune, conversation=name, before=micros(before)))
+        if len(ripe) < limit:
+            self._pruned = max(self._pruned, micros(before))
         return pruned
 
     async def trash(self, before: datetime, limit: int) -> Sequence[str]:
