@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -14,12 +12,14 @@ from trialogue import (
     AuditEntry,
     AuditPage,
     Deletion,
-    InvalidError,
     Invitation,
     InvitationPage,
     Session,
     User,
     UserPage,
+    no_cursor,
+    place_cursor,
+    place_in,
 )
 from trialogue_sqlite import _accounts_sql as sql
 from trialogue_sqlite._driver import Connection
@@ -52,7 +52,7 @@ def read_user_by_email(connection: Connection, email: str) -> User | None:
 
 def read_users(connection: Connection, limit: int, cursor: str | None, text: str | None) -> UserPage:
     """A page of accounts."""
-    values: dict[str, int | str] = {"after": "" if cursor is None else parse_place(cursor), "limit": max(limit, 0) + 1}
+    values: dict[str, int | str] = {"after": "" if cursor is None else place_in(cursor), "limit": max(limit, 0) + 1}
     if text:
         rows = connection.execute(sql.SEARCH_ACCOUNTS, {**values, "sought": text.casefold()}).fetchall()
     else:
@@ -116,7 +116,7 @@ def read_invitation(connection: Connection, token_hash: bytes) -> Invitation | N
 
 def read_invitations(connection: Connection, limit: int, cursor: str | None) -> InvitationPage:
     """A page of invitations."""
-    before = "~" if cursor is None else parse_place(cursor)  # After every id.
+    before = "~" if cursor is None else place_in(cursor)  # After every id.
     rows = connection.execute(sql.INVITATIONS, (before, max(limit, 0) + 1)).fetchall()
     page, more = _page(rows, limit)
     return InvitationPage(tuple(decode_invitation(body) for _, body in page), more)
@@ -132,7 +132,7 @@ def read_audit(
 ) -> AuditPage:
     """A page of the audit log. ``filters`` are named as in ``AUDIT_FILTERS``, ``None`` for those that are not wanted."""
     wanted = {name: value for name, value in filters.items() if value is not None}
-    before = _NO_END if cursor is None else _number(parse_place(cursor))
+    before = _NO_END if cursor is None else _number(place_in(cursor))
     values = {**wanted, "before": before, "limit": max(limit, 0) + 1}
     rows = connection.execute(audit_statement(list(wanted)), values).fetchall()
     page, more = _page(rows, limit)
@@ -159,26 +159,14 @@ def _user(body: str | None) -> User | None:
 
 def _page(rows: list[tuple[str | int, str]], limit: int) -> tuple[list[tuple[str | int, str]], str | None]:
     page = rows[: max(limit, 0)]
-    more = base64.urlsafe_b64encode(str(page[-1][0]).encode()).decode() if page and len(rows) > len(page) else None
+    more = place_cursor(str(page[-1][0])) if page and len(rows) > len(page) else None
     return page, more
-
-
-def parse_place(cursor: str) -> str:
-    """The place that a cursor names. Raises ``InvalidError``."""
-    try:
-        return base64.b64decode(cursor, altchars=b"-_", validate=True).decode()
-    except (ValueError, binascii.Error) as error:
-        raise _no_cursor(cursor) from error
 
 
 def _number(place: str) -> int:
     if not (place.isascii() and place.isdigit() and len(place) < 19):
-        raise _no_cursor(place)
+        raise no_cursor(place)
     return int(place)
-
-
-def _no_cursor(cursor: str) -> InvalidError:
-    return InvalidError(f"{cursor[:64]!r} is not a cursor of this list: leave it out to start over")
 
 
 def now() -> datetime:
