@@ -323,6 +323,34 @@ async def test_a_connection_that_was_closed_meanwhile_is_not_used() -> None:
     assert upstream.connections == 3
 
 
+async def test_a_connection_that_closes_under_a_request_is_not_the_requests_fault() -> None:
+    """A server that says it keeps its connections, and closes one as the next request arrives, as llama.cpp's does."""
+    async with asking(ANSWER, [HANG_UP], ANSWER) as (provider, upstream):
+        await answer(provider)
+        assert FinishPiece("stop") in await answer(provider)
+    assert (len(upstream.requests), upstream.connections) == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("replies", "requests"),
+    [
+        ([[HANG_UP]], 1),
+        ([ANSWER, [b"HTTP/1.1 2", HANG_UP]], 2),
+        ([ANSWER, [b"HTTP/1.1 100 Continue\r\n\r\n", HANG_UP]], 2),
+        ([ANSWER, [HANG_UP]], 3),
+    ],
+    ids=["on a new one", "in the head", "before the head", "twice"],
+)
+async def test_any_other_hanging_up_is_told(replies: Sequence[Reply], requests: int) -> None:
+    async with asking(*replies) as (provider, upstream):
+        for _ in replies[1:]:
+            await answer(provider)
+        with pytest.raises(ProviderError, match="RemoteProtocolError") as caught:
+            await answer(provider)
+    assert caught.value.kind == "unavailable"
+    assert len(upstream.requests) == requests
+
+
 async def test_an_upstream_may_refuse_what_it_has_not_read() -> None:
     async def refuse(stream: trio.SocketStream) -> None:
         await stream.receive_some()

@@ -62,10 +62,20 @@ class WireTransport(httpx2.AsyncBaseTransport):
     async def send(self, origin: Origin, request: bytes, connect: float | None, read: float | None) -> Wire:
         """Send a whole request, and return its connection once the head of the answer is there.
 
+        A connection that was kept may be closed by the upstream just when the request arrives: nothing comes back then. The
+        request is sent again, once, on a new one. That it was read all the same and its answer lost is far less likely; a
+        model has no harm of it, and the server asks again after such a failure anyhow.
+
         Raises ``httpx2.TransportError``.
         """
         wire = await self.wires.take(origin, connect)
-        await wire.ask(request, read)
+        try:
+            await wire.ask(request, read)
+        except (httpx2.RemoteProtocolError, httpx2.ReadError):
+            if not wire.kept or wire.heard:
+                raise
+            wire = await self.wires.make(origin, connect)
+            await wire.ask(request, read)
         return wire
 
     def response(self, wire: Wire, patience: float | None) -> httpx2.Response:

@@ -50,6 +50,9 @@ class Wire:
         #: What was read and is not decoded.
         self._held = b""
         self._ended = False
+        #: Whether it has served a request before, and whether anything has come of an answer to the present one.
+        self.kept: bool = False
+        self.heard: bool = False
         #: The answer's head.
         self.status: int = 0
         self.headers: list[tuple[bytes, bytes]] = []
@@ -103,6 +106,7 @@ class Wire:
         """Forget the last answer, so that it can be asked again: done beforehand, it keeps no request waiting."""
         self._parser = _parser()
         self._chunked, self._held, self._ended = None, b"", False
+        self.kept, self.heard = True, False
 
     async def _exchange(self, request: bytes) -> None:
         await self._send(request)
@@ -124,6 +128,7 @@ class Wire:
             data = await (self._socket.recv(_READ_SIZE) if self._socket else self._stream.receive_some(_READ_SIZE))
             if not data:
                 raise httpx2.RemoteProtocolError("the upstream hung up without an answer")
+            self.heard = True
             self._held += data
             if len(self._held) > _LONGEST_HEAD and not _END_OF_HEAD.search(self._held):
                 raise httpx2.RemoteProtocolError("the head of the answer has no end")

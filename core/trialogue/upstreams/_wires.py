@@ -34,6 +34,10 @@ class Wires:
             if not wire.stale:
                 return wire
             await wire.aclose()
+        return await self.make(origin, patience)
+
+    async def make(self, origin: Origin, patience: float | None) -> Wire:
+        """A new connection. Raises ``httpx2.TransportError``."""
         return Wire(origin, await self._connect(origin, patience))
 
     async def put_back(self, wire: Wire) -> None:
