@@ -5,11 +5,15 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 import trio
+import trio.lowlevel
 from disks import FaultyDisk
+from trio.testing import MockClock
 
 from trialogue import Blobs, ConfigurationError, NotFoundError, StorageError
 from trialogue._files.blob_folder import IDENTITY, claim_folder
@@ -196,6 +200,15 @@ async def test_what_dead_processes_left_is_swept(blobs: Blobs) -> None:
     assert names(blobs) == [".nfs0001", "alive"]
 
 
+async def test_name_that_is_gone_when_it_is_looked_at_spoils_no_sweep(blobs: Blobs) -> None:
+    """Another host has removed it since the folder was listed; it leads nowhere."""
+    (blobs.folder / "incoming/gone").symlink_to("nowhere")
+    dead = blobs.folder / "incoming/dead"
+    dead.write_bytes(b"x")
+    os.utime(dead, (0, 0))
+    assert await blobs.sweep() == 1
+
+
 async def test_check_writes_and_leaves_nothing(blobs: Blobs, disk: FaultyDisk) -> None:
     await blobs.check()
     assert "fsync" in disk.calls
@@ -203,6 +216,65 @@ async def test_check_writes_and_leaves_nothing(blobs: Blobs, disk: FaultyDisk) -
     with pytest.raises(StorageError, match="cannot be written"):
         await blobs.check()
     assert names(blobs) == []
+
+
+# --- a share that is away ----------------------------------------------------------------------------------------
+
+
+async def idle(blobs: Blobs) -> None:
+    """Wait until no call is under way. A virtual clock stands still meanwhile."""
+    while blobs.statistics()["busy"]:
+        await trio.lowlevel.checkpoint()
+
+
+async def given_up(disk: FaultyDisk, call: str, work: Callable[[], Awaitable[object]]) -> None:
+    """Cancel that work once it hangs in that call."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(work)
+        while call not in disk.calls:
+            await trio.lowlevel.checkpoint()
+        nursery.cancel_scope.cancel()
+
+
+async def test_cancelled_upload_waits_for_no_share_and_is_gone_when_that_is_back(
+    blobs: Blobs, disk: FaultyDisk, autojump_clock: MockClock
+) -> None:
+    back, began = disk.hang("write"), trio.current_time()
+    await given_up(disk, "write", partial(put, blobs))
+    assert trio.current_time() - began <= 5
+    assert len(names(blobs)) == 1
+    back.set()
+    await idle(blobs)
+    assert names(blobs) == []
+
+
+async def test_cancelled_download_lets_go_when_the_share_is_back(
+    blobs: Blobs, disk: FaultyDisk, autojump_clock: MockClock
+) -> None:
+    await put(blobs)
+    disk.calls.clear()
+    back = disk.hang("pread")
+    await given_up(disk, "pread", partial(read, blobs))
+    assert disk.calls == ["open", "pread"]
+    back.set()
+    await idle(blobs)
+    assert disk.calls == ["open", "pread", "close"]
+
+
+async def test_what_found_no_thread_to_let_go_is_let_go_later(
+    blobs: Blobs, disk: FaultyDisk, autojump_clock: MockClock
+) -> None:
+    await put(blobs)
+    narrow = Blobs(blobs.folder, threads=1, disk=disk)
+    async with narrow.create() as writer:
+        await writer.write(b"never finished")
+        back = disk.hang("pread")
+        await given_up(disk, "pread", partial(read, narrow))
+    assert len(names(blobs)) == 2
+    back.set()
+    await idle(narrow)
+    await narrow.sweep()
+    assert names(blobs) == [DIGEST]
 
 
 # --- whose folder it is ------------------------------------------------------------------------------------------

@@ -1,10 +1,16 @@
-"""Content on its way in and on its way out, in pieces; made by ``Blobs``, whose threads do the work."""
+"""Content on its way in and on its way out, in pieces; made by ``Blobs``, whose threads do the work.
+
+A call on a share that is away ends when the share is back, and nobody can end it before. Whoever waited for it may be
+cancelled all the same: the call then goes on alone, and what it uses is nobody else's until it has ended (``Held``).
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -24,15 +30,50 @@ class DamagedError(StorageError):
     """Content that is not whole any more: trying again does not help, a backup does."""
 
 
-class Writer:
+class Held(ABC):
+    """A descriptor that one call at a time uses; whoever needs it no more says so (``left``) and drops it."""
+
+    def __init__(self, blobs: Blobs) -> None:
+        #: Nobody comes back. A call that is still under way then drops it at its end.
+        self.left = False
+        self._blobs = blobs
+        self._disk = blobs.disk
+        self._descriptor: int | None = None
+        self._in_use = threading.Lock()
+
+    async def _do(self, call: Callable[[Unpack[_Args]], T], *args: *_Args) -> T:
+        return await self._blobs.run(self._using, call, *args)
+
+    def _using(self, call: Callable[[Unpack[_Args]], T], *args: *_Args) -> T:
+        try:
+            with self._in_use:
+                return call(*args)
+        finally:
+            if self.left:
+                self.drop()
+
+    def drop(self, patience: float = 0.0) -> bool:
+        """Let go of it, in a thread; ``False`` if a call uses it for longer than that. Once more does no harm."""
+        if not self._in_use.acquire(timeout=patience):
+            return False
+        try:
+            self._let_go()
+        finally:
+            self._in_use.release()
+        return True
+
+    @abstractmethod
+    def _let_go(self) -> None:
+        """Close it, and remove what nobody will have any more."""
+
+
+class Writer(Held):
     """Content on its way in. ``write`` as often as needed, then ``finish``, then ``place``."""
 
     def __init__(self, blobs: Blobs, path: Path) -> None:
+        super().__init__(blobs)
         self.size = 0
-        self._blobs = blobs
-        self._disk = blobs.disk
         self._path = path
-        self._descriptor: int | None = None
         self._hash = hashlib.sha256()
         self._placed = False
 
@@ -43,15 +84,15 @@ class Writer:
 
     async def write(self, *pieces: bytes) -> None:
         """Append; the fewer and larger the calls, the better. Raises ``StorageError``."""
-        await self._blobs.run(self._write, pieces)
+        await self._do(self._write, pieces)
 
     async def finish(self) -> None:
         """Make it durable. Raises ``StorageError``; the content is then lost, whatever a second try would say."""
-        await self._blobs.run(self._finish)
+        await self._do(self._finish)
 
     async def place(self) -> None:
         """Give it its digest as name, durably. Raises ``StorageError``; it may be tried again."""
-        await self._blobs.run(self._place)
+        await self._do(self._place)
 
     def _write(self, pieces: Sequence[bytes]) -> None:
         with told_as_storage("the file cannot be written"):
@@ -118,8 +159,8 @@ class Writer:
         finally:
             self._disk.close(descriptor)
 
-    def drop(self) -> None:
-        """Close it, and remove it unless it was placed. What cannot be removed is left to the sweep."""
+    def _let_go(self) -> None:
+        """What cannot be removed is left to the sweep."""
         descriptor, self._descriptor = self._descriptor, None
         with suppress(OSError):
             if descriptor is not None:
@@ -129,41 +170,38 @@ class Writer:
                 self._disk.unlink(self._path)
 
 
-class Reader:
+class Reader(Held):
     """Content on its way out."""
 
     def __init__(self, blobs: Blobs, digest: str, size: int) -> None:
+        super().__init__(blobs)
         self.digest = digest
         self.size = size
-        self._blobs = blobs
-        self._disk = blobs.disk
-        self._descriptor: int | None = None
 
     async def read(self, offset: int, size: int) -> bytes:
         """``size`` bytes from ``offset``, fewer only at the end. Raises ``StorageError``, ``NotFoundError``."""
-        return await self._blobs.run(self._read, offset, size)
+        return await self._do(self._read, offset, size)
 
     async def duplicate(self) -> int:
         """A descriptor of it for somebody else, who closes it."""
-        return await self._blobs.run(self._duplicate)
+        return await self._do(self._duplicate)
 
-    def open(self) -> None:
-        """Open it, in a thread."""
-        self._patiently(self._open)
+    async def open(self) -> None:
+        """Open it. Raises ``NotFoundError``, ``StorageError``."""
+        await self._do(self._patiently, self._open)
 
-    def close(self) -> None:
-        """Close it, in a thread."""
+    def _let_go(self) -> None:
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             with suppress(OSError):
                 self._disk.close(descriptor)
 
     def _open(self) -> None:
-        self.close()
+        self._let_go()
         self._descriptor = self._disk.open(self._blobs.path(self.digest), os.O_RDONLY)
         found = self._disk.size(self._descriptor)
         if found != self.size:
-            self.close()
+            self._let_go()
             raise DamagedError(f"content {self.digest} has {found} bytes instead of {self.size}: restore a backup")
 
     def _read(self, offset: int, size: int) -> bytes:
@@ -200,6 +238,6 @@ class Reader:
                 except OSError as error:
                     if error.errno not in PASSING or tried == TRIES:
                         raise
-                    self.close()
+                    self._let_go()
                     time.sleep(PAUSE)
             raise AssertionError("unreachable")

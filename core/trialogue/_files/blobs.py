@@ -21,7 +21,7 @@ from typing import TypeVar, TypeVarTuple, Unpack
 import trio
 
 from trialogue._facts.ids import new_id
-from trialogue._files.blob_streams import Reader, Writer
+from trialogue._files.blob_streams import Held, Reader, Writer
 from trialogue._files.disk import Disk, told_as_storage, write_all
 
 T = TypeVar("T")
@@ -30,8 +30,8 @@ _Args = TypeVarTuple("_Args")
 INCOMING = "incoming"
 #: Seconds after which what was left in ``incoming`` is nobody's any more: no upload may last so long.
 ABANDONED = 24 * 3600.0
-#: How long clean-up may take when its task is cancelled; a share that hangs is then left to the sweep.
-CLEAN_UP = 10.0
+#: How long clean-up is waited for when its task is cancelled; on a share that hangs it is done once that goes on.
+CLEAN_UP = 2.0
 
 
 class Blobs:
@@ -44,6 +44,8 @@ class Blobs:
         self._limiter = trio.CapacityLimiter(threads)
         #: Whoever asks whether a share answers holds one thread while it does not, and no more.
         self._asking = trio.CapacityLimiter(1)
+        #: Nobody needs them any more, and they are open yet: a call goes on that was given up, or no thread was free.
+        self._leaving: set[Held] = set()
 
     def __repr__(self) -> str:
         return f"<Blobs {str(self.folder)!r} busy={self._limiter.borrowed_tokens}>"
@@ -55,19 +57,17 @@ class Blobs:
         try:
             yield writer
         finally:
-            with trio.CancelScope(shield=True, deadline=trio.current_time() + CLEAN_UP):
-                await self.run(writer.drop)
+            await self._let_go(writer)
 
     @asynccontextmanager
     async def open(self, digest: str, size: int) -> AsyncGenerator[Reader]:
         """Content to be read. Raises ``NotFoundError`` when it is not there, ``StorageError`` (not whole, or the disk)."""
         reader = Reader(self, digest, size)
-        await self.run(reader.open)
         try:
+            await reader.open()
             yield reader
         finally:
-            with trio.CancelScope(shield=True, deadline=trio.current_time() + CLEAN_UP):
-                await self.run(reader.close)
+            await self._let_go(reader)
 
     async def remove(self, digests: Sequence[str]) -> None:
         """Remove contents; those that are not there are no error. Raises ``StorageError``."""
@@ -91,8 +91,17 @@ class Blobs:
         return self.folder / digest[:2] / digest
 
     async def run(self, call: Callable[[Unpack[_Args]], T], *args: *_Args) -> T:
-        """A blocking call in a thread. It is not abandoned: descriptors are in use there."""
-        return await trio.to_thread.run_sync(call, *args, limiter=self._limiter)
+        """A blocking call in a thread. Cancelled, it goes on there without us: nothing ends a call on a share that is away.
+
+        So a call that uses a descriptor has it for itself until it ends, and then lets go of what was left (``Held``).
+        """
+        return await trio.to_thread.run_sync(call, *args, limiter=self._limiter, abandon_on_cancel=True)
+
+    async def _let_go(self, held: Held) -> None:
+        held.left = True
+        self._leaving.add(held)
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + CLEAN_UP):
+            await self.run(self._drop, held, CLEAN_UP)
 
     # --- in threads ----------------------------------------------------------------------------------------------
 
@@ -102,8 +111,14 @@ class Blobs:
                 with suppress(FileNotFoundError):
                     self.disk.unlink(self.path(digest))
 
+    def _drop(self, held: Held, patience: float = 0.0) -> None:
+        if held.drop(patience):
+            self._leaving.discard(held)
+
     def _sweep(self, older: float) -> int:
         swept = 0
+        for held in tuple(self._leaving):
+            self._drop(held)
         with told_as_storage("what uploads left cannot be removed"):
             for name, age in self.disk.ages(self.folder / INCOMING).items():
                 if age >= older:

@@ -54,9 +54,24 @@ class Disk:
 
     def ages(self, folder: Path) -> dict[str, float]:
         """Names in a folder, and how many seconds ago each was written; those of the file system itself left out."""
+        ages: dict[str, float] = {}
         with os.scandir(folder) as entries:
-            # An open file that was removed lives on under such a name, on a share.
-            return {e.name: time.time() - e.stat().st_mtime for e in entries if not e.name.startswith(".nfs")}
+            for entry in entries:
+                # An open file that was removed lives on under such a name, on a share.
+                if not entry.name.startswith(".nfs"):
+                    with _gone_by_now():
+                        ages[entry.name] = time.time() - entry.stat().st_mtime
+        return ages
+
+
+@contextlib.contextmanager
+def _gone_by_now() -> Generator[None]:
+    """Another host, or another task, may remove what a folder listed a moment ago."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ESTALE):
+            raise
 
 
 def write_all(disk: Disk, descriptor: int, data: bytes) -> None:
