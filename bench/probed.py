@@ -46,6 +46,7 @@ class Probe(trio.abc.Instrument):
         draft.write_text(json.dumps(figures))
         draft.replace(self._path)
         self._longest = 0.0
+        self._since = time.thread_time()  # What this took is no step of the server's.
 
 
 def _noting(probe: Probe) -> Any:  # Any: stands in for open_engine, whatever its signature
@@ -53,7 +54,10 @@ def _noting(probe: Probe) -> Any:  # Any: stands in for open_engine, whatever it
     @asynccontextmanager
     async def noting(*args: Any, **options: Any) -> AsyncGenerator[Engine]:
         async with open_engine(*args, **options) as probe.engine:
-            yield probe.engine
+            try:
+                yield probe.engine
+            finally:
+                probe.engine = None  # Its clock stops with the loop.
 
     return noting
 

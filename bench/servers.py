@@ -112,6 +112,7 @@ class Trialogue:
                 raise RuntimeError("the probe says nothing")
             time.sleep(0.01)
         found: dict[str, Any] = json.loads(self.probe.read_text())
+        self.probe.unlink()  # What is read next was written after this.
         return found
 
     def client(self) -> Client:
