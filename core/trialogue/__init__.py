@@ -136,9 +136,9 @@ from trialogue._deciding.decide import Decision as Decision
 from trialogue._deciding.decide import decide as decide
 from trialogue._deciding.history import Beginning as Beginning
 from trialogue._deciding.history import settled as settled
-from trialogue._deciding.state import LiveRun as LiveRun
+from trialogue._deciding.live_run import LiveRun as LiveRun
+from trialogue._deciding.live_run import Steps as Steps
 from trialogue._deciding.state import State as State
-from trialogue._deciding.state import Steps as Steps
 from trialogue._deciding.state import begin as begin
 from trialogue._deciding.state import evolve as evolve
 from trialogue._dialects.rounds import Round as Round

@@ -46,7 +46,7 @@ from trialogue import (
     text_of,
     tool,
 )
-from trialogue._deciding.state import LiveRun
+from trialogue._deciding.live_run import LiveRun
 from trialogue._paying.prices import Listed
 from trialogue._runs.failover import _goes_on as goes_on
 from trialogue._runs.failover import _taken_along as taken_along

@@ -28,7 +28,7 @@ from trialogue import (
     new_id,
     open_engine,
 )
-from trialogue._deciding.state import LiveRun
+from trialogue._deciding.live_run import LiveRun
 from trialogue._watching.meter import MOST_NAMES, Meter
 from trialogue._watching.observer import Observers
 from trialogue._watching.watch import Watch

@@ -39,7 +39,8 @@ from trialogue._deciding.commands import (
     terms_of,
 )
 from trialogue._deciding.decide import decide
-from trialogue._deciding.state import LiveRun, State
+from trialogue._deciding.live_run import LiveRun
+from trialogue._deciding.state import State
 from trialogue._facts.errors import (
     BrokenError,
     ClosedError,

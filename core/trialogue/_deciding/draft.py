@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Literal
 
 from trialogue._deciding.commands import Known, Receipt
+from trialogue._deciding.live_run import LiveRun
 from trialogue._deciding.running import close
-from trialogue._deciding.state import LiveRun, State, evolve
+from trialogue._deciding.state import State, evolve
 from trialogue._facts.errors import ConflictError, InvalidError, NotFoundError
 from trialogue._facts.events import Event, MessageAdded, RunCancelled, RunStarted
 from trialogue._facts.values import Conversation, Message, Settings, Terms

@@ -19,7 +19,7 @@ from trialogue._asking.provider import (
     ToolCallPiece,
     UsagePiece,
 )
-from trialogue._deciding.state import LiveRun
+from trialogue._deciding.live_run import LiveRun
 from trialogue._facts.events import (
     Event,
     OpenCall,

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 import msgspec
 from msgspec.structs import replace
 
-from trialogue._deciding.state import LiveRun
+from trialogue._deciding.live_run import LiveRun
 from trialogue._facts.errors import BudgetError, InvalidError
 from trialogue._facts.values import Model, Prices, Usage
 from trialogue._paying.ledger import Hold, PayerKind, SpendingBudget, Standing, period_of

@@ -13,7 +13,7 @@ from datetime import datetime
 import trio
 
 from trialogue._accounts.audit import AuditEntry
-from trialogue._deciding.state import LiveRun
+from trialogue._deciding.live_run import LiveRun
 from trialogue._facts.values import Model, Terms
 from trialogue._paying.affording import binds, bounds, grant, hold, longest_answer, with_spent
 from trialogue._paying.ledger import Hold, PayerKind, SpendingBudget, Standing

@@ -7,8 +7,8 @@ from typing import Literal, assert_never
 
 from msgspec.structs import replace
 
+from trialogue._deciding.live_run import LiveRun
 from trialogue._deciding.running import counted
-from trialogue._deciding.state import LiveRun
 from trialogue._facts.events import (
     Aside,
     RunCancelled,

@@ -20,8 +20,8 @@ import trio
 from msgspec.structs import replace
 
 from trialogue._actors.limits import Limits
+from trialogue._deciding.live_run import LiveRun
 from trialogue._deciding.running import returned
-from trialogue._deciding.state import LiveRun
 from trialogue._facts.events import ApprovalAsked, Event, OpenCall, ToolCalled
 from trialogue._facts.values import CitationPart, ToolCallPart
 from trialogue._runs.writer import Writer

@@ -14,7 +14,8 @@ import msgspec
 from msgspec.structs import replace
 
 from trialogue._asking.provider import Request, RequestDocument
-from trialogue._deciding.state import LiveRun, State
+from trialogue._deciding.live_run import LiveRun
+from trialogue._deciding.state import State
 from trialogue._facts.errors import NotFoundError
 from trialogue._facts.values import (
     FilePart,

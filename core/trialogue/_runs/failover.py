@@ -16,8 +16,8 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from trialogue._asking.provider import Request
+from trialogue._deciding.live_run import LiveRun
 from trialogue._deciding.running import fail, followed
-from trialogue._deciding.state import LiveRun
 from trialogue._facts.errors import TrialogueError
 from trialogue._facts.events import Event, MessageAdded
 from trialogue._facts.values import Failure, Message, Model, Part, ReasoningPart, Settings, ToolCallPart, ToolResultPart

@@ -23,8 +23,8 @@ from trialogue._asking.provider import (
     ToolCallPiece,
     UsagePiece,
 )
+from trialogue._deciding.live_run import LiveRun
 from trialogue._deciding.running import write
-from trialogue._deciding.state import LiveRun
 from trialogue._facts.errors import ProviderError
 from trialogue._facts.values import FinishReason, Model, ToolChoice, ToolSpec
 from trialogue._runs.attaching import Attaching

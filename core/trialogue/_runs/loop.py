@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import trio
 
+from trialogue._deciding.live_run import LiveRun
 from trialogue._deciding.running import account, counted
-from trialogue._deciding.state import LiveRun
 from trialogue._facts.errors import BudgetError
 from trialogue._facts.events import GenerationStarted
 from trialogue._runs.calling import make_calls

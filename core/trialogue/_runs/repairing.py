@@ -12,8 +12,8 @@ import msgspec
 from msgspec.structs import replace
 
 from trialogue._asking.provider import Request
+from trialogue._deciding.live_run import LiveRun
 from trialogue._deciding.running import fail, followed
-from trialogue._deciding.state import LiveRun
 from trialogue._facts.events import Event, MessageAdded
 from trialogue._facts.values import AnswerSchema, Failure, Message, Model, TextPart
 from trialogue._runs.context import estimate_message, so_far

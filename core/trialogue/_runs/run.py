@@ -15,9 +15,9 @@ import trio
 
 from trialogue._actors.activation import Activation
 from trialogue._actors.node import Node
+from trialogue._deciding.live_run import LiveRun
 from trialogue._deciding.running import close, fail, finish
 from trialogue._deciding.saying import advance
-from trialogue._deciding.state import LiveRun
 from trialogue._facts.errors import ProviderError, TrialogueError
 from trialogue._facts.events import Event, RunIncomplete
 from trialogue._facts.values import Failure

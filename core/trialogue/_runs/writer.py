@@ -14,7 +14,7 @@ import trio
 
 from trialogue._actors.activation import Activation
 from trialogue._actors.node import Node
-from trialogue._deciding.state import LiveRun
+from trialogue._deciding.live_run import LiveRun
 from trialogue._facts.events import Event, RunAttached, RunIncomplete, RunWaiting
 from trialogue._facts.values import Failure, FinishReason
 from trialogue._runs.turns import TurnContext

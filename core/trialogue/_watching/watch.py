@@ -12,7 +12,7 @@ from typing import Literal, assert_never
 import trio
 from msgspec.structs import replace
 
-from trialogue._deciding.state import LiveRun
+from trialogue._deciding.live_run import LiveRun
 from trialogue._facts.events import (
     ApprovalAsked,
     Event,
