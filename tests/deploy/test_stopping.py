@@ -14,7 +14,7 @@ from deploy.service import conversation_of, serving, signed_in
 from sockets import cookies_of
 
 #: Seconds after the grace, of which one is for what is under way and the rest for a busy machine.
-MORE = 2.0
+MORE = 10.0
 
 
 @contextmanager
@@ -45,7 +45,7 @@ def test_stalled_readers_do_not_hold_it(tmp_path: Path) -> None:
         time.sleep(1)  # Until what is written has filled what lies between.
         began = time.monotonic()
         server.signal(signal.SIGTERM)
-        assert server.wait(grace + MORE + 20) == 0
+        assert server.wait(grace + MORE + 30) == 0
         assert grace <= time.monotonic() - began + 0.1 <= grace + MORE
 
 

@@ -84,7 +84,7 @@ async def test_session_that_ended_unheard_is_found_out() -> None:
                 await store.accounts.drop_session(session)
             assert other.engine.cluster is not None
             other.engine.cluster._missed()
-            with trio.fail_after(3):
+            with trio.fail_after(20):
                 # It may begin anew first: of the list, too, something may have been missed.
                 while await stream.event() is not None:
                     pass
@@ -194,8 +194,9 @@ async def test_error_of_the_other_node_is_ours() -> None:
 )
 async def test_peer_that_misbehaves_is_one_that_cannot_be_reached(data: bytes) -> None:
     async with peer(answering(data, stay=False)) as (transport, node):
-        with pytest.raises(UnreachableError), trio.fail_after(2.9):
+        with pytest.raises(UnreachableError) as told:
             await transport.deliver(node, PARCEL)
+        assert "does not answer within" not in str(told.value), "it is seen at once"
         assert await transport.greet(node) is not None
 
 

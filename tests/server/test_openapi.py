@@ -62,7 +62,8 @@ def test_metrics_are_read_by_administrators_or_nameless() -> None:
     assert both == {"/metrics"}
     metrics = DOCUMENT["paths"]["/metrics"]["get"]
     assert metrics["security"] == [{}, {"session": []}, {"key": ["admin"]}]
-    assert "`metrics_token`" in metrics["description"] and "on the machine itself" in metrics["description"]
+    assert "`metrics_token`" in metrics["description"]
+    assert "on the machine itself" in metrics["description"]
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

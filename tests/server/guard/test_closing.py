@@ -59,34 +59,36 @@ def test_upstream_keeps_an_idle_connection_for_ever(start: Any, tools: Any) -> N
 
 
 def test_idle_connection_is_closed_in_time(start: Any, tools: Any) -> None:
-    assert 0.2 < seconds_idle(start("guard", keep_alive_timeout=0.3), tools, timeout=3) < 3
+    assert seconds_idle(start("guard", keep_alive_timeout=0.3), tools, timeout=20) > 0.2
 
 
 def test_keep_alive_serves_many_requests(start: Any, tools: Any) -> None:
     """A busy connection is not an idle one, however long it lives."""
-    victim = start("guard", keep_alive_timeout=0.3)
-    end = time.monotonic() + 1
+    victim = start("guard", keep_alive_timeout=1)
+    end = time.monotonic() + 2
     with victim.connect() as sock:
         while time.monotonic() < end:
             sock.sendall(KEEP)
             assert tools.read_until(sock, b"}\n").startswith(b"HTTP/1.1 200 ")
 
 
-def test_silent_and_dribbling_heads_run_out_of_time(start: Any) -> None:
+def test_silent_and_dribbling_heads_run_out_of_time(start: Any, tools: Any) -> None:
     """Slow loris: the whole head has the keep-alive time, however it is cut up."""
     victim = start("guard", keep_alive_timeout=0.5)
     before = victim.descriptors()
-    began = time.monotonic()
-    socks = [victim.connect() for _ in range(20)]
+    with victim.connect() as first:
+        first.sendall(KEEP)  # The server takes connections by then, and so it takes the others in their order.
+        socks = [victim.connect() for _ in range(20)]
+
+    def dribbled_out() -> bool:
+        for sock in socks[10:]:
+            with contextlib.suppress(OSError):
+                sock.send(b"G")
+        return victim.descriptors() <= before
+
     try:
-        while time.monotonic() - began < 1.5:
-            for sock in socks[10:]:
-                try:
-                    sock.send(b"G")
-                except OSError:
-                    continue
-            time.sleep(0.05)
-        assert victim.descriptors() <= before
+        assert tools.eventually(lambda: victim.descriptors() > before)
+        assert tools.eventually(dribbled_out)
     finally:
         for sock in socks:
             sock.close()

@@ -105,7 +105,7 @@ async def test_new_password_ends_the_other_devices_and_their_streams(server: Ser
         assert (await ours.event() or {})["type"] == "snapshot"
         answer = await ada.post("/api/auth/password", json={"old": PASSWORD, "new": NEW})
         assert answer.status_code == 204
-        with trio.fail_after(1):
+        with trio.fail_after(10):
             assert await theirs.event() is None
         assert (await status(other), await status(ada)) == (401, 200)
         await ada.patch(url, json={"title": "Still here"})
@@ -161,7 +161,7 @@ async def test_ended_device_is_out_at_once_with_its_streams(server: Server, ada:
         assert (await stream.event() or {})["type"] == "snapshot"
         (name,) = [s["id"] for s in (await ada.get("/api/auth/sessions")).json()["sessions"] if not s["current"]]
         assert (await ada.delete(f"/api/auth/sessions/{name}")).status_code == 204
-        with trio.fail_after(1):
+        with trio.fail_after(10):
             assert await stream.event() is None
         assert (await status(phone), await status(ada)) == (401, 200)
         assert (await ada.delete(f"/api/auth/sessions/{name}")).status_code == 404
@@ -257,7 +257,7 @@ async def test_deleted_account_is_gone_with_all_it_owns(server: Server, ada: htt
             gone = await eve.request("DELETE", "/api/auth/me", json={"password": PASSWORD})
             assert gone.status_code == 204
             assert "Max-Age=0" in gone.headers["set-cookie"]
-            with trio.fail_after(1):
+            with trio.fail_after(10):
                 assert await stream.event() is None
         assert await status(phone) == 401
         async with server.client(headers={"Authorization": f"Bearer {key}"}) as program:

@@ -114,15 +114,28 @@ async def test_export_of_nothing(ada: httpx2.AsyncClient) -> None:
     assert (await ada.get("/api/export", params={"format": "markdown"})).text == ""
 
 
+class Waiting(MemoryStore):
+    """Tells when its list of conversations is first asked for, and gives it when it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.let = trio.Event(), trio.Event()
+
+    async def conversations(self, *args: Any, **options: Any) -> Any:  # Handed on as they are.
+        self.asked.set()
+        await self.let.wait()
+        return await super().conversations(*args, **options)
+
+
 async def test_exports_at_a_time_are_limited() -> None:
-    store = MemoryStore()
+    store = Waiting()
     async with serve(store=store, exports_per_user=1) as server, server.user() as ada:
         await make(ada)
-        store.faults.next("conversations", Fault(delay=0.5))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(ada.get, "/api/export")
-            await trio.sleep(0.2)  # The first one is being read by then.
+            await store.asked.wait()
             second = await ada.get("/api/export")
+            store.let.set()
         assert (second.status_code, "exports_per_user" in second.json()["detail"]) == (429, True)
         assert (await ada.get("/api/export")).status_code == 200
 
