@@ -17,8 +17,8 @@ from trialogue_postgres._nodes_sql import PURGE_KEPT
 # --- the hot path ----------------------------------------------------------------------------------------------------
 
 #: Any number of flushes. The update is the fence (I1, I6); entries are written for those that passed it, and for no other.
-#: ``place`` tells a flush from the others, ``first`` is -1 for one without entries, ``unfinished`` -1 for one that does not
-#: change it.
+#: ``place`` tells a flush from the others, ``first`` is -1 for one that begins anywhere, ``unfinished`` -1 for one that
+#: does not change it.
 APPEND = """
 WITH flush AS (
     SELECT * FROM unnest(
@@ -279,7 +279,8 @@ SELECT updated, id, CASE WHEN place <= %(limit)s AND (total <= %(size)s OR place
 
 MESSAGE = "SELECT body FROM message WHERE id = %(id)s AND NOT removed"
 MESSAGE_VIEW = f"""
-SELECT c.body, m.body, {_SIBLINGS} FROM message AS m JOIN log AS l ON l.n = m.conversation JOIN conversation AS c ON c.n = l.n
+SELECT c.body, m.body, {_SIBLINGS}
+FROM message AS m JOIN log AS l ON l.n = m.conversation JOIN conversation AS c ON c.n = l.n
 WHERE m.id = %(id)s AND NOT m.removed
 """
 TAKEN = "SELECT 1 FROM message WHERE id = %(id)s"

@@ -94,13 +94,13 @@ def _respond(asset: Asset) -> Response:
 
 
 def add_page(app: Quart) -> None:
-    """Serve the page at ``/`` and ``/c/<conversation>``, what is shared at ``/s/<token>``, and the API's page at ``/docs``.
+    """Serve the page at ``/``, ``/c/<conversation>`` and ``/m/<message>``, and those at ``/s/<token>`` and ``/docs``.
 
-    Their files are at ``/page/``, and an icon where browsers look for one.
+    The last two are for what is shared, and for the API. Their files are at ``/page/``, and an icon where browsers look for one.
     """
     assets = load_assets()
 
-    async def index(conversation: str = "") -> Response:
+    async def index(conversation: str = "", message: str = "") -> Response:
         return _respond(assets["index.html"])
 
     async def docs() -> Response:
@@ -121,6 +121,7 @@ def add_page(app: Quart) -> None:
 
     app.add_url_rule("/", "page.index", index)
     app.add_url_rule("/c/<conversation>", "page.conversation", index)
+    app.add_url_rule("/m/<message>", "page.message", index)
     app.add_url_rule("/docs", "page.docs", docs)
     app.add_url_rule("/s/<token>", "page.shared", shared)
     app.add_url_rule("/favicon.ico", "page.icon", icon)

@@ -72,6 +72,8 @@ const query = (values) => {
 };
 const one = (id) => `/api/conversations/${encodeURIComponent(id)}`;
 const message = (id) => `/api/messages/${encodeURIComponent(id)}`;
+/** `kind`: "users" or "keys". */
+const budgetOf = (kind, id) => `/api/admin/budgets/${kind}/${encodeURIComponent(id)}`;
 
 export const api = {
   me: () => call("GET", "/api/auth/me"),
@@ -98,6 +100,14 @@ export const api = {
   invite: (values) => call("POST", "/api/admin/invitations", values),
   uninvite: (id) => call("DELETE", `/api/admin/invitations/${encodeURIComponent(id)}`),
 
+  keysOf: (user) => call("GET", `/api/admin/users/${encodeURIComponent(user)}/keys`),
+  budget: (kind, id) => call("GET", budgetOf(kind, id)),
+  setBudget: (kind, id, values) => call("PUT", budgetOf(kind, id), values),
+  dropBudget: (kind, id) => call("DELETE", budgetOf(kind, id)),
+  audit: (values) => call("GET", `/api/admin/audit${query(values)}`),
+  nodes: () => call("GET", "/api/admin/nodes"),
+  actors: () => call("GET", "/api/admin/actors"),
+
   usage: (values) => call("GET", `/api/usage${query(values)}`),
   imports: () => call("GET", "/api/import"),
   endImport: (id) => call("DELETE", `/api/import/${encodeURIComponent(id)}`),
@@ -117,6 +127,9 @@ export const api = {
   unshare: (id, share) => call("DELETE", `${one(id)}/share/${encodeURIComponent(share)}`),
   exportOf: (id, format) => `${one(id)}/export${query({ format })}`,
 
+  message: (id) => call("GET", message(id)),
+  /** What follows a message on the branch that is shown, or the beginning of it. */
+  below: (id, after) => call("GET", `${one(id)}/messages${query({ after, limit: 1 })}`),
   older: (id, before, limit) => call("GET", `${one(id)}/messages${query({ before, limit })}`),
   post: (id, values) => persistently(() => call("POST", `${one(id)}/messages`, values)),
   stop: (id, values) => call("POST", `${one(id)}/stop`, values),

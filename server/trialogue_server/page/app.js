@@ -1,6 +1,8 @@
 // Puts a signed-in user's page together: which conversation the address names, what the views may ask for, and how they
 // hear of changes.
 
+import { actionsOf } from "./actions.js";
+import { addressed, isPlain, placeOf, sought } from "./addresses.js";
 import { api, newId } from "./api.js";
 import { OpenConversation } from "./conversation.js";
 import { h, oncePerFrame, toast } from "./dom.js";
@@ -10,8 +12,6 @@ import { ComposerView } from "./view-composer.js";
 import { HeadView } from "./view-head.js";
 import { ListView, PAGE } from "./view-list.js";
 import { LogView } from "./view-log.js";
-import { ShareView } from "./view-share.js";
-import { TrashView } from "./view-trash.js";
 
 /** Tells the other tabs of this browser that nobody is signed in any more. */
 const tabs = new BroadcastChannel("trialogue");
@@ -26,7 +26,7 @@ export class App {
     this.preferred = localStorage.getItem("model");
     this.open = null;
     this.draw = oncePerFrame(() => this.drawNow());
-    const act = this.actions();
+    const act = actionsOf(this);
     this.list = new ListView(act, user);
     this.head = new HeadView(act);
     this.log = new LogView(act);
@@ -51,7 +51,7 @@ export class App {
       this.log.down,
       this.composer.element,
     );
-    this.element = h("div", { className: "shell" }, this.list.element, this.veil, this.main);
+    this.element = h("div", { className: "shell", onclick: (event) => this.clicked(event) }, this.list.element, this.veil, this.main);
     this.listen();
   }
 
@@ -67,7 +67,10 @@ export class App {
   }
 
   start() {
+    const message = sought();
+    if (message) history.replaceState(null, "", "/");
     this.show(addressed());
+    if (message) this.find(message);
     this.followList();
     this.loadModels();
   }
@@ -97,45 +100,6 @@ export class App {
     } catch (error) {
       this.failed(error);
     }
-  }
-
-  /** What the views may ask for. Everything that changes a conversation goes through its OpenConversation. */
-  actions() {
-    return {
-      open: (id) => this.go(id),
-      menu: () => this.drawer(true),
-      close: () => this.drawer(false),
-      signOut: () => this.signOut(),
-      error: (error) => this.failed(error),
-      send: (text, files) => this.send(text, files),
-      stop: () => this.open?.stop(),
-      choose: (model) => this.choose(model),
-      rename: (title) => this.open?.change({ title }),
-      settings: (place) => this.panel.enter(place),
-      remove: () => this.remove(),
-      share: () => new ShareView(this.open.id, (error) => this.failed(error)),
-      trash: () => new TrashView((id) => this.go(id), (error) => this.failed(error)),
-      fork: (message) => this.fork(message),
-      older: () => this.open?.older(),
-      restore: () => this.restore(this.open.id),
-      // What these are asked with goes away, and the focus would be lost with it: it returns to the box.
-      edit: (message, text) => this.fromBox(this.open.edit(message, text, this.model())),
-      regenerate: (message) => this.fromBox(this.open.regenerate(message, this.model())),
-      goOn: (message) => this.fromBox(this.open.goOn(message)),
-      decide: (call, values) => this.fromBox(this.open.decide(call, values)),
-      withdraw: (message) => this.fromBox(this.open.withdraw(message)),
-      retry: (message) => this.fromBox(this.open.deliver(message)),
-      show: (head) => this.switchTo(head),
-      discard: (message) => this.composer.giveBack(this.open.discard(message)),
-    };
-  }
-
-  /** Wait for what was asked; the focus goes to the box if it is still where it was asked from. */
-  async fromBox(asked) {
-    const from = document.activeElement;
-    const done = await asked;
-    if (done !== null && [from, document.body].includes(document.activeElement)) this.composer.focus();
-    return done;
   }
 
   switchTo(head) {
@@ -169,6 +133,14 @@ export class App {
   turned() {
     if (addressed() === (this.open?.id ?? null)) this.draw();
     else this.show(addressed());
+  }
+
+  /** A click on a link to a message: it is looked for here. */
+  clicked(event) {
+    const link = event.target.closest?.("a[href^='/m/']");
+    if (!link || !isPlain(event)) return;
+    event.preventDefault();
+    this.find(link.pathname.slice(placeOf("").length));
   }
 
   show(id) {
@@ -206,35 +178,18 @@ export class App {
     this.open.send(text, this.model(), files);
   }
 
-  async remove() {
-    const { id } = this.open;
+  /** Open a message wherever it stands: its conversation, on the branch that goes through it. */
+  async find(message) {
     try {
-      await api.remove(id);
+      const { conversation } = await api.message(message);
+      const { messages } = await api.below(conversation, message);
+      // Nothing follows it on the branch that is shown: it ends that branch, or stands on another.
+      if (messages.length === 0) await api.change(conversation, { head: message });
+      this.go(conversation);
+      this.log.seek(message);
     } catch (error) {
-      return this.failed(error);
-    }
-    this.go(null);
-    toast("Moved to the trash.", ["Undo", () => this.restore(id)]);
-  }
-
-  /** Go on from a message in a conversation of its own. */
-  async fork(message) {
-    try {
-      const { id } = await api.fork(this.open.id, { id: newId(), message: message.id });
-      this.go(id);
-      this.composer.focus();
-      toast("This is a copy: what you say here stays here.");
-    } catch (error) {
-      this.failed(error);
-    }
-  }
-
-  async restore(id) {
-    try {
-      await api.restore(id);
-      this.go(id);
-    } catch (error) {
-      this.failed(error);
+      if (error.status === 404) toast("This message is not there any more.");
+      else this.failed(error);
     }
   }
 
@@ -288,6 +243,3 @@ export class App {
     else this.head.menu.focus();
   }
 }
-
-/** The conversation in the address, or null. */
-const addressed = () => /^\/c\/([\w-]+)$/.exec(location.pathname)?.[1] ?? null;

@@ -130,11 +130,11 @@ export class OpenConversation {
   withdraw = (message) => this.attempt(() => api.withdraw(this.id, message.id));
   change = (values) => this.attempt(() => api.change(this.id, values));
 
-  async older() {
+  async older(limit = PAGE) {
     if (!this.state?.hasMore || this.loadingOlder) return;
     this.changed({ loadingOlder: true });
     const first = this.state.messages[0];
-    const page = await this.attempt(() => api.older(this.id, first.id, PAGE));
+    const page = await this.attempt(() => api.older(this.id, first.id, limit));
     // The branch may have been replaced meanwhile; then this page belongs to another one.
     if (page && this.state.messages[0]?.id === first.id) this.state = prepend(this.state, page.messages, page.has_more);
     this.changed({ loadingOlder: false });

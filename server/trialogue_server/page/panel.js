@@ -1,13 +1,16 @@
 // The box in which settings are: which one is shown stands behind the `#` of the address, so that it can be reloaded, linked
 // and left by going back. A panel is one step of the history, however many of its pages were looked at.
 
+import { isPlain } from "./addresses.js";
 import { openDialog } from "./dialog.js";
 import { h } from "./dom.js";
 import { accountView } from "./view-account.js";
+import { auditView } from "./view-audit.js";
 import { dataView } from "./view-data.js";
 import { devicesView } from "./view-devices.js";
 import { filesView } from "./view-files.js";
 import { keysView } from "./view-keys.js";
+import { serverView } from "./view-server.js";
 import { settingsView } from "./view-settings.js";
 import { usageView } from "./view-usage.js";
 import { usersView } from "./view-users.js";
@@ -22,6 +25,8 @@ const PLACES = {
   files: { title: "Files", view: filesView },
   data: { title: "Import and export", view: dataView },
   users: { title: "People", view: usersView, of: "admin" },
+  audit: { title: "Audit log", view: auditView, of: "admin" },
+  server: { title: "Server", view: serverView, of: "admin" },
 };
 
 export class Panel {
@@ -96,7 +101,7 @@ export class Panel {
   }
 
   turn(event, name) {
-    if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+    if (!isPlain(event)) return;
     event.preventDefault();
     location.replace(`#${name}`);
   }

@@ -2,18 +2,14 @@
 //
 // Its first page and every change come from the list's stream; what is searched for and what is further down is asked for.
 
+import { isPlain } from "./addresses.js";
 import { api } from "./api.js";
 import { h, icon, iconButton, oncePerFrame, whenSeen } from "./dom.js";
-import { newest, placed, refreshed, standsOn } from "./rows.js";
+import { newest, placed, refreshed } from "./rows.js";
+import { Shelves } from "./shelves.js";
 import { ago } from "./words.js";
 
 export const PAGE = 30;
-
-const SHELVES = [
-  ["all", "All"],
-  ["pinned", "Pinned"],
-  ["archived", "Archive"],
-];
 
 export class ListView {
   /** `act.open(id | null)`, `act.settings(place)`, `act.trash()`, `act.signOut()`, `act.close()`, `act.error(error)`. */
@@ -34,7 +30,7 @@ export class ListView {
       autocomplete: "off",
       oninput: () => this.searchSoon(),
     });
-    this.shelves = h("select", { id: "shelf", onchange: () => this.turnTo() });
+    this.shelves = new Shelves(() => this.turnTo());
     this.list = h("ul", { className: "conversations" });
     this.more = h(
       "button",
@@ -81,7 +77,7 @@ export class ListView {
       h("label", { htmlFor: "search", className: "unseen" }, "Search conversations"),
       this.search,
       h("label", { htmlFor: "shelf", className: "unseen" }, "Show"),
-      this.shelves,
+      this.shelves.element,
     );
   }
 
@@ -113,9 +109,9 @@ export class ListView {
     this.name.title = email;
   }
 
-  /** Links stay links: a click with Ctrl or the middle button opens a tab as anywhere. */
+  /** Links stay links. */
   follow(event, id) {
-    if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+    if (!isPlain(event)) return;
     event.preventDefault();
     this.act.open(id);
   }
@@ -130,13 +126,7 @@ export class ListView {
     this.timer = setTimeout(() => this.refresh(), 200);
   }
 
-  // --- shelves -----------------------------------------------------------------------------------------------------
-
-  get shelf() {
-    return this.shelves.value || "all";
-  }
-
-  onShelf = (row) => standsOn(this.shelf, row);
+  // --- what is shown -----------------------------------------------------------------------------------------------
 
   /** The folders that are known from the rows that were seen. */
   folders() {
@@ -155,22 +145,6 @@ export class ListView {
     return this.refresh();
   }
 
-  drawShelves() {
-    const { shelf } = this;
-    const folders = new Set([...this.folders(), ...(shelf.startsWith("in:") ? [shelf.slice(3)] : [])]);
-    const wanted = [...SHELVES, ...[...folders].map((name) => [`in:${name}`, name])];
-    if (this.shelves.options.length === wanted.length && wanted.every(([value], at) => this.shelves.options[at].value === value)) return;
-    this.shelves.replaceChildren(...wanted.map(([value, label]) => h("option", { value }, label)));
-    this.shelves.value = shelf;
-  }
-
-  /** What to ask the server for. */
-  get wanted() {
-    const { shelf } = this;
-    const where = { pinned: { pinned: true }, archived: { archived: true } }[shelf] ?? {};
-    return { q: this.words, ...where, ...(shelf.startsWith("in:") && { folder: shelf.slice(3) }) };
-  }
-
   get words() {
     return this.search.value.trim();
   }
@@ -187,7 +161,7 @@ export class ListView {
     const more = this.items.length > conversations.length;
     this.known = new Map([...conversations, ...running].map((row) => [row.id, row]));
     // What is shown beyond the first page, or was searched for, is asked for again.
-    if (this.words || more || this.shelf !== "all") return this.refresh();
+    if (this.words || more || this.shelves.current !== "all") return this.refresh();
     this.asked++;
     this.items = conversations;
     this.cursor = cursor;
@@ -198,8 +172,8 @@ export class ListView {
     this.known.set(row.id, row);
     // A search is not asked again for each change; what it found is kept true.
     this.items = this.words
-      ? refreshed(this.items, this.known, this.onShelf)
-      : placed(this.items, row, this.cursor !== null, this.onShelf);
+      ? refreshed(this.items, this.known, this.shelves.holds)
+      : placed(this.items, row, this.cursor !== null, this.shelves.holds);
   }
 
   forget(id) {
@@ -210,14 +184,14 @@ export class ListView {
   /** Ask again for what is shown, as one page. */
   async refresh() {
     const limit = Math.min(Math.max(PAGE, this.items.length), 100);
-    await this.ask({ ...this.wanted, limit }, (page) => page.conversations);
+    await this.ask({ q: this.words, ...this.shelves.wanted, limit }, (page) => page.conversations);
   }
 
   async loadMore() {
     if (!this.cursor) return;
     const cursor = this.cursor;
     this.cursor = null; // Until the answer is here, nobody asks for the same page again.
-    await this.ask({ ...this.wanted, limit: PAGE, cursor }, (page) => [
+    await this.ask({ q: this.words, ...this.shelves.wanted, limit: PAGE, cursor }, (page) => [
       ...this.items,
       ...page.conversations,
     ]);
@@ -228,7 +202,7 @@ export class ListView {
     try {
       const page = await api.conversations(values);
       if (asked !== this.asked) return;
-      this.items = refreshed(unique(merge(page)), this.known, this.onShelf);
+      this.items = refreshed(unique(merge(page)), this.known, this.shelves.holds);
       this.cursor = page.has_more ? page.cursor : null;
       this.draw();
       this.lookOn();
@@ -240,8 +214,8 @@ export class ListView {
   draw() {
     this.more.hidden = !this.cursor;
     this.none.hidden = this.items.length > 0;
-    this.drawShelves();
-    this.none.textContent = this.search.value || this.shelf !== "all" ? "Nothing found." : "Your conversations will stand here.";
+    this.shelves.draw(this.folders());
+    this.none.textContent = this.search.value || this.shelves.current !== "all" ? "Nothing found." : "Your conversations will stand here.";
     const focused = document.activeElement?.closest?.(".conversations a")?.dataset.id;
     this.list.replaceChildren(...this.items.map((item) => this.row(item)));
     if (focused) this.list.querySelector(`a[data-id="${CSS.escape(focused)}"]`)?.focus();

@@ -8,6 +8,9 @@ import { MessageView, textOf } from "./view-message.js";
 /** Pixels from the end within which a reader counts as being at the end. */
 const NEAR = 80;
 
+/** How many older messages are asked for at once when one of them is looked for. */
+const SOUGHT = 200;
+
 /** One and the same, so that a message without calls does not seem to change. */
 const NO_CALLS = [];
 
@@ -18,6 +21,8 @@ export class LogView {
     /** What is drawn, by message id. */
     this.views = new Map();
     this.notes = new Map();
+    /** The message that is looked for: older ones come until it is here. */
+    this.seeking = null;
     this.older = h(
       "button",
       { type: "button", className: "word-button older", onclick: () => act.older() },
@@ -61,6 +66,24 @@ export class LogView {
     this.notes.clear();
     this.log.replaceChildren();
     this.following = true;
+    this.seeking = null;
+  }
+
+  /** Show this message of the open conversation, as soon as it is here. */
+  seek(message) {
+    this.seeking = message;
+    this.following = false;
+    this.look();
+  }
+
+  look() {
+    const found = this.views.get(this.seeking)?.element;
+    if (!found) return this.older.hidden || this.act.older(SOUGHT);
+    this.seeking = null;
+    found.tabIndex = -1;
+    found.focus({ preventScroll: true });
+    found.scrollIntoView({ block: "start" });
+    found.classList.add("found");
   }
 
   /** `open` is an OpenConversation, or null where a new one may begin. */
@@ -76,6 +99,7 @@ export class LogView {
     if (this.following) this.toEnd();
     else this.keep(anchor);
     this.land();
+    if (this.seeking && state && !open.loadingOlder) this.look();
     const first = state?.messages[0]?.id ?? null;
     if (first !== this.first) this.lookUp();
     this.first = first;

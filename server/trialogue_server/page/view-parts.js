@@ -1,13 +1,16 @@
 // The parts of a message, one element each: text, thoughts, tool calls and their results, files, citations, data.
 
+import { placeOf } from "./addresses.js";
 import { h } from "./dom.js";
 import { MarkdownView } from "./markdown.js";
 import { contentOf } from "./uploads.js";
 
 /** Neighbouring texts are drawn as one, as an answer that was continued has several. */
 export class PartsView {
-  constructor(role) {
+  /** `own`: the reader may open the files and messages that are named. */
+  constructor(role, own = true) {
     this.role = role;
+    this.own = own;
     this.element = h("div", { className: "parts" });
     this.views = [];
   }
@@ -23,7 +26,7 @@ export class PartsView {
 
   replace(index, type) {
     const element = h("div", { className: `part ${type}` });
-    const view = { type, element, show: (DRAW[type] ?? DRAW.data)(element, this.role) };
+    const view = { type, element, show: (DRAW[type] ?? DRAW.data)(element, this) };
     const old = this.views[index];
     if (old) old.element.replaceWith(element);
     else this.element.append(element);
@@ -49,7 +52,7 @@ const QUOTE = 200;
 
 /** By type of part: given its element, the function that draws it. */
 const DRAW = {
-  text(element, role) {
+  text(element, { role }) {
     if (role === "user") return (part) => (element.textContent = part.text);
     const view = new MarkdownView(element);
     element.classList.add("markdown");
@@ -66,28 +69,33 @@ const DRAW = {
     };
   },
   tool_call: (element) => folded(element, (part) => [`Calls ${part.name || "a tool"}`, part.edited ?? part.arguments]),
-  tool_result(element) {
+  tool_result(element, { own }) {
     const show = folded(element, (part) => [part.failed ? "The tool failed" : "The tool answered", part.text]);
     const sources = h("div", { className: "sources" });
     element.append(sources);
     return (part) => {
       show(part);
-      sources.replaceChildren(...(part.citations ?? []).flatMap(cited));
+      sources.replaceChildren(...(part.citations ?? []).flatMap((one) => cited(one, own)));
     };
   },
   file: (element) => (part) => drawFile(element, part),
-  citation: (element) => (part) => element.replaceChildren(...cited(part)),
+  citation: (element, { own }) => (part) => element.replaceChildren(...cited(part, own)),
   data: (element) => folded(element, (part) => [part.name ?? part.type, JSON.stringify(part.data ?? part, null, 2)]),
 };
 
 /** Where a statement comes from: a link, where there is something to open, and the beginning of what is said there. */
-function cited({ source, title, quote }) {
-  const [, file] = /^file:([\w-]+)$/.exec(source) ?? [];
-  const href = file ? contentOf(file) : /^https?:\/\//i.test(source) ? source : null;
+function cited({ source, title, quote }, own) {
+  const [, kind, id] = /^(file|message):([\w-]+)$/.exec(source) ?? [];
   const name = title ?? source;
-  const cite = h("cite", {}, href ? h("a", { href, target: "_blank", rel: "noreferrer" }, name) : name);
+  const link =
+    (own && kind === "message" && h("a", { href: placeOf(id) }, name)) ||
+    (own && kind === "file" && away(contentOf(id), name)) ||
+    (/^https?:\/\//i.test(source) && away(source, name));
+  const cite = h("cite", {}, link || name);
   return quote ? [cite, h("q", {}, quote.length > QUOTE ? `${quote.slice(0, QUOTE)}…` : quote)] : [cite];
 }
+
+const away = (href, name) => h("a", { href, target: "_blank", rel: "noreferrer" }, name);
 
 /** A link to a file; of an image, its picture. One that was removed keeps its name. */
 function drawFile(element, part) {

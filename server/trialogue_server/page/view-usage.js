@@ -1,8 +1,10 @@
 // What one's answers cost, by day, model, conversation or key, and what is left of one's budgets.
 
+import { isPlain } from "./addresses.js";
 import { api } from "./api.js";
 import { h } from "./dom.js";
 import { choice } from "./form.js";
+import { meters } from "./meters.js";
 import { count, dateOf, dollars } from "./words.js";
 
 const GROUPS = [
@@ -16,7 +18,7 @@ export function usageView(needs) {
   const group = choice("group", GROUPS, "day");
   group.setAttribute("aria-label", "Add up");
   const month = h("input", { type: "month", name: "month", value: monthOf(new Date()), "aria-label": "Month" });
-  const place = h("div", { className: "usage", "aria-live": "polite" });
+  const place = h("div", { className: "usage-report", "aria-live": "polite" });
   /** Answers to an older question than the last are dropped. */
   let asked = 0;
   const ask = async () => {
@@ -24,7 +26,7 @@ export function usageView(needs) {
     try {
       const report = await api.usage({ group: group.value, limit: 200, ...daysOf(month.value) });
       const names = await namesOf(group.value, report, needs);
-      if (mine === asked && !needs.signal.aborted) place.replaceChildren(budgets(report), table(report, names, needs));
+      if (mine === asked && !needs.signal.aborted) place.replaceChildren(meters(report.budgets), table(report, names, needs));
     } catch (error) {
       if (!needs.signal.aborted) needs.failed(error);
     }
@@ -45,24 +47,6 @@ export function daysOf(month) {
   if (!found) return {};
   const last = new Date(Date.UTC(Number(found[1]), Number(found[2]), 0)).getUTCDate();
   return { from: `${month}-01`, to: `${month}-${two(last)}` };
-}
-
-function budgets(report) {
-  const bounded = report.budgets.filter(({ limit }) => limit !== null);
-  return h("div", { className: "budgets" }, ...bounded.map(budget));
-}
-
-function budget({ per, unit, limit, spent, reserved, resets_at }) {
-  const shown = (value) => (unit === "tokens" ? `${count(value)} tokens` : dollars(value * 1000));
-  const label = `${per === "month" ? "This month" : "Today"}: ${shown(spent)} of ${shown(limit)}`;
-  const about = [reserved && `${shown(reserved)} set aside for answers being written`, `full again ${dateOf(resets_at)}`];
-  return h(
-    "div",
-    { className: "budget" },
-    h("strong", {}, label),
-    h("meter", { max: Math.max(limit, 1), high: limit * 0.8, value: Math.min(spent + reserved, limit), "aria-label": label }),
-    h("p", { className: "hint" }, about.filter(Boolean).join(" · ")),
-  );
 }
 
 /** What ids are called; an id that has no name any more stands for itself. */
@@ -93,7 +77,7 @@ function table({ group, usage, total }, names, needs) {
 }
 
 function follow(event, id, { go }) {
-  if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+  if (!isPlain(event)) return;
   event.preventDefault();
   go(id);
 }

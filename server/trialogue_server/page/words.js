@@ -3,6 +3,7 @@
 const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const date = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
+const moment = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
 const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 
 /** "just now", "5 min. ago", "yesterday", "3 Mar". */
@@ -33,6 +34,9 @@ export function bytes(number) {
 
 /** "3 Mar 2027". */
 export const dateOf = (time) => date.format(new Date(time));
+
+/** "3 Mar, 14:05". */
+export const momentOf = (time) => moment.format(new Date(time));
 
 export const timeOf = (time) => clock.format(new Date(time));
 

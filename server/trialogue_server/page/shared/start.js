@@ -48,7 +48,7 @@ function begin(page) {
 
 function view(message) {
   const mine = message.role === "user";
-  const parts = new PartsView(message.role);
+  const parts = new PartsView(message.role, false);
   parts.show(message.parts.filter(({ type }) => type !== "file"), true);
   const files = message.parts.filter(({ type }) => type === "file");
   const time = new Date(message.created_at);
