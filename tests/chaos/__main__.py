@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # For `bench`, whose clients
 
 def main() -> int:
     """Play, and tell."""
+    from chaos.clock import MovingClock
     from chaos.play import play
 
     parser = argparse.ArgumentParser(prog="chaos", description=__doc__)
@@ -26,20 +27,21 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="folder for the logs of conversations with which something was wrong")
     options = parser.parse_args()
     print(f"--seed {options.seed}", flush=True)
-    began = time.monotonic()
+    began, clock = time.monotonic(), MovingClock()
 
     async def run() -> int:
         outcome = await play(
             options.seed, options.faults, nodes=options.nodes, talks=options.talks, longest_pause=options.pause
         )
-        print(outcome, f"({time.monotonic() - began:.0f} s)", sep="\n")
+        seconds = time.monotonic() - began
+        print(outcome, f"({seconds:.0f} s, of which the machine stood still for {clock.stood_still:.0f})", sep="\n")
         if options.keep and outcome.logs:
             options.keep.mkdir(parents=True, exist_ok=True)
             for name, log in outcome.logs.items():
                 (options.keep / f"{name}.log").write_text(log)
         return int(bool(outcome.problems))
 
-    return trio.run(run)
+    return trio.run(run, clock=clock)
 
 
 if __name__ == "__main__":

@@ -102,8 +102,11 @@ class Node:
         """Ask it to end, and wait until it has."""
         self._server.signal(signal.SIGTERM)
         try:
-            code = await trio.to_thread.run_sync(self._server.wait, STOP)
-        except Exception as error:
+            with trio.fail_after(STOP):
+                while not self.ended_by_itself():  # noqa: ASYNC110 - a process is asked
+                    await trio.sleep(0.05)
+            code = self._server.wait(1)
+        except trio.TooSlowError as error:
             self.problems.append(f"{self.name} did not end within {STOP:g} s of being asked to: {error!r}")
             await self.kill()
         else:

@@ -34,6 +34,7 @@ class FakeSource:
         self.floor = 0
         self.reads = 0
         self.fails: Exception | None = None
+        self.is_past = False
         self._wakers: list[Callable[[], None]] = []
 
     @property

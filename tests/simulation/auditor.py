@@ -42,6 +42,13 @@ class Auditor:
             self.find(f"epoch {claim.epoch} of {conversation} was given to {known[claim.epoch]} and to {node}")
         known[claim.epoch] = node
 
+    def go_back(self, conversation: str, row: Row) -> None:
+        """The store holds less than it did: what it holds is all there has been."""
+        self.folds[conversation] = fold_row(row)
+        known = self._epochs.get(conversation, {})
+        self._epochs[conversation] = {epoch: node for epoch, node in known.items() if epoch <= row.epoch}
+        self._highest[conversation] = row.entries[row.next_seq - 1].epoch
+
     def handed_over(self, conversation: str, before: str, after: str, by: str, table: NodeTable) -> None:
         """A conversation is taken only from a node that is gone or let go of it, and let go of only by its owner."""
         if after == by and table.alive(before):

@@ -87,13 +87,21 @@ class SimClient:
                 await self._look(node.engine, sent.conversation)
 
     async def _call(self, engine: Engine, sent: Sent, command: Command) -> None:
+        generation = self._world.store.generation if self._world.noticed else None
         try:
-            self._answered(engine, sent, await engine.submit(sent.conversation, command))
+            receipt = await engine.submit(sent.conversation, command)
+            if generation == self._world.store.generation or self._holds(sent, receipt):
+                self._answered(engine, sent, receipt)
         except REFUSALS as error:
             sent.refused.append(error)
             self._refused(sent, error)
         except TrialogueError:
             pass  # It may have taken effect, or not: only a repeat can tell.
+
+    def _holds(self, sent: Sent, receipt: Receipt) -> bool:
+        """Whether the store has what was acknowledged while it went backwards, or by one who did not know of that yet."""
+        done = self._world.row(sent.conversation).done.get(sent.id)
+        return done is not None and done.receipt == receipt
 
     def _refused(self, sent: Sent, error: Exception) -> None:
         if isinstance(error, ConflictError) and "another command" in str(error):

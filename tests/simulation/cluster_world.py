@@ -10,12 +10,13 @@ from collections.abc import Awaitable, Callable
 
 import trio
 from simulation.cluster_trouble import make_trouble
+from simulation.going_back import go_back
 from simulation.network import Network, SimBus, SimTransport
 from simulation.node import SimNode
 from simulation.plan import Plan, draw_cluster
 from simulation.world import Outcome, World, see
 
-from trialogue import Joining
+from trialogue import Engine, Joining
 
 
 class ClusterWorld(World):
@@ -43,8 +44,15 @@ class ClusterWorld(World):
             transport=SimTransport(self.network, node),
         )
 
+    @property
+    def noticed(self) -> bool:
+        return all(node.engine is None or _has_noticed(node.engine, self.store.generation) for node in self.nodes)
+
     async def make_trouble(self, nursery: trio.Nursery) -> None:
-        await make_trouble(self, nursery)
+        async with trio.open_nursery() as troubles:
+            troubles.start_soon(make_trouble, self, nursery)
+            if self.plan.goes_back:
+                troubles.start_soon(go_back, self)
 
     async def _live_through(self, nursery: trio.Nursery) -> None:
         source = self.plan.source("notifications")
@@ -65,6 +73,13 @@ class ClusterWorld(World):
             f"{name} is left for its owner" for name, (_, told) in self.store.nodes.table.kept.items() if told is None
         ]
         return super()._restless() + kept
+
+
+def _has_noticed(engine: Engine, generation: int) -> bool:
+    """Whether a node has started over since the store went back, and nothing from before is awake there."""
+    awake = [cell.activation for cell in engine._cells if cell.activation is not None]
+    old = any(activation.gone is None and activation.tail.is_past for activation in awake)
+    return not old and engine.cluster is not None and engine.cluster.sweeper._generation == generation
 
 
 def simulate_cluster(seed: int) -> Outcome:

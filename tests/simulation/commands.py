@@ -7,7 +7,7 @@ reason of an approval, whose command has the id of its call.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -21,6 +21,7 @@ from trialogue import (
     AnswerApproval,
     Command,
     ContinueAnswer,
+    Done,
     EditMessage,
     Policy,
     PostMessage,
@@ -63,6 +64,12 @@ class Sent:
     @property
     def id(self) -> str:
         return self.attempts[0].id
+
+    def go_back(self, done: Mapping[str, Done]) -> None:
+        """The store holds less than it did, and perhaps not this one's effect. What it was told before binds nobody."""
+        self.astray = True
+        if self.receipts and (self.id not in done or done[self.id].receipt != self.receipts[0]):
+            self.receipts.clear()
 
     @property
     def all_refused(self) -> bool:

@@ -82,6 +82,8 @@ class SimNode:
                     budget=SpendingBudget(day_tokens=world.plan.budget),
                     joining=world.joining(self),
                 ) as self.engine:
+                    if self.engine.cluster is not None:
+                        self.engine.cluster.sweeper.starting_over.append(lambda: _cut(self._readers))
                     self.up.set()
                     await self._stop.wait()
                     await self.engine.drain(self._grace)

@@ -71,9 +71,14 @@ class NodeStore(MemoryStore):
         await self._travel()
         if self.bugs and self._source.random() < 0.01:
             raise DriverBug(name)
-        result = await self._shared._call(name, lambda: self._audited(effect), writes=writes)
+        result = await self._shared._call(name, lambda: self._arrived(effect), writes=writes)
         await self._travel()
         return result
+
+    def _arrived(self, effect: Callable[[], T]) -> T:
+        # Whoever reaches a store that has gone backwards is told so before anything else.
+        self.generation = self._shared.generation
+        return self._audited(effect)
 
     def _audited(self, effect: Callable[[], T]) -> T:
         owners = {name: row.node for name, row in self._rows.items()}

@@ -43,6 +43,8 @@ class Plan:
     budget: int | None = None
     #: Whether the nodes know of each other.
     joined: bool = False
+    #: Whether the store goes back once to what it was some time before.
+    goes_back: bool = False
 
     @property
     def told(self) -> bool:
@@ -100,6 +102,7 @@ def draw_cluster(seed: int) -> Plan:
         pace=source.choice((0.4, 1.0)),
         bugs=False,
         joined=True,
+        goes_back=source.random() < 0.3,
     )
 
 

@@ -37,6 +37,8 @@ class SimReader:
         #: Events it was shown, over all connections.
         self.shown = 0
         self._cursor: str | None = None
+        #: The generation of the store that its cursor is of.
+        self._generation = 0
         self._world = world
         self._source: random.Random = world.plan.source("reader", number, "manners")
         self._slow = self._source.random() < 0.3
@@ -70,14 +72,13 @@ class SimReader:
                 self._world.auditor.find(f"{self} was turned away without a reason: {error!r}")
 
     async def _follow(self, engine: Engine) -> None:
-        tail = await engine.watch(self.conversation)
+        tail, head, seq = await engine.follow(self.conversation, self._cursor, 1000)
         if self._slow:
             tail.limit = SHORT_TAIL
         # A change since the last look; renewed by the one who waits for it.
         news = [trio.Event()]
         detach = tail.attach(lambda: news[0].set())
         try:
-            head, seq = await engine.resume(self.conversation, self._cursor, 1000)
             self._begin(head, seq)
             while True:
                 before, changed = seq, news[0]
@@ -111,24 +112,30 @@ class SimReader:
 
     # --- what it is shown ----------------------------------------------------------------------------------------
 
-    @property
-    def _row(self) -> Row:
-        return self._world.row(self.conversation)
+    def _row(self, seq: int) -> Row:
+        """Where event ``seq`` of what it is being told stands."""
+        return self._world.histories.row(self._generation, self.conversation, seq)
 
     def _begin(self, head: bytes, seq: int) -> None:
-        """The first bytes of a connection: nothing after a cursor, or a snapshot. Nothing here is ever a reset."""
+        """The first bytes of a connection: nothing after a cursor, or a snapshot, if need be behind a reset."""
+        if head.startswith(b"event: reset\n"):
+            lost = self._cursor is not None and self._generation < self._world.store.generation
+            require(lost, "a reset at", self._cursor, head[:80])
+            self._cursor, head = None, head.partition(b"\n\n")[2]
         require((head == b"") == (self._cursor is not None), "resuming at", self._cursor, "began with", head[:80])
         if head:
             token, kind, data = _parse(head.removesuffix(b"\n\n"))
             require(kind == "snapshot", "began with", kind)
+            self._generation = int(token[:4])
             self._look_at(json.loads(data))
             self._cursor, self.wanted = token, seq
         require(seq == self.wanted, "a stream goes on at", seq, "where", self.wanted, "was wanted")
 
     def _look_at(self, snapshot: Json) -> None:
-        row, seq = self._row, snapshot["seq"]
+        seq = snapshot["seq"]
+        row = self._row(seq)
         require(seq < row.next_seq, "a snapshot at", seq, "of a log that ends at", row.next_seq)
-        require(snapshot["token"] == _token(row.entries[seq]), "token", snapshot["token"])
+        require(snapshot["token"] == self._token(row.entries[seq]), "token", snapshot["token"])
         fold = fold_row(row, seq + 1)
         require(snapshot["conversation"] == fold.header, "a snapshot's header at", seq)
         require(snapshot["inbox"] == fold.inbox, "a snapshot's inbox at", seq)
@@ -145,14 +152,20 @@ class SimReader:
         frames = data.split(b"\n\n")[:-1]
         for frame in frames:
             assert self.wanted is not None
-            row = self._row
+            row = self._row(self.wanted)
             require(self.wanted < row.next_seq, self.wanted, "was shown before it was committed:", frame)
             entry = row.entries[self.wanted]
-            require(frame == _framed(entry), "shown", frame, "where the log has", entry)
-            self._cursor = _token(entry)
+            require(frame == self._framed(entry), "shown", frame, "where the log has", entry)
+            self._cursor = self._token(entry)
             self.wanted += 1
             self.shown += 1
         return len(frames)
+
+    def _token(self, entry: Entry) -> str:
+        return f"{self._generation:04d}.{entry.epoch:010d}.{entry.seq:012d}"
+
+    def _framed(self, entry: Entry) -> bytes:
+        return f"id: {self._token(entry)}\nevent: {entry.type}\ndata: {entry.data.decode()}".encode()
 
 
 def _branch(fold: Fold) -> list[Json]:
@@ -162,14 +175,6 @@ def _branch(fold: Fold) -> list[Json]:
         branch.append(fold.messages[name])
         name = fold.messages[name]["parent"]
     return branch[::-1]
-
-
-def _token(entry: Entry) -> str:
-    return f"0001.{entry.epoch:010d}.{entry.seq:012d}"
-
-
-def _framed(entry: Entry) -> bytes:
-    return f"id: {_token(entry)}\nevent: {entry.type}\ndata: {entry.data.decode()}".encode()
 
 
 def _parse(frame: bytes) -> tuple[str, str, bytes]:

@@ -50,6 +50,8 @@ class SimTool(Tool):
         return ToolOutput("done")
 
     def _note(self, context: ToolContext) -> None:
+        if not self._world.noticed:
+            return  # Nobody can know what was called in a past that the store has lost.
         made = self._world.calls.setdefault(context.call, 0)
         self._world.calls[context.call] = made + 1
         if made and not self.idempotent:

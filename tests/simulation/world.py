@@ -21,6 +21,7 @@ from simulation.bill import judge_bill, judge_budget
 from simulation.client import SimClient
 from simulation.commands import Sent
 from simulation.fold import Impossible
+from simulation.going_back import Histories
 from simulation.judgement import judge
 from simulation.ledger import expected
 from simulation.node import SimNode
@@ -75,6 +76,8 @@ class World:
         #: How often each tool call was made.
         self.calls: dict[str, int] = {}
         self.readers: list[SimReader] = []
+        #: What was told by the generations of the store.
+        self.histories = Histories(self.store)
         #: Nodes and store misbehave.
         self.in_trouble = True
         #: Nothing is cut off any more, and nobody walks away.
@@ -105,6 +108,11 @@ class World:
             self.nodes.append(node)
         nursery.start_soon(node.live)
         return node
+
+    @property
+    def noticed(self) -> bool:
+        """Whether all who serve know of all that became of the store."""
+        return True
 
     def joining(self, node: SimNode) -> Joining | None:
         """How a node takes part in a cluster, where it does."""

@@ -12,6 +12,7 @@ from trialogue._deciding.state import State, begin, decode_state, evolve
 from trialogue._facts.errors import NotFoundError, StorageError
 from trialogue._facts.events import ConversationCreated, Entry, Event, decode_event
 from trialogue._runs.context import build_request
+from trialogue._storage.one_history import one_history
 from trialogue._storage.store import Claim, Store
 from trialogue._watching.watch import Watch
 
@@ -21,6 +22,11 @@ PAGE = 500
 
 async def activate(node: Node, conversation: str) -> Activation:
     """Own the conversation from here on. Raises ``NotFoundError``, ``ElsewhereError``, ``StorageError``."""
+    with one_history(node.store):
+        return await _activate(node, conversation)
+
+
+async def _activate(node: Node, conversation: str) -> Activation:
     claim = await node.claim(conversation)
     if claim is None:
         raise NotFoundError(f"there is no conversation {conversation!r}")
@@ -28,7 +34,7 @@ async def activate(node: Node, conversation: str) -> Activation:
     tail = node.tail(conversation, claim.next_seq)
     if tail.next_seq != claim.next_seq:
         tail.restart(claim.next_seq)
-    activation = Activation(node.id, claim.epoch, claim.flush, state, tail, node.store.generation, node.flusher.mark)
+    activation = Activation(node.id, claim.epoch, claim.flush, state, tail, tail.generation, node.flusher.mark)
     activation.watch = Watch(node.observers, conversation)
     activation.answer = await _live_answer(node.store, state, claim)
     activation.request = await _live_request(node, state)

@@ -94,8 +94,8 @@ class Node:
         return await self.store.claim(conversation, self.id)
 
     def tail(self, conversation: str, next_seq: int) -> Tail:
-        """The one tail of a conversation, made at ``next_seq`` when nobody holds it."""
+        """The one tail of a conversation, made at ``next_seq`` when nobody holds it, or the store went backwards since."""
         tail = self.tails.get(conversation)
-        if tail is None:
+        if tail is None or tail.is_past:
             tail = self.tails[conversation] = Tail(self.store, conversation, next_seq)
         return tail

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from trialogue._facts.cursor import cursor_in, frame
+from trialogue._facts.errors import StorageError
 from trialogue._storage.store import Store
 
 
@@ -32,6 +33,11 @@ class Frames:
     def watched(self) -> bool:
         """Whether anyone is attached."""
         return bool(self._wakers)
+
+    @property
+    def is_past(self) -> bool:
+        """Whether nothing comes any more, and whoever reads has to begin again elsewhere."""
+        return False
 
     def publish(self, frames: Sequence[bytes]) -> None:
         """Add frames, numbered from ``next_seq`` on, and wake every subscriber."""
@@ -94,19 +100,26 @@ class Frames:
 class Tail(Frames):
     """Committed frames of one conversation. The flusher publishes; subscribers read and attach.
 
-    ``read`` says ``None`` to who is to read from the log.
+    ``read`` says ``None`` to who is to read from the log. A tail is of one generation of the store: once that is over,
+    nothing of the next one enters it, and whoever comes is given another one.
     """
 
-    __slots__: tuple[str, ...] = ("_store", "conversation")
+    __slots__: tuple[str, ...] = ("_store", "conversation", "generation")
 
     def __init__(self, store: Store, conversation: str, next_seq: int, limit: int = 262_144) -> None:
         # Twenty events a second of 300 bytes fill a quarter of a megabyte in forty seconds.
         super().__init__(next_seq, limit)
         self.conversation: str = conversation
+        self.generation: int = store.generation
         self._store = store
 
     def __repr__(self) -> str:
         return f"<Tail {self.conversation} {self.base}..{self.next_seq} readers={len(self._wakers)}>"
+
+    @property
+    def is_past(self) -> bool:
+        """Whether the store has gone backwards since: the log may tell of something else now."""
+        return self.generation != self._store.generation
 
     def cursor(self, seq: int) -> str | None:
         """The cursor just after event ``seq``; ``None`` when that is not kept here."""
@@ -117,9 +130,11 @@ class Tail(Frames):
     async def read_log(self, seq: int, limit: int = 500) -> tuple[bytes, int]:
         """Like ``read``, from the store, at most ``limit`` frames. Raises ``StorageError``."""
         entries = await self._store.events(self.conversation, seq, limit)
+        if self.is_past:
+            raise StorageError("the storage was replaced since: begin again", retry_after=1)
         frames: list[bytes] = []
         for entry in entries:
             if entry.seq != seq + len(frames):
                 break  # Never a hole (I7); the caller tries again and, below the floor, is told to start over.
-            frames.append(frame(self._store.generation, entry))
+            frames.append(frame(self.generation, entry))
         return b"".join(frames), seq + len(frames)

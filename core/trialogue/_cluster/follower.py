@@ -20,6 +20,7 @@ from trialogue._facts.cursor import frame
 from trialogue._facts.errors import StorageError
 from trialogue._facts.events import Entry
 from trialogue._lists.feed import Feeds
+from trialogue._storage.one_history import one_history
 from trialogue._storage.store import Store
 
 #: Conversations read at once, and entries of each.
@@ -120,7 +121,8 @@ class Follower:
             await trio.lowlevel.checkpoint()
             return
         try:
-            found = await self._nodes.follow(starts, ENTRIES)
+            with one_history(self._store):
+                found = await self._nodes.follow(starts, ENTRIES)
         except StorageError as error:
             _log.warning("what other nodes wrote is read later: %s", error)
             self._dirty.update(dict.fromkeys(starts))
@@ -131,12 +133,13 @@ class Follower:
             self._publish(name, entries)
 
     def _follows(self, conversation: str) -> bool:
-        return conversation in self._tails and not self._owned(conversation)
+        tail = self._tails.get(conversation)
+        return tail is not None and not tail.is_past and not self._owned(conversation)
 
     def _publish(self, conversation: str, entries: Sequence[Entry]) -> None:
         tail = self._tails.get(conversation)
         # It may have been claimed here meanwhile: from then on the flusher tells.
-        if tail is None or self._owned(conversation):
+        if tail is None or not self._follows(conversation):
             return
         fresh = [entry for entry in entries if entry.seq >= tail.next_seq]
         if fresh and fresh[0].seq != tail.next_seq:
@@ -144,7 +147,7 @@ class Follower:
         count = next((n for n, entry in enumerate(fresh) if entry.seq != tail.next_seq + n), len(fresh))
         if count:
             self.entries += count
-            tail.publish([frame(self._store.generation, entry) for entry in fresh[:count]])
+            tail.publish([frame(tail.generation, entry) for entry in fresh[:count]])
         if len(entries) == ENTRIES:
             self.look(conversation)
 

@@ -35,6 +35,7 @@ from trialogue._facts.values import Conversation, Model
 from trialogue._files.library import Library
 from trialogue._lists.feed import Feeds
 from trialogue._paying.budgets import Budgets
+from trialogue._storage.one_history import one_history
 from trialogue._storage.store import Store
 from trialogue._tools.toolbox import Toolbox
 from trialogue._watching.meter import Meter
@@ -188,14 +189,22 @@ class Engine:
     async def watch(self, conversation: str) -> Tail:
         """The shared tail of a conversation: hold on to it while you read. Raises ``NotFoundError``."""
         tail = self._node.tails.get(conversation)
-        if tail is None:
-            position = await self.store.position(conversation)
+        if tail is None or tail.is_past:
+            with one_history(self.store):
+                position = await self.store.position(conversation)
             if position is None:
                 raise NotFoundError(f"there is no conversation {conversation!r}")
             tail = self._node.tail(conversation, position[1])
         if self.cluster is not None:
             self.cluster.follower.look(conversation)
         return tail
+
+    async def follow(self, conversation: str, cursor: str | None, limit: int = 50) -> tuple[Tail, bytes, int]:
+        """A tail, and where to begin to read it: what ``watch`` and ``resume`` give, of one history. Raises as they do."""
+        with one_history(self.store):
+            # The tail first: what is committed between the two calls is then in the one or the other.
+            tail = await self.watch(conversation)
+            return tail, *await self.resume(conversation, cursor, limit)
 
     async def resume(self, conversation: str, cursor: str | None, limit: int = 50) -> tuple[bytes, int]:
         """The first bytes of an event stream, and the number of the event that comes next.
@@ -304,13 +313,11 @@ class Engine:
         return Load(self.draining, len(self._cells), self._node.runs)
 
     async def start_over(self) -> None:
-        """The store has gone backwards: what is awake ends, and whoever reads has to begin again."""
+        """The store has gone backwards: what is awake from before ends, and whoever reads has to begin again."""
         for cell in self._cells:
-            error = FencedError("the storage was replaced: look again at what there is, and send it again")
-            await self._cells.end(cell, error)
-        for name, tail in tuple(self._node.tails.items()):
-            position = await self.store.position(name)
-            tail.restart(tail.next_seq if position is None else position[1])
+            if cell.activation is None or cell.activation.tail.is_past:
+                error = FencedError("the storage was replaced: look again at what there is, and send it again")
+                await self._cells.end(cell, error)
         self.feeds.lose_all()
 
     # --- for whoever looks ---------------------------------------------------------------------------------------

@@ -6,11 +6,17 @@ from trialogue._actors.node import Node
 from trialogue._actors.snapshot import frame_snapshot, take_snapshot
 from trialogue._facts.cursor import Cursor, parse_cursor
 from trialogue._facts.errors import NotFoundError
+from trialogue._storage.one_history import one_history
 from trialogue._storage.store import Store
 
 
 async def resume(store: Store, conversation: str, cursor: str | None, limit: int) -> tuple[bytes, int]:
     """See ``Engine.resume``."""
+    with one_history(store):
+        return await _resume(store, conversation, cursor, limit)
+
+
+async def _resume(store: Store, conversation: str, cursor: str | None, limit: int) -> tuple[bytes, int]:
     reason = None
     if cursor is not None:
         parsed = parse_cursor(cursor)
@@ -29,7 +35,8 @@ async def cursor_before(node: Node, conversation: str, seq: int) -> str:
     if cursor is not None:
         return cursor
     # The event before may have been pruned; the cursor is then too old, and its reader is told to start over.
-    entries = await node.store.events(conversation, seq - 1, 1)
+    with one_history(node.store):
+        entries = await node.store.events(conversation, seq - 1, 1)
     if not entries:
         raise NotFoundError(f"there is no conversation {conversation!r} any more")
     return str(Cursor(node.store.generation, entries[0].epoch, seq - 1))

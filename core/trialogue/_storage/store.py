@@ -47,8 +47,9 @@ class Done(msgspec.Struct, frozen=True):
 class Flush(msgspec.Struct, frozen=True):
     """One conversation's share of a group commit. All of it happens, or nothing.
 
-    It happens only if the row is owned by ``node`` at ``epoch``, its next sequence number is that of the first entry and
-    its stored flush number is below ``number``; then ``number`` is stored and the next sequence number advanced.
+    It happens only if the row is owned by ``node`` at ``epoch``, its next sequence number is that of the first entry (or
+    ``next_seq``, without one) and its stored flush number is below ``number``; then ``number`` is stored and the next
+    sequence number advanced.
     """
 
     conversation: str
@@ -74,6 +75,9 @@ class Flush(msgspec.Struct, frozen=True):
     #: Runs that started, as ``reserved``, and runs that ended, settled. One that ends was mostly told of before; if not,
     #: it is only settled.
     charges: tuple[Charge, ...] = ()
+    #: The next sequence number that the row must have where no entry says so: a command that changed nothing leaves its
+    #: receipt only in the log that it was decided on. ``None``: whichever it has.
+    next_seq: int | None = None
 
 
 class History(msgspec.Struct, frozen=True):

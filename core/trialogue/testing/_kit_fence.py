@@ -84,6 +84,19 @@ async def entries_with_a_hole_are_refused(store: Store) -> None:
 
 
 @check
+async def flush_without_entries_is_of_its_log(store: Store) -> None:
+    """One that was decided on a log with more, or less, in it says nothing about this one."""
+    talk = await begin(store)
+    await talk.write("usage", "usage")
+    done = Done(new_id(), b"d", Receipt(2))
+    for elsewhere in (0, talk.next_seq - 1, talk.next_seq + 1):
+        assert list(await store.append([talk.flush(done=(done,), next_seq=elsewhere)])) == ["fenced"]
+    assert await store.receipt(talk.id, done.command) is None
+    await talk.write(done=(done,), next_seq=talk.next_seq)
+    assert await store.receipt(talk.id, done.command) == done
+
+
+@check
 async def fenced_flush_leaves_no_trace(store: Store) -> None:
     talk = await begin(store, title="Before")
     message = Message(new_id(), talk.id, "user", (TextPart("never said"),), minutes(1))

@@ -77,6 +77,7 @@ class Row:
             (self.node, self.epoch) == (flush.node, flush.epoch)
             and self.flush < flush.number
             and numbers == list(range(self.next_seq, self.next_seq + len(numbers)))
+            and (bool(numbers) or flush.next_seq in (None, self.next_seq))
             and all(entry.epoch == flush.epoch for entry in flush.entries)
             and not any(done.command in self.done for done in flush.done)
         )

@@ -133,11 +133,18 @@ def _fences(flushes: Sequence[Flush]) -> dict[str, list[int] | list[str]]:
     }
 
 
+def _first(flush: Flush) -> int:
+    """The next sequence number that the row must have; -1 for any."""
+    if flush.entries:
+        return flush.entries[0].seq
+    return -1 if flush.next_seq is None else flush.next_seq
+
+
 def _values(flushes: Sequence[Flush]) -> dict[str, list[int] | list[str] | list[bytes]]:
     entries = [(place, entry) for place, flush in enumerate(flushes) for entry in flush.entries]
     return {
         **_fences(flushes),
-        "firsts": [flush.entries[0].seq if flush.entries else -1 for flush in flushes],
+        "firsts": [_first(flush) for flush in flushes],
         "counts": [len(flush.entries) for flush in flushes],
         "unfinished": [-1 if flush.unfinished is None else int(flush.unfinished) for flush in flushes],
         "entry_places": [place for place, _ in entries],

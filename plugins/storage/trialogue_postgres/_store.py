@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 
 from trialogue import (
@@ -77,7 +76,8 @@ class PostgresStore(Store):
         self._ledger = PostgresLedger(database)
         self._shares = PostgresShares(database)
         self._imports = PostgresImports(database)
-        generation = Generation(database, partial(count_again, database), self._generation_is)
+        generation = Generation(database, count_again, self._generation_is)
+        database.examine(generation.look_on)
         self._nodes = PostgresNodes(database, address, opened.id, generation)
         self._entries = 0
 

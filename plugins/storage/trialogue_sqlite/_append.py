@@ -158,7 +158,7 @@ def _append_one(connection: Connection, flush: Flush) -> bool:
     """Write the flush, if its fence stands."""
     if not is_contiguous(flush):
         raise ValueError("its entries are not numbered without a hole, or not of its epoch")
-    first = flush.entries[0].seq if flush.entries else None
+    first = flush.entries[0].seq if flush.entries else flush.next_seq
     fence = (len(flush.entries), flush.number, flush.unfinished)
     owner = (flush.conversation, flush.node, flush.epoch, first, flush.number)
     row = connection.execute(sql.FENCE, fence + owner).fetchone()

@@ -158,6 +158,8 @@ class Hub:
         self.rounds.add(stream)
         if self._draining:  # Began while the head was on its way.
             stream.end(Ending.DRAINED)
+        if stream.source.is_past:  # So did this, or it was too late for ``break_off``.
+            stream.end(Ending.BROKEN)
         if began is not None and self._closings.concern(stream.tag, began):
             stream.end(Ending.REVOKED)
         try:

@@ -14,6 +14,11 @@ class Source(Protocol):
         """The number that the next frame will get."""
         ...
 
+    @property
+    def is_past(self) -> bool:
+        """Whether nothing comes any more, and whoever reads has to begin again elsewhere."""
+        ...
+
     def read(self, seq: int, limit: int = ...) -> tuple[bytes, int] | None:
         """Frames from ``seq`` on, joined, and the number after them; ``None`` if ``seq`` is only in the log."""
         ...
@@ -34,6 +39,11 @@ class Silence:
     def next_seq(self) -> int:
         """Always the same."""
         return 0
+
+    @property
+    def is_past(self) -> bool:
+        """Never."""
+        return False
 
     def read(self, seq: int, limit: int = 0) -> tuple[bytes, int]:
         """Nothing."""

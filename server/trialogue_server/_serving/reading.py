@@ -33,9 +33,7 @@ async def open_conversation(services: Services, principal: Principal, name: str,
     Raises ``NotFoundError`` (or another's), ``InvalidError`` (no cursor), ``StorageError``.
     """
     conversation = await services.owned(principal, name)
-    # The tail first: what is committed between the two calls is then in the one or the other.
-    tail = await services.engine.watch(conversation.id)
-    preface, seq = await services.engine.resume(conversation.id, cursor)
+    tail, preface, seq = await services.engine.follow(conversation.id, cursor)
     return Opening(tail, [preface].pop, seq, tag_of(principal, conversation.id))
 
 
