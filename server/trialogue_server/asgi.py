@@ -11,7 +11,7 @@ import os
 from contextlib import AbstractAsyncContextManager
 from importlib.metadata import entry_points, version
 
-from trialogue_server._guard import install_guard
+from trialogue_server._guard import adopt_limits, install_guard
 from trialogue_server._http.call import Application, Receive, Scope, Send
 from trialogue_server._process.notify import Notifier
 from trialogue_server._settings.credentials import read_credentials
@@ -61,11 +61,13 @@ class Lifespan:
 
 def _opened() -> AbstractAsyncContextManager[Application]:
     from trialogue_server._process import logs
+    from trialogue_server._process.process import connection_limits
     from trialogue_server.serve import open_app
 
     read_credentials(os.environ)
     config = load_settings({}, os.environ, plugins=entry_points(group="trialogue").names).config
     logs.configure(config)
+    adopt_limits(connection_limits(config))
     return open_app(config)
 
 

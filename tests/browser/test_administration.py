@@ -111,9 +111,11 @@ NODES = """async () => {
   const { stateOf } = await import("/page/view-server.js");
   const { asked } = await import("/page/view-audit.js");
   const box = (value) => ({ value });
-  const day = asked({ action: box("login"), actor: box(""), subject: box(""), from: box("2027-03-01"), to: box("2027-03-01") });
+  const [none, date] = [box(""), box("2027-03-01")];
+  const day = asked({ action: box("login"), actor: none, subject: none, from: date, to: date });
+  const nodes = [{ alive: true }, { alive: false }, { alive: true, draining: true }, { alive: true, unreachable: "x" }];
   return [
-    [{ alive: true }, { alive: false }, { alive: true, draining: true }, { alive: true, unreachable: "x" }].map((n) => stateOf(n).words),
+    nodes.map((node) => stateOf(node).words),
     [day.action, Date.parse(day.to) - Date.parse(day.from)],
   ];
 }"""

@@ -109,7 +109,12 @@ async def test_hypercorns_own_worker_serves_it(tmp_path: Path) -> None:
     process = await trio.lowlevel.open_process(
         [*hypercorn, "trialogue_server.asgi:app"],
         cwd=tmp_path,
-        env={**os.environ, "TRIALOGUE_DATA_DIR": str(tmp_path / "data"), "TRIALOGUE_DEFAULT_MODEL": "echo:echo"},
+        env={
+            **os.environ,
+            "TRIALOGUE_DATA_DIR": str(tmp_path / "data"),
+            "TRIALOGUE_DEFAULT_MODEL": "echo:echo",
+            "TRIALOGUE_CONNECTIONS_PER_ADDRESS": "2",
+        },
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
@@ -120,6 +125,7 @@ async def test_hypercorns_own_worker_serves_it(tmp_path: Path) -> None:
                 assert (await client.get("/readyz")).json()["status"] == "ok"
                 account = {"email": "ada@example.org", "password": "correct horse"}
                 assert (await client.post("/api/auth/register", json=account)).status_code == 201
+                await _is_crowded(url)
             process.send_signal(signal.SIGTERM)
             assert await process.wait() == 0
     finally:
@@ -129,6 +135,18 @@ async def test_hypercorns_own_worker_serves_it(tmp_path: Path) -> None:
             await pipe.aclose()
         await process.wait()
     assert asgi.app is not None
+
+
+async def _is_crowded(url: str) -> None:
+    """The client holds a connection; there is room for one more."""
+    host, port = url.removeprefix("http://").split(":")
+    async with await trio.open_tcp_stream(host, int(port)) as second:
+        await second.send_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b" 200 " in await second.receive_some()
+        async with await trio.open_tcp_stream(host, int(port)) as third:
+            answer = b"".join([piece async for piece in third])
+    assert b" 429 " in answer
+    assert b"connections_per_address" in answer
 
 
 async def _address(process: trio.Process) -> str:

@@ -20,6 +20,7 @@ from trialogue_server._guard.body import read_body as read_body
 from trialogue_server._guard.config import make_config as make_config
 from trialogue_server._guard.connection import Connection as Connection
 from trialogue_server._guard.connection import connection_of as connection_of
+from trialogue_server._guard.context import adopt_limits as adopt_limits
 from trialogue_server._guard.install import install_guard as install_guard
 from trialogue_server._guard.limits import Limits as Limits
 from trialogue_server._guard.quart import prepare_app as prepare_app
@@ -29,6 +30,7 @@ from trialogue_server._guard.sockets import open_sockets as open_sockets
 __all__ = [
     "Connection",
     "Limits",
+    "adopt_limits",
     "connection_of",
     "install_guard",
     "make_config",

@@ -15,6 +15,7 @@ from hypercorn.trio.worker_context import EventWrapper, WorkerContext
 
 from trialogue_server._guard.clock import LoopClock
 from trialogue_server._guard.crowd import Crowd
+from trialogue_server._guard.limits import Limits
 from trialogue_server._guard.reaper import Reaper
 
 _current: ContextVar[tuple[Reaper, LoopClock, Crowd]] = ContextVar("trialogue_guard")
@@ -34,6 +35,18 @@ async def open_guard(config: Config) -> AsyncGenerator[Reaper, None]:
     finally:
         trio.lowlevel.remove_instrument(clock)
         _current.reset(token)
+
+
+def adopt_limits(limits: Limits) -> None:
+    """For an app that learns its settings when the server runs it already: have that server keep to ``limits``.
+
+    It holds for connections from now on. Under a server that is not guarded nothing happens.
+    """
+    found = _current.get(None)
+    if found is not None:
+        reaper, _, crowd = found
+        reaper.limits = limits
+        crowd.adopt(limits)
 
 
 class GuardedContext(WorkerContext):

@@ -18,13 +18,17 @@ class Crowd:
     """The connections of one server, by address; an IPv6 network counts as one."""
 
     def __init__(self, limits: Limits) -> None:
-        self._limit = limits.per_address
-        self._proxies = limits.proxies
+        self.adopt(limits)
         # Only addresses that hold something, so that it is no larger than what is open.
         self._open: Counter[str] = Counter()
 
     def __repr__(self) -> str:
         return f"<Crowd addresses={len(self._open)} connections={self._open.total()}>"
+
+    def adopt(self, limits: Limits) -> None:
+        """Count by these bounds; what is open already keeps its place."""
+        self._limit = limits.per_address
+        self._proxies = limits.proxies
 
     @contextlib.contextmanager
     def place(self, address: str | None) -> Generator[bool]:

@@ -1,6 +1,7 @@
 """How long and how much: every figure of the guard, in one place, with its reason.
 
-They travel as ``config.guard_limits``; a configuration that came from Hypercorn's command line gets the defaults.
+They travel as ``config.guard_limits``; a configuration that came from Hypercorn's command line has the defaults until the
+app tells of others (``adopt_limits``).
 """
 
 from __future__ import annotations

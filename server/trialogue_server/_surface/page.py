@@ -96,7 +96,7 @@ def _respond(asset: Asset) -> Response:
 def add_page(app: Quart) -> None:
     """Serve the page at ``/``, ``/c/<conversation>`` and ``/m/<message>``, and those at ``/s/<token>`` and ``/docs``.
 
-    The last two are for what is shared, and for the API. Their files are at ``/page/``, and an icon where browsers look for one.
+    The last two are for what is shared, and for the API. Their files are at ``/page/``; an icon is where browsers look.
     """
     assets = load_assets()
 
