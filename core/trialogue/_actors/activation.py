@@ -23,18 +23,22 @@ from trialogue._deciding.state import State, encode_state, evolve
 from trialogue._facts.cursor import frame
 from trialogue._facts.errors import TrialogueError
 from trialogue._facts.events import (
-    ApprovalAsked,
-    ApprovalGiven,
     Aside,
     ContextCompacted,
     ConversationUpdated,
     Entry,
     Event,
-    GenerationStarted,
     InboxAdded,
     MessageAdded,
     MessageRemoved,
     MessageRevised,
+    encode_event,
+    event_type,
+)
+from trialogue._facts.run_events import (
+    ApprovalAsked,
+    ApprovalGiven,
+    GenerationStarted,
     PartAdded,
     PartDelta,
     PartEnded,
@@ -51,8 +55,6 @@ from trialogue._facts.events import (
     ToolCalled,
     ToolReturned,
     UsageReported,
-    encode_event,
-    event_type,
 )
 from trialogue._facts.values import Message
 from trialogue._paying.charging import beside, opened, settled
@@ -337,7 +339,6 @@ class Activation:
             waiting=tuple(self._waiting),
             done=tuple(self._done),
             charges=tuple(self._charges.values()),
-            next_seq=None if entries else self.state.next_seq,
         )
 
     def committed(self) -> float:

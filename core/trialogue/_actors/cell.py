@@ -50,7 +50,7 @@ from trialogue._facts.errors import (
     ThrottledError,
     TrialogueError,
 )
-from trialogue._facts.events import RunAttached
+from trialogue._facts.run_events import RunAttached
 from trialogue._runs.run import Run
 from trialogue._storage.store import Done
 from trialogue._watching.observer import Cause

@@ -10,9 +10,9 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from trialogue._facts.events import (
+from trialogue._facts.events import Event
+from trialogue._facts.run_events import (
     ApprovalGiven,
-    Event,
     PartAdded,
     PartDelta,
     PartEnded,

@@ -13,7 +13,7 @@ from trialogue._deciding.commands import AnswerApproval, ExpireApprovals, Receip
 from trialogue._deciding.draft import Draft
 from trialogue._deciding.running import returned
 from trialogue._facts.errors import ConflictError
-from trialogue._facts.events import ApprovalGiven, OpenCall
+from trialogue._facts.run_events import ApprovalGiven, OpenCall
 
 #: What the model is told of a call that may not be made.
 DENIED = "The tool was not called: the user declined."

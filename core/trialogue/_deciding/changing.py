@@ -40,8 +40,8 @@ from trialogue._facts.events import (
     MessageAdded,
     MessageRemoved,
     MessageRevised,
-    RunStarted,
 )
+from trialogue._facts.run_events import RunStarted
 from trialogue._facts.values import Conversation, Message
 
 

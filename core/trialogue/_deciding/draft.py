@@ -10,7 +10,8 @@ from trialogue._deciding.live_run import LiveRun
 from trialogue._deciding.running import close
 from trialogue._deciding.state import State, evolve
 from trialogue._facts.errors import ConflictError, InvalidError, NotFoundError
-from trialogue._facts.events import Event, MessageAdded, RunCancelled, RunStarted
+from trialogue._facts.events import Event, MessageAdded
+from trialogue._facts.run_events import RunCancelled, RunStarted
 from trialogue._facts.values import Conversation, Message, Settings, Terms
 
 

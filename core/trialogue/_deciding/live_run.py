@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias, assert_never
 import msgspec
 from msgspec.structs import replace
 
-from trialogue._facts.events import (
+from trialogue._facts.run_events import (
     ApprovalAsked,
     ApprovalGiven,
     GenerationStarted,

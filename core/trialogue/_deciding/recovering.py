@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from trialogue._deciding.commands import Known, Receipt, Recover
 from trialogue._deciding.draft import Draft
 from trialogue._deciding.running import close, followed, returned
-from trialogue._facts.events import OpenCall, RunInterrupted
+from trialogue._facts.run_events import OpenCall, RunInterrupted
 
 #: What the model is told of a call that the tool was at work on when the server stopped.
 LOST = "The server stopped while the tool was at work. Whether it had an effect is not known."

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Literal
 
 from trialogue._asking.provider import (
     CitationPiece,
@@ -20,8 +20,8 @@ from trialogue._asking.provider import (
     UsagePiece,
 )
 from trialogue._deciding.live_run import LiveRun
-from trialogue._facts.events import (
-    Event,
+from trialogue._facts.events import Event
+from trialogue._facts.run_events import (
     OpenCall,
     PartAdded,
     PartDelta,
@@ -29,11 +29,10 @@ from trialogue._facts.events import (
     PartKind,
     PartStarted,
     RunAttached,
-    RunCancelled,
     RunCompleted,
+    RunEnded,
     RunFailed,
     RunIncomplete,
-    RunInterrupted,
     RunStarted,
     ToolReturned,
     UsageReported,
@@ -47,8 +46,6 @@ CODE_POINTS_PER_TOKEN = 4
 #: What a model is told of a call whose answer ended before there was a result.
 NOT_CALLED = "The tool was not called: the answer ended before."
 UNKNOWN = "The answer ended while the tool was at work. Whether it had an effect is not known."
-
-RunEnd: TypeAlias = RunCompleted | RunIncomplete | RunFailed | RunCancelled | RunInterrupted
 
 
 def write(run: LiveRun, pieces: Sequence[Piece], buffer_tokens: int) -> list[Event]:
@@ -187,7 +184,7 @@ def returned(
     return ToolReturned(run.run, run.message, run.parts, call, text, at, failed, citations)
 
 
-def close(run: LiveRun, end: RunEnd, asked: int | None = None, *, keep: bool = False) -> list[Event]:
+def close(run: LiveRun, end: RunEnded, asked: int | None = None, *, keep: bool = False) -> list[Event]:
     """End the open part, account for what was written, and end the run with ``end``.
 
     Calls without a result get one that says why, unless whoever follows is to ``keep`` them.

@@ -21,8 +21,10 @@ from trialogue._facts.events import (
     MessageAdded,
     MessageRemoved,
     MessageRevised,
-    PartDelta,
     Queued,
+)
+from trialogue._facts.run_events import (
+    PartDelta,
     RunCancelled,
     RunCompleted,
     RunFailed,

@@ -9,15 +9,8 @@ from msgspec.structs import replace
 
 from trialogue._deciding.live_run import LiveRun
 from trialogue._deciding.running import counted
-from trialogue._facts.events import (
-    Aside,
-    RunCancelled,
-    RunCompleted,
-    RunEnded,
-    RunFailed,
-    RunIncomplete,
-    RunInterrupted,
-)
+from trialogue._facts.events import Aside
+from trialogue._facts.run_events import RunCancelled, RunCompleted, RunEnded, RunFailed, RunIncomplete, RunInterrupted
 from trialogue._facts.values import Conversation
 from trialogue._paying.ledger import Charge
 

@@ -22,7 +22,8 @@ from msgspec.structs import replace
 from trialogue._actors.limits import Limits
 from trialogue._deciding.live_run import LiveRun
 from trialogue._deciding.running import returned
-from trialogue._facts.events import ApprovalAsked, Event, OpenCall, ToolCalled
+from trialogue._facts.events import Event
+from trialogue._facts.run_events import ApprovalAsked, OpenCall, ToolCalled
 from trialogue._facts.values import CitationPart, ToolCallPart
 from trialogue._runs.writer import Writer
 from trialogue._tools.owned_texts import owned_text

@@ -13,7 +13,7 @@ import trio
 from trialogue._deciding.live_run import LiveRun
 from trialogue._deciding.running import account, counted
 from trialogue._facts.errors import BudgetError
-from trialogue._facts.events import GenerationStarted
+from trialogue._facts.run_events import GenerationStarted
 from trialogue._runs.calling import make_calls
 from trialogue._runs.generation import Generation
 from trialogue._runs.repairing import judged

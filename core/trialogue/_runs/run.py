@@ -19,7 +19,8 @@ from trialogue._deciding.live_run import LiveRun
 from trialogue._deciding.running import close, fail, finish
 from trialogue._deciding.saying import advance
 from trialogue._facts.errors import ProviderError, TrialogueError
-from trialogue._facts.events import Event, RunIncomplete
+from trialogue._facts.events import Event
+from trialogue._facts.run_events import RunIncomplete
 from trialogue._facts.values import Failure
 from trialogue._runs.failover import find_successor
 from trialogue._runs.kept import LostError

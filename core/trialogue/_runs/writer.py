@@ -15,7 +15,8 @@ import trio
 from trialogue._actors.activation import Activation
 from trialogue._actors.node import Node
 from trialogue._deciding.live_run import LiveRun
-from trialogue._facts.events import Event, RunAttached, RunIncomplete, RunWaiting
+from trialogue._facts.events import Event
+from trialogue._facts.run_events import RunAttached, RunIncomplete, RunWaiting
 from trialogue._facts.values import Failure, FinishReason
 from trialogue._runs.turns import TurnContext
 

@@ -13,9 +13,9 @@ import trio
 from msgspec.structs import replace
 
 from trialogue._deciding.live_run import LiveRun
-from trialogue._facts.events import (
+from trialogue._facts.events import Event
+from trialogue._facts.run_events import (
     ApprovalAsked,
-    Event,
     GenerationStarted,
     PartAdded,
     PartStarted,
