@@ -10,11 +10,13 @@ import trio
 import trio.testing
 from support import NOW
 
-from trialogue import Receipt, Stop, decode_outcome
+from trialogue import BudgetError, Receipt, Stop, StorageError, decode_outcome
 from trialogue._actors.child import Child, ChildSpec
-from trialogue._cluster.nodes import Kept
+from trialogue._cluster.nodes import Kept, Load, Member, NodeInfo
+from trialogue._cluster.outcomes import encode_outcome
 from trialogue._cluster.router import Router
 from trialogue._cluster.transport import Parcel
+from trialogue._facts.errors import ElsewhereError
 
 
 class Left:
@@ -54,3 +56,49 @@ async def test_command_that_takes_for_ever_holds_up_no_other(autojump_clock: tri
         assert left.outcomes == {"one": Receipt(7), "two": Receipt(7)}
         assert list(left.waiting) == ["slow"]
         nursery.cancel_scope.cancel()
+
+
+class OneKept:
+    """What was kept of one command, and what came of it, in place of a store's facet."""
+
+    def __init__(self) -> None:
+        self.outcomes: dict[str, bytes] = {}
+        self.kept: list[str] = []
+
+    async def keep(self, kept: Kept) -> None:
+        self.kept.append(kept.command)
+
+    async def outcome(self, conversation: str, command: str) -> bytes | None:
+        return self.outcomes.get(command)
+
+    async def drop(self, conversation: str, command: str) -> None:
+        self.outcomes.pop(command, None)
+
+
+async def test_refusal_of_before_the_last_attempt_is_not_told(autojump_clock: trio.testing.MockClock) -> None:
+    """What was left for an owner is refused here, is tried once more, and goes through without anybody hearing of it."""
+    nodes, command = OneKept(), Stop("one", NOW)
+    tries: list[str] = []
+
+    async def here(parcel: Parcel) -> Receipt:
+        tries.append(parcel.command.id)
+        if len(tries) == 1:
+            raise ElsewhereError("it is owned by another", "other")
+        if len(tries) == 2:
+            nodes.outcomes[nodes.kept[0]] = encode_outcome(BudgetError("nothing is left"))
+            raise StorageError("the acknowledgement was lost")
+        return Receipt(7)
+
+    async def members(anew: bool) -> Sequence[Member]:
+        return [Member(NodeInfo("other", "other", "", "", NOW), Load(), 5.0)]
+
+    router = Router("node", cast("Any", nodes), None, cast("Any", Silent()), here, members)
+    assert await router.submit(Parcel("conversation", command)) == Receipt(7)
+    assert tries == ["one"] * 3
+
+
+class Silent:
+    """In place of the news."""
+
+    def say(self, item: object) -> None:
+        pass

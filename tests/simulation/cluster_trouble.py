@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import trio
 from simulation.network import EXCHANGE
 from simulation.node import SimNode
+from simulation.node_store import SLOW
 from simulation.schedule import collect_garbage
 
 if TYPE_CHECKING:
@@ -88,9 +89,13 @@ async def _lose_store(nodes: list[SimNode], seconds: float) -> None:
 
 
 async def _slow(node: SimNode, seconds: float) -> None:
-    node.store.latency *= 20
+    if node.store.is_slow:
+        return
+    node.store.is_slow = True
+    node.store.latency *= SLOW
     await trio.sleep(seconds)
-    node.store.latency /= 20
+    node.store.latency /= SLOW
+    node.store.is_slow = False
 
 
 def _jump(node: SimNode, seconds: float) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import trio
 from simulation.asking import Watched
-from simulation.node_store import NodeStore
+from simulation.node_store import SLOW, NodeStore
 from simulation.plan import now
 from simulation.providers import PRICES, open_providers
 from simulation.tools import open_tools
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 CLOSING = 20.0
 #: Seconds a caller may still wait for its answer after the node has stopped, and where another node may have to give it.
 LEFT_WAITING, LOOKING = 1.0, 12.0
+#: Ways to the store and back that this may take besides, should the store be slow.
+WAYS = 20
 
 
 class SimNode:
@@ -106,7 +108,8 @@ class SimNode:
         leaks = {provider.name: provider.open_streams for provider in self._providers if provider.open_streams}
         if leaks:
             self._world.auditor.find(f"{self.name} has ended and its responses are still open: {leaks}")
-        await trio.sleep(LOOKING if self._world.plan.joined else LEFT_WAITING)
+        plan = self._world.plan
+        await trio.sleep(LOOKING + WAYS * SLOW * plan.latency if plan.joined else LEFT_WAITING)
         if self._callers:
             self._world.auditor.find(f"{self.name} has ended and {len(self._callers)} callers still wait")
             _cut(self._callers)

@@ -18,6 +18,10 @@ from trialogue.testing import MemoryStore
 T = TypeVar("T")
 
 
+#: How often as long the way to the store is when it is slow.
+SLOW = 20.0
+
+
 class DriverBug(Exception):
     """What a broken driver raises though the port does not allow it."""
 
@@ -38,6 +42,8 @@ class NodeStore(MemoryStore):
         self._source = source
         #: Longest way to the shared store, and back, in seconds.
         self.latency = latency
+        #: It is longer than it was.
+        self.is_slow = False
         #: The node whose way it is.
         self.node = ""
         #: There is no way to the shared store.

@@ -104,8 +104,10 @@ class Router:
             if isinstance(why, UnreachableError) and not kept:
                 await self._keep(parcel)
                 kept = True
-            if kept and (found := await self._outcome(parcel)) is not None:
-                return found
+            if kept and (outcome := await self._outcome(parcel)) is not None:
+                if not (is_refusal(outcome) and isinstance(why, StorageError | ClosedError)):
+                    return decode_outcome(outcome)
+                kept = False  # Refused before what was tried last, which may have gone through: that is tried again.
             if trio.current_time() >= give_up:
                 raise await self._sorry(parcel, kept=kept and is_chosen) from why
             await trio.sleep(pause)
@@ -159,13 +161,12 @@ class Router:
         await self._nodes.keep(Kept(parcel.conversation, _key(parcel), _encode(parcel)))
         self._news.say(Asked())
 
-    async def _outcome(self, parcel: Parcel) -> Receipt | None:
-        """What became of a command that was kept. Raises what refused it."""
+    async def _outcome(self, parcel: Parcel) -> bytes | None:
+        """What became of a command that was kept, which it is no longer then; ``None`` while it waits."""
         found = await self._nodes.outcome(parcel.conversation, _key(parcel))
-        if found is None:
-            return None
-        await self._nodes.drop(parcel.conversation, _key(parcel))
-        return decode_outcome(found)
+        if found is not None:
+            await self._nodes.drop(parcel.conversation, _key(parcel))
+        return found
 
     async def _sorry(self, parcel: Parcel, *, kept: bool) -> UnreachableError:
         what = f"the server that has conversation {parcel.conversation!r} does not answer"
