@@ -56,7 +56,7 @@ class Surface:
         self._table = Table(route for routes in BLUEPRINTS.values() for route in routes)
 
     def __repr__(self) -> str:
-        return f"<Surface streams={self.services.streams!r}>"
+        return f"<Surface streams={self.services.held.streams!r}>"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or whatever else the ASGI server has to say."""

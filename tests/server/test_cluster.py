@@ -27,7 +27,7 @@ from trialogue import (
     encode_outcome,
     new_id,
 )
-from trialogue.testing import MemoryStore, Pause
+from trialogue.testing import Fault, MemoryStore, Pause
 from trialogue_server._cluster.address import address_of, name_of
 from trialogue_server._cluster.asking import HttpTransport
 from trialogue_server._cluster.signing import Signer
@@ -72,8 +72,9 @@ async def test_message_goes_to_the_owner_and_its_receipt_comes_back() -> None:
         assert ready["nodes"]["ok"]
 
 
-async def test_session_that_ended_unheard_is_found_out() -> None:
-    """No word of it comes: the bus was away, which is noticed."""
+@pytest.mark.parametrize("fails", [False, True], ids=["at once", "after a failed look"])
+async def test_session_that_ended_unheard_is_found_out(fails: bool) -> None:
+    """No word of it comes: the bus was away, which is noticed. The store may fail just when it is asked."""
     async with two() as (one, other), one.user() as ada, other.user() as same:
         store = one.engine.store
         me = (await same.get("/api/auth/me")).json()["id"]
@@ -83,6 +84,7 @@ async def test_session_that_ended_unheard_is_found_out() -> None:
             for session in sessions:
                 await store.accounts.drop_session(session)
             assert other.engine.cluster is not None
+            store.faults.next("user", *[Fault("before")] * fails)
             other.engine.cluster._missed()
             with trio.fail_after(20):
                 # It may begin anew first: of the list, too, something may have been missed.

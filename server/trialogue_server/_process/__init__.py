@@ -1,8 +1,8 @@
 """The process around what serves, and its surroundings: service manager, successor, logs, disks.
 
-    process     its port and the orders it gets
-    succession  another process takes its place on the same port
-    notify      what the service manager is told
-    logs        lines on standard error, for a person or a machine
-    mounts      what the folder for files lies on
+process     its port and the orders it gets
+succession  another process takes its place on the same port
+notify      what the service manager is told
+logs        lines on standard error, for a person or a machine
+mounts      what the folder for files lies on
 """

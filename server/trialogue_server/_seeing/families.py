@@ -77,9 +77,9 @@ def _connections(services: Services) -> Iterator[Family]:
     yield counter("trialogue_stream_bytes_total", "Bytes written to event streams.", hub.bytes)
     yield counter("trialogue_streams_carried_total", "Writes that a slow client made wait.", hub.carried)
     for name, slots, doc in (
-        ("trialogue_sockets", services.sockets, "WebSockets that are open."),
-        ("trialogue_uploads", services.uploads, "Uploads under way."),
-        ("trialogue_exports", services.exports, "Exports under way."),
+        ("trialogue_sockets", services.held.sockets, "WebSockets that are open."),
+        ("trialogue_uploads", services.held.uploads, "Uploads under way."),
+        ("trialogue_exports", services.held.exports, "Exports under way."),
     ):
         yield gauge(name, doc, slots.statistics()["held"])
 

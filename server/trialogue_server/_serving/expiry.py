@@ -52,4 +52,4 @@ async def close_when_it_ends(services: Services, principal: Principal) -> None:
     """Wait for that time, and end the key's streams then."""
     if principal.until is not None:
         await trio.sleep(max(0.0, (principal.until - datetime.now(UTC)).total_seconds()))
-        services.close_streams(principal.credential)
+        services.endings.close_streams(principal.credential)

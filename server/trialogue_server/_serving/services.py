@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from functools import partial
-
 import trio
 
 from trialogue import (
     Conversation,
-    Ended,
     ForbiddenError,
-    Item,
     Library,
     Limiter,
     MessageView,
     NotFoundError,
     Origin,
     Principal,
-    Purged,
     Searcher,
     SecretAuthenticator,
     UnauthenticatedError,
-    UserChanged,
     is_id,
 )
 from trialogue_server._callers.keys import Keys, bearer_token
@@ -32,13 +25,12 @@ from trialogue_server._callers.logins import Journeys, account_of
 from trialogue_server._callers.peer import Peers
 from trialogue_server._callers.quotas import Quotas
 from trialogue_server._callers.sessions import Sessions
-from trialogue_server._callers.slots import Slots
-from trialogue_server._callers.throttle import Throttle
 from trialogue_server._callers.trail import Trail
 from trialogue_server._cluster.answering import Answering
 from trialogue_server._http.call import Call
-from trialogue_server._hub import Tag
 from trialogue_server._seeing import Seeing
+from trialogue_server._serving.bounds import Held, Tries
+from trialogue_server._serving.endings import Endings
 from trialogue_server._serving.parts import Parts
 from trialogue_server._surface.access import check_access
 from trialogue_server._surface.cors import Cors
@@ -68,8 +60,11 @@ class Services:
             trusted_proxies=config.trusted_proxies,
         )
         self.sessions = Sessions(self.accounts, config.session_days, config.sessions_per_user)
-        #: Behind one address there may be many programs, and a wrong key in one of them.
-        self.keys = Keys(self.accounts, Throttle("wrong API keys from this address", burst=50, seconds=6))
+        #: What each user has open, and what may be tried how often.
+        self.held = Held(config)
+        self.tries = Tries(config)
+        self.keys = Keys(self.accounts, self.tries.keys)
+        self.endings = Endings(engine, self.sessions, self.keys, parts.hub)
         self.trail = Trail(self.accounts)
         self.cors = Cors(config.cors_origins)
         #: How often who may ask.
@@ -82,24 +77,6 @@ class Services:
         #: Ways in without a secret of ours, and browsers that are away on one of them.
         self.logins = parts.logins
         self.journeys = Journeys()
-        #: Streams that each user has open.
-        self.streams = Slots(config.streams_per_user, "streams_per_user")
-        #: WebSockets that each user has open.
-        self.sockets = Slots(config.sockets_per_user, "sockets_per_user", "WebSockets")
-        #: Uploads that each user has under way.
-        self.uploads = Slots(config.uploads_per_user, "uploads_per_user", "uploads")
-        #: Failed logins. A person errs a few times; behind one address there may be an office.
-        self.account_failures = Throttle("failed logins for this account", burst=10, seconds=30)
-        self.address_failures = Throttle("failed logins from this address", burst=50, seconds=6)
-        #: Registrations each cost a password hash and a row for ever.
-        self.registrations = Throttle("registrations from this address", burst=100, seconds=10)
-        #: Exports under way: each reads all there is.
-        self.exports = Slots(config.exports_per_user, "exports_per_user", "exports")
-        #: Public links are open to everyone, and each look costs a read.
-        views = config.shared_views_per_minute
-        self.shared_views = Throttle(
-            "requests for shared links from this address (shared_views_per_minute)", burst=views, seconds=60 / views
-        )
         #: Files that links were seen to show: going through a long branch takes a third of a second, and anyone may ask.
         self.shown_files = Lately(10.0)
         #: One branch at a time, so that those who ask at once for the same find it there.
@@ -109,16 +86,9 @@ class Services:
         #: One look at the disk at a time, whoever asks whether we are ready.
         self.storage_check = trio.Lock()
         self._authenticators = parts.authenticators
-        #: Sessions may have ended elsewhere that we were not told of.
-        self._suspect = False
         #: What other nodes ask of this one, if they may.
-        self.answering: Answering | None = None
-        if engine.cluster is not None:
-            engine.cluster.observers.append(self._told)
-            engine.cluster.sweeper.chores.append(self._look_after_streams)
-            engine.cluster.sweeper.starting_over.append(self.hub.break_off)
-            if parts.part is not None and parts.part.signer is not None:
-                self.answering = Answering(engine, parts.part.signer)
+        signer = None if engine.cluster is None or parts.part is None else parts.part.signer
+        self.answering = None if signer is None else Answering(engine, signer)
 
     def authenticator(self) -> SecretAuthenticator:
         """The one that takes an address and a secret. Raises ``ForbiddenError`` when no plugin brings one."""
@@ -137,64 +107,6 @@ class Services:
         if self.engine.library is None:
             raise NotFoundError("this server keeps no files")
         return self.engine.library
-
-    # --- what ends -----------------------------------------------------------------------------------------------
-
-    def close_streams(self, *credentials: str) -> None:
-        """End the streams of these sessions and keys at once."""
-        if credentials:
-            self.hub.close_where(lambda tag: tag.session in credentials)
-            self._tell(Ended(credentials))
-
-    def forget_user(self, user: str, *, close: bool) -> None:
-        """An account has changed, or is gone: read it anew; with ``close``, end all its streams."""
-        self._forget_user(user, close=close)
-        self._tell(UserChanged(user, close))
-
-    def _forget_user(self, user: str, *, close: bool) -> None:
-        self.sessions.cache.forget_where(lambda _, owner: owner.id == user)
-        self.keys.cache.forget_where(lambda _, owner: owner.id == user)
-        if close:
-            self.hub.close_where(lambda tag: tag.user == user)
-
-    def _tell(self, item: Ended | UserChanged) -> None:
-        if self.engine.cluster is not None:
-            self.engine.cluster.news.say(item, everywhere=True)
-
-    def _told(self, item: Item | None) -> None:
-        """Another node says what has ended there, or something that it said may have been missed."""
-        match item:
-            case Ended(credentials):
-                self.sessions.forget(credentials)
-                self.keys.cache.forget_where(lambda key, _: key.id in credentials)
-                self.hub.close_where(lambda tag: tag.session in credentials)
-            case UserChanged(user, close):
-                self._forget_user(user, close=close)
-            case Purged(_, conversation):
-                self.hub.close_where(lambda tag: tag.conversation == conversation)
-            case None:
-                self.sessions.cache.clear()
-                self.keys.cache.clear()
-                self._suspect = True
-            case _:
-                pass
-
-    async def _look_after_streams(self) -> None:
-        """End the streams of sessions and keys that have ended, if we may have missed that. Raises ``StorageError``."""
-        if not self._suspect:
-            return
-        self._suspect = False
-        for user in self.hub.users():
-            self.hub.close_where(partial(_has_ended, user, await self._good_credentials(user)))
-
-    async def _good_credentials(self, user: str) -> frozenset[str]:
-        found, now = await self.accounts.user(user), datetime.now(UTC)
-        if found is None or found.disabled:
-            return frozenset()
-        sessions = [one.id for one in await self.accounts.sessions(user) if one.admits(found, now)]
-        keys = [one.id for one in await self.accounts.keys(user) if one.admits(found, now)]
-        # Whom a proxy vouches for has neither.
-        return frozenset({*sessions, *keys, ""})
 
     # --- who is calling ------------------------------------------------------------------------------------------
 
@@ -273,10 +185,6 @@ class Services:
             raise no_message(name)
         call.facts["conversation"] = found.header.id
         return found
-
-
-def _has_ended(user: str, good: frozenset[str], tag: Tag) -> bool:
-    return tag.user == user and tag.session not in good
 
 
 def no_conversation(conversation: str) -> NotFoundError:

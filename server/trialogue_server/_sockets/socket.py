@@ -106,7 +106,7 @@ class Socket:
         user = self._known.principal.user.id
         self._subscriptions = Subscriptions(self._services, self._outlet, self._known, self._room)
         try:
-            held.enter_context(self._services.sockets.hold(user))
+            held.enter_context(self._services.held.sockets.hold(user))
         except ThrottledError as error:
             raise Closing(TOO_MANY, error.detail) from error
         await self._say_ready(user)

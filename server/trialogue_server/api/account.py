@@ -62,7 +62,7 @@ async def update(services: Services, call: Call) -> Reply:
     entry = services.origin(call, principal).entry("account.updated", user.id, detail=", ".join(named))
     # Preferences change with every click and open no doors: they are not for the audit log.
     changed = await services.accounts.set_user(user.id, change, (entry,) if named else ())
-    services.forget_user(user.id, close=False)
+    services.endings.forget_user(user.id, close=False)
     if changed is None:
         raise _gone()
     services.trail.tell(*((entry,) if named else ()))
@@ -79,8 +79,8 @@ async def change_password(services: Services, call: Call) -> Reply:
         ended = await services.authenticator().change_secret(principal.user, body.new, principal.session, (entry,))
     except InvalidError as error:
         raise InvalidError(error.detail, pointer="/new") from error
-    services.forget_user(principal.user.id, close=False)
-    services.close_streams(*ended)
+    services.endings.forget_user(principal.user.id, close=False)
+    services.endings.close_streams(*ended)
     services.trail.tell(entry)
     return Reply(204)
 
@@ -100,7 +100,7 @@ async def remove_account(services: Services, call: Call, principal: Principal, u
     """Remove an account, its own or another's. Whether there was one. Raises ``ConflictError`` (last administrator)."""
     entry = services.origin(call, principal).entry("account.deleted", user)
     removed = await services.accounts.remove_user(user, (entry,))
-    services.forget_user(user, close=True)
+    services.endings.forget_user(user, close=True)
     if removed:
         services.trail.tell(entry)
         services.engine.clearing.poke()

@@ -103,7 +103,7 @@ async def update_user(services: Services, call: Call) -> Reply:
     change = UserChange(name=name, role=body.role, disabled=body.disabled)
     entries = changes_of(services.origin(call, principal), before, change)
     after = await services.accounts.set_user(before.id, change, entries)
-    services.forget_user(before.id, close=after is None or after.disabled)
+    services.endings.forget_user(before.id, close=after is None or after.disabled)
     if after is None:
         raise _no_user(before.id)
     services.trail.tell(*entries)

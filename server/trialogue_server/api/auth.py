@@ -38,7 +38,7 @@ async def register(services: Services, call: Call) -> Reply:
     """
     services.peers.check_origin(call)
     body = await read_struct(call, RegisterBody)
-    services.registrations.take(services.peers.network(call))
+    services.tries.registrations.take(services.peers.network(call))
     admission = await _admission(services, call, body)
     user = await services.authenticator().register(Credentials(body.email, body.password), body.name, admission)
     services.trail.tell(*admission.entries(user))
@@ -69,17 +69,17 @@ async def reset(services: Services, call: Call) -> Reply:
     """
     services.peers.check_origin(call)
     body = await read_struct(call, ResetBody)
-    services.address_failures.take(services.peers.network(call))
+    services.tries.address.take(services.peers.network(call))
     token_hash = hash_of(body.token)
     # Looked at first: a hash is not made for everyone who asks.
     user = await services.accounts.reset(token_hash)
     if user is None or not await _offered_by_administrator(services, user):
         raise ForbiddenError("this reset was used or is too old: ask the administrator for a new one")
-    services.address_failures.give_back(services.peers.network(call))
+    services.tries.address.give_back(services.peers.network(call))
     entry = msgspec.structs.replace(services.origin(call), actor=user.id).entry("password.reset", user.id)
     _, ended = await services.authenticator().reset_secret(token_hash, body.password, (entry,))
-    services.forget_user(user.id, close=False)
-    services.close_streams(*ended)
+    services.endings.forget_user(user.id, close=False)
+    services.endings.close_streams(*ended)
     services.trail.tell(entry)
     return Reply(204)
 
@@ -92,8 +92,8 @@ async def verify(services: Services, call: Call, email: str, password: str) -> U
     if "\0" in email or len(email) > 1024:
         raise InvalidError("this is not an e-mail address", pointer="/email")
     attempts = (
-        (services.address_failures, services.peers.network(call)),
-        (services.account_failures, normal_email(email)),
+        (services.tries.address, services.peers.network(call)),
+        (services.tries.account, normal_email(email)),
     )
     for throttle, key in attempts:
         throttle.take(key)
@@ -126,7 +126,7 @@ async def begin_session(services: Services, call: Call, user: User, *, how: str)
     session, cookie, ended = await services.sessions.begin(
         user, call, address=peers.address(call), secure=peers.is_secure(call), audit=(entry,)
     )
-    services.close_streams(*ended)
+    services.endings.close_streams(*ended)
     services.trail.tell(entry)
     await _end_session(services, call, but=session.id)
     return cookie
@@ -187,7 +187,7 @@ async def _end_session(services: Services, call: Call, but: str | None = None) -
     entry = services.origin(call, principal).entry("logout", principal.user.id, thing=principal.session)
     if await services.sessions.end(principal.credential, (entry,)):
         services.trail.tell(entry)
-    services.close_streams(principal.credential)
+    services.endings.close_streams(principal.credential)
 
 
 async def _session(services: Services, call: Call) -> Principal | None:

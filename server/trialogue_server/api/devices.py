@@ -24,7 +24,7 @@ async def end_session(services: Services, call: Call) -> Reply:
     entry = services.origin(call, principal).entry("session.revoked", principal.user.id, thing=name)
     if await services.sessions.end(name, (entry,)):
         services.trail.tell(entry)
-    services.close_streams(name)
+    services.endings.close_streams(name)
     return Reply(204)
 
 

@@ -49,7 +49,7 @@ def is_stream(call: Call) -> bool:
 async def stream(services: Services, call: Call, receive: Receive, send: Send) -> None:
     """Answer such a call. Returns when the client is gone, or the stream was closed; raises before its head is sent."""
     principal = await services.principal(call)
-    with services.streams.hold(principal.user.id):
+    with services.held.streams.hold(principal.user.id):
         async with until_it_ends(services, principal):
             await _answer(services, call, receive, send, principal)
 

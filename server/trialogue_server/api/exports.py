@@ -71,7 +71,7 @@ def _document(
     services: Services, owner: str, kind: AllFormat, name: str, headers: Callable[[], AsyncGenerator[Conversation]]
 ) -> Reply:
     async def write(piece: WritePiece) -> None:
-        with services.exports.hold(owner):
+        with services.held.exports.hold(owner):
             if kind == "zip":
                 await write_zip(services.store, services.engine.library, owner, headers(), piece)
             else:

@@ -76,7 +76,7 @@ async def upload(services: Services, call: Call) -> Reply:
     if services.engine.draining:
         raise ClosedError("the server is stopping: try again in a moment", retry_after=2)
     pace = Pace(config.upload_stall_seconds, config.upload_min_rate, config.upload_max_seconds)
-    with services.uploads.hold(principal.user.id):
+    with services.held.uploads.hold(principal.user.id):
         async with while_it_holds(services, call, principal), library.upload(principal.user.id) as arriving:
             files = await read_files(call, arriving, pace)
     library.added(files)

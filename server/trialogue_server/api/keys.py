@@ -54,7 +54,7 @@ async def revoke(services: Services, origin: Origin, key: ApiKey) -> None:
     if await services.accounts.drop_key(key.id, (entry,)):
         services.trail.tell(entry)
     services.keys.cache.forget_where(lambda kept, _: kept.id == key.id)
-    services.close_streams(key.id)
+    services.endings.close_streams(key.id)
 
 
 def _checked(body: KeyBody, user: User, token_hash: bytes) -> ApiKey:

@@ -58,7 +58,7 @@ async def depart(services: Services, call: Call) -> Reply:
     login = _login(services, call)
     secure = services.peers.is_secure(call)
     try:
-        services.registrations.take(services.peers.network(call))
+        services.tries.registrations.take(services.peers.network(call))
         departure = await login.depart(_callback(services, call, login))
     except TrialogueError as error:
         return _failed(login, error)
@@ -82,7 +82,7 @@ async def arrive(services: Services, call: Call) -> Reply:
             login,
             is_open=services.config.registration == "open",
             origin=services.origin(call),
-            on_linked=lambda account: services.forget_user(account, close=True),
+            on_linked=lambda account: services.endings.forget_user(account, close=True),
         )
         cookie = await begin_session(services, call, user, how=login.name)
     except (TrialogueError, ValueError) as error:

@@ -232,7 +232,7 @@ async def _names_file(services: Services, found: Share, file: str) -> bool:
 
 async def find_share(services: Services, call: Call) -> Share:
     """The link that the path names. Raises ``NotFoundError`` for one that has ended or never was, ``ThrottledError``."""
-    services.shared_views.take(services.peers.network(call))
+    services.tries.shared_views.take(services.peers.network(call))
     token = call.arguments["token"]
     found = await services.store.shares.find(token) if token.isascii() else None
     if found is None or (found.expires_at is not None and found.expires_at <= datetime.now(UTC)):
