@@ -289,9 +289,9 @@ from trialogue._paying.ledger import period_of as period_of
 from trialogue._paying.prices import PriceList as PriceList
 from trialogue._paying.prices import cost_of as cost_of
 from trialogue._paying.prices import load_prices as load_prices
-from trialogue._plugins.plugins import PluginInfo as PluginInfo
 from trialogue._plugins.plugins import Plugins as Plugins
 from trialogue._plugins.plugins import load_plugins as load_plugins
+from trialogue._plugins.shelf import PluginInfo as PluginInfo
 from trialogue._runs.turns import Generate as Generate
 from trialogue._runs.turns import TurnContext as TurnContext
 from trialogue._runs.turns import TurnEnd as TurnEnd

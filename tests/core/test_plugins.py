@@ -268,7 +268,7 @@ def test_what_each_has_added_is_known_once_it_was_asked() -> None:
 
 def test_one_that_blocks_is_told_of_and_used(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     times = iter([0.0, 0.5, 10.0, 13.2])  # What the clock says before and after each is asked.
-    monkeypatch.setattr("trialogue._plugins.plugins.time.perf_counter", lambda: next(times))
+    monkeypatch.setattr("trialogue._plugins.shelf.time.perf_counter", lambda: next(times))
     plugins = load(Offers("quick"), Offers("slow"))
     assert names(plugins) == ["quick", "slow"]
     assert plugins.slow == {"Offers-2": "trialogue_providers took 3.2 s, and everything waited for it"}

@@ -70,7 +70,7 @@ def test_a_tool_whose_name_is_taken_is_shown_and_its_plugin_used() -> None:
 
 
 def test_one_that_is_slow_is_shown_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trialogue._plugins.plugins.SLOW_HOOK", -1.0)  # Any time at all is too long.
+    monkeypatch.setattr("trialogue._plugins.shelf.SLOW_HOOK", -1.0)  # Any time at all is too long.
     (line,) = lines(looked(GOOD), as_json=False)
     assert "(slow: trialogue_tools took 0.0 s" in line
 
