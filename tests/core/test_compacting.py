@@ -48,7 +48,7 @@ class Answers(ScriptedProvider):
 
     def _play(self, request: Request) -> Sequence[Step]:
         if request.purpose == "answer":
-            return ["fine"]
+            return [Pause(1), "fine"] if text_of(request.messages[-1].parts) == "[slow]" else ["fine"]
         return self._script or [f"summary {len(self.summed)}"]
 
     @property
@@ -252,6 +252,20 @@ async def test_without_one_the_oldest_give_way(script: tuple[Step, ...], autojum
         assert len(provider.summed) == 2
     assert SUM_UP not in provider.answered[-1]
     assert provider.answered[-1][-1] == f"{20:060}"
+
+
+async def test_answer_that_was_begun_before_it_calls_for_no_other(autojump_clock: MockClock) -> None:
+    provider = Answers(Pause(0.5), "short")
+    async with talking(provider) as talk:
+        for number in range(9):
+            await talk.post(f"{number:060}")
+            await talk.settled()
+        await talk.post("[slow]")
+        await trio.sleep(0.6)
+        assert len(await summaries(talk)) == 1, "while that was being answered"
+        await talk.settled()
+        await trio.sleep(5)
+        assert len(provider.summed) == 1
 
 
 async def test_off_asks_nobody(autojump_clock: MockClock) -> None:

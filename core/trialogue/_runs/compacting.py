@@ -8,6 +8,7 @@ that fails, the oldest messages give way, as they do without it, and the convers
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from math import inf
 
 import trio
 
@@ -35,7 +36,7 @@ from trialogue._watching.observer import RunReport
 KEEP = 0.5
 #: Seconds that one step may take, and steps at a time: what was imported is long, and each of them is paid for.
 PATIENCE, STEPS = 120.0, 4
-#: Seconds for which a conversation is left alone after a failure, and how many are remembered.
+#: Seconds for which a conversation is left alone after a failure, and how many conversations are remembered.
 REST, RESTING = 600.0, 1_000
 #: Code points that are shown of a message's text, of a call's arguments, and of a result.
 TEXT, ARGUMENTS, RESULT = 8_000, 300, 1_200
@@ -60,14 +61,16 @@ class Compaction(Asides):
 
     def __init__(self, node: Node, header: Callable[[str], Awaitable[Conversation | None]], submit: Submit) -> None:
         super().__init__(node, header, submit)
-        # Until when a conversation is left alone, by its id, the first one first.
-        self._resting: dict[str, float] = {}
+        # By conversation, a time. A run that began before it says nothing of how full it is: it had no summary yet. After a
+        # failure that time lies ahead.
+        self._left_alone: dict[str, float] = {}
 
     def concerns(self, report: RunReport) -> bool:
         limits, room, history = self._node.limits, report.room, report.history
         if room is None or history is None or room < LEAST * limits.summary_tokens:
             return False
-        return history > room * limits.summary_share and not self._is_resting(report.conversation)
+        began = trio.current_time() - (report.seconds or 0)
+        return history > room * limits.summary_share and began >= self._left_alone.get(report.conversation, -inf)
 
     async def attend(self, report: RunReport) -> None:
         node, header = self._node, await self._header(report.conversation)
@@ -77,13 +80,13 @@ class Compaction(Asides):
         room = max(int(model.context_tokens * node.limits.context_share) - LEAST * node.limits.summary_tokens, 0)
         summary, branch = await self._read(header.id, report.message, report.room + room * STEPS)
         steps = plan(branch, int(report.room * KEEP) - node.limits.summary_tokens, room)
-        self._rest(header.id)
+        self._leave_alone(header.id, REST)
         for step in steps[:STEPS]:
             summary = await self._step(header, report.run, model, step, summary, room)
             if summary is None:
                 return
         if steps:
-            self._resting.pop(header.id, None)
+            self._leave_alone(header.id, 0)
 
     async def _read(self, conversation: str, leaf: str, most: int) -> tuple[str | None, Sequence[Seen]]:
         """The branch from its leaf up to ``most`` tokens or to a message that has a summary, and that."""
@@ -137,13 +140,11 @@ class Compaction(Asides):
         new_id, now = self._node.new_id, self._node.now()
         return CompactContext(new_id(), now, message, header.version, _summary(asked), asked.account(new_id(), terms))
 
-    def _is_resting(self, conversation: str) -> bool:
-        return trio.current_time() < self._resting.get(conversation, 0)
-
-    def _rest(self, conversation: str) -> None:
-        while len(self._resting) >= RESTING:
-            del self._resting[next(iter(self._resting))]
-        self._resting[conversation] = trio.current_time() + REST
+    def _leave_alone(self, conversation: str, seconds: float) -> None:
+        self._left_alone.pop(conversation, None)
+        while len(self._left_alone) >= RESTING:
+            del self._left_alone[next(iter(self._left_alone))]
+        self._left_alone[conversation] = trio.current_time() + seconds
 
 
 def _summary(asked: Asked) -> str | None:
