@@ -4,6 +4,8 @@
 #   /opt/trialogue/VERSION   a version, with everything it needs; never changed once it has its mark, `.complete`
 #   /opt/trialogue/current   a link to the one that is used; it is replaced at once, or not at all
 #   /opt/trialogue/previous  a link to the one that was used before
+#   /opt/trialogue/leaving   the same, while another one takes its place
+#   /opt/trialogue/next      a link to the one that was last asked whether it fits
 #   /etc/trialogue           settings, and secrets that only root reads; written once, then yours
 #   /var/lib/trialogue       data
 
@@ -101,8 +103,11 @@ put_units() {
   "$SYSTEMCTL" daemon-reload
 }
 
-# Which of our services run.
-running() { "$SYSTEMCTL" list-units --plain --no-legend --state=active 'trialogue.service' 'trialogue@*.service' | cut -d' ' -f1; }
+# Which of our services run. 1 when that is not known.
+running() {
+  listed=$("$SYSTEMCTL" list-units --plain --no-legend --state=active 'trialogue.service' 'trialogue@*.service') || return 1
+  printf '%s' "$listed" | cut -d' ' -f1
+}
 
 show() { "$SYSTEMCTL" show --value -p "$1" "$2"; }
 
@@ -119,10 +124,10 @@ serves() {
 
 # replace UNIT: let the version that is current take its place. 1 when it could not, and the one before goes on.
 replace() {
-  pid=$(show MainPID "$1")
+  pid=$(show MainPID "$1") || return 1
   "$SYSTEMCTL" reload "$1" || return 1
   waited=0
-  while sleep 1; [ "$(show MainPID "$1")" = "$pid" ]; do
+  while sleep 1; main=$(show MainPID "$1") || main=$pid; [ "$main" = "$pid" ]; do
     # It says `serving; ... failed` when its successor came to nothing.
     case $(show StatusText "$1") in *failed*) return 1 ;; esac
     [ "$(show ActiveState "$1")" = active ] || return 1
@@ -132,19 +137,34 @@ replace() {
   serves "$1"
 }
 
+# fits VERSION: whether it knows the storage as it is now. Asked as the service, which has the settings and the secrets.
+fits() {
+  link "$1" "$OPT/next"
+  # A version that came before it could be asked has no such unit.
+  [ -e "$UNITS/trialogue-fits.service" ] || return 0
+  "$SYSTEMCTL" start trialogue-fits.service
+}
+
 # use VERSION: have everything that runs run it; if it cannot, have it run what it ran before.
 use() {
   [ -e "$OPT/$1/.complete" ] || die "there is no version $1 in $OPT; there are: $(versions)"
-  before=$(current_version current)
-  [ "$before" = "$1" ] || link "$1" "$OPT/current"
-  for unit in $(running); do
+  fits "$1" || die "version $1 cannot use the storage as it is, and nothing was changed: journalctl -u trialogue-fits -n 5 says why"
+  units=$(running) || die "systemd does not say what runs, and nothing was changed: systemctl status trialogue"
+  # Whoever was interrupted in the midst of this has left word of what there was before.
+  before=$(current_version leaving)
+  [ -n "$before" ] || before=$(current_version current)
+  [ -z "$before" ] || [ "$before" = "$1" ] || link "$before" "$OPT/leaving"
+  [ "$(current_version current)" = "$1" ] || link "$1" "$OPT/current"
+  for unit in $units; do
     say "$unit goes over to $1"
     replace "$unit" && continue
     [ -z "$before" ] || [ "$before" = "$1" ] || link "$before" "$OPT/current"
-    for one in $(running); do [ "$one" = "$unit" ] && break; replace "$one" || :; done
+    for one in $units; do [ "$one" = "$unit" ] && break; replace "$one" || :; done
+    rm -f "$OPT/leaving"
     die "$unit could not go over to $1 and serves as before: journalctl -u $unit -n 50 says why"
   done
   [ -z "$before" ] || [ "$before" = "$1" ] || link "$before" "$OPT/previous"
+  rm -f "$OPT/leaving"
 }
 
 versions() {

@@ -24,13 +24,15 @@ SOURCE = Path("/src")
 ETC = Path("/etc/trialogue")
 RESULTS = Path("/results.json")
 NOTES = Path("/notes.txt")
+#: By how much all patience is stretched: a processor that is emulated takes its time.
+SLOWER = float(os.environ.get("SLOWER", "1"))
 COOKIE = ""
 
 
 def run(*words: str, timeout: float = 300, check: bool = True) -> str:
     """A command's output, both of it; it must succeed unless told otherwise."""
     environment = os.environ | {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/wheels", "PATIENCE": "60"}
-    done = subprocess.run(words, capture_output=True, text=True, timeout=timeout, check=False, env=environment)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=timeout * SLOWER, check=False, env=environment)
     said = done.stdout + done.stderr
     if check and done.returncode:
         raise AssertionError(f"{' '.join(words)} exited with {done.returncode}:\n{said[-2000:]}")
@@ -48,7 +50,7 @@ def show(name: str, unit: str = UNIT) -> str:
 
 
 def until(met: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * SLOWER
     while not met():
         if time.monotonic() > deadline:
             raise AssertionError("it did not come to pass in time")
@@ -56,7 +58,7 @@ def until(met: Callable[[], bool], seconds: float = 30) -> None:
 
 
 def call(method: str, path: str, body: object = None, port: int = PORT) -> Any:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30 * SLOWER)
     try:
         data = None if body is None else json.dumps(body)
         connection.request(method, path, data, {"content-type": "application/json", "cookie": COOKIE})
@@ -90,7 +92,7 @@ def events(conversation: str) -> Iterator[str]:
     """What a reader is told, over as many connections as it takes, until the answer is at its end."""
     cursor, came = "", 0.0
     while True:
-        connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=60 * SLOWER)
         try:
             headers = {"cookie": COOKIE, **({"last-event-id": cursor} if cursor else {})}
             connection.request("GET", f"/api/conversations/{conversation}/events", headers=headers)

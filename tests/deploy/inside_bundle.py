@@ -29,7 +29,7 @@ def bundle() -> Path:
 def script(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """One of the bundle's scripts, as an administrator would call it."""
     words = ["sh", str(bundle() / "deploy" / name), *arguments]
-    return subprocess.run(words, capture_output=True, text=True, timeout=600, check=False)
+    return subprocess.run(words, capture_output=True, text=True, timeout=600 * inside.SLOWER, check=False)
 
 
 def refused(name: str, *arguments: str) -> str:

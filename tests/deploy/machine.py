@@ -25,13 +25,15 @@ case "$*" in
     printf '#!/bin/sh\\necho trialogue\\n' > "${0%/*}/trialogue"; chmod +x "${0%/*}/trialogue" ;;
 esac
 """
-#: Its state: the pid and the version of what serves, and what it says. A version named `bad...` never takes over.
+#: Its state: the pid and the version of what serves, and what it says. A version named `bad...` never takes over, and
+#: one named `old...` does not know the storage.
 SYSTEMCTL = """\
 #!/bin/sh
 echo "$*" >> "$STATE/calls"
 current=$(basename "$(readlink "$ROOT/opt/trialogue/current")")
 start() { echo $(($(cat "$STATE/pid" 2> /dev/null || echo 100) + 1)) > "$STATE/pid"; echo "$current" > "$STATE/serves"; }
 case "$1" in
+  start) case "$(readlink "$ROOT/opt/trialogue/next")" in old*) exit 1 ;; esac ;;
   list-units) [ ! -e "$STATE/serves" ] || echo "trialogue.service loaded active running x" ;;
   enable) [ -e "$STATE/serves" ] || start ;;
   disable) rm -f "$STATE/serves" ;;
@@ -91,6 +93,14 @@ class Machine:
         }
         command = ["sh", str(self.source / "deploy" / script), *arguments]
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+    def copy(self, folder: Path) -> Machine:
+        """Another one that is as this one is now."""
+        folder.mkdir()
+        other = Machine(folder, self.source)
+        for mine, its in ((self.root, other.root), (self.state, other.state)):
+            shutil.copytree(mine, its, symlinks=True, dirs_exist_ok=True)
+        return other
 
     def done(self, script: str, *arguments: str) -> str:
         """Run it; what it said. It must succeed."""

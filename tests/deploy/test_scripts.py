@@ -90,6 +90,17 @@ def test_uninstall_keeps_data_unless_told(machine: Machine) -> None:
     assert not (machine.root / "etc/trialogue").exists()
 
 
+def test_version_that_does_not_know_the_storage_is_not_used(machine: Machine) -> None:
+    machine.done("install", "1")
+    machine.done("upgrade", "2")
+    assert "storage" in machine.refused("upgrade", "old")
+    assert "nothing was changed" in machine.refused("rollback", "old")
+    assert (machine.serves, machine.current) == ("2", "2")
+    assert "reload" not in (machine.state / "calls").read_text().rpartition("start trialogue-fits")[2]
+    machine.done("rollback")
+    assert (machine.serves, machine.current) == ("1", "1")
+
+
 def killed_everywhere(machine: Machine, script: str, *arguments: str) -> Iterator[int]:
     """Run it again and again, it or what it runs killed one change later each time, until it comes to its end."""
     for change in range(1, 300):
@@ -113,3 +124,42 @@ def test_upgrade_that_was_killed_anywhere_leaves_what_serves(machine: Machine) -
         assert machine.serves in ("1", "2")
         assert machine.current in ("1", "2")  # Whichever a restart would find, it is whole.
     assert (machine.serves, machine.current) == ("2", "2")
+
+
+def stopped_at(machine: Machine, folder: Path, script: str, *arguments: str) -> Iterator[Machine]:
+    """As it is before each change: a machine each, on which the script, or what it runs, was killed there."""
+    for change in range(1, 300):
+        other = machine.copy(folder / f"{script}-{change}")
+        other.run(script, *arguments, kill_at=change)
+        if int((other.state / "count").read_text()) < change:
+            assert change > 10
+            return
+        assert other.serves in ("1", *arguments)
+        assert other.current in ("1", *arguments)
+        yield other
+    raise AssertionError("it never came to its end")
+
+
+def test_upgrade_that_was_killed_anywhere_can_be_undone_and_finished(machine: Machine, tmp_path: Path) -> None:
+    machine.done("install", "1")
+    machine.done("upgrade", "2")
+    machine.done("rollback")
+    for stopped in stopped_at(machine, tmp_path, "upgrade", "2"):
+        undone = stopped.copy(tmp_path / f"{stopped.root.parent.name}-undone")
+        undone.done("rollback", "1")
+        assert (undone.serves, undone.current) == ("1", "1")
+        stopped.done("upgrade", "2")
+        assert (stopped.serves, stopped.current) == ("2", "2")
+        assert str((stopped.root / "opt/trialogue/previous").readlink()) == "1"
+        assert (stopped.root / "opt/trialogue/1/.complete").exists()
+
+
+def test_upgrade_to_what_does_not_serve_goes_back_wherever_it_was_killed_before(
+    machine: Machine, tmp_path: Path
+) -> None:
+    machine.done("install", "1")
+    machine.refused("upgrade", "bad")
+    for stopped in stopped_at(machine, tmp_path, "upgrade", "bad"):
+        assert stopped.serves == "1"
+        stopped.refused("upgrade", "bad")
+        assert (stopped.serves, stopped.current) == ("1", "1")

@@ -127,7 +127,10 @@ def test_failing_migration_leaves_the_version_before_and_a_good_one_takes_over(s
         answer = client.get(f"/api/conversations/{talked}").json()["messages"][1]
         assert "".join(part["text"] for part in answer["parts"]) == "".join(f"{n} " for n in range(60))
 
-        # The first version does not know the schema any more, and says so before anything has been given up for good.
+        # The first version does not know the schema any more, and says so before the other one has stepped back.
         service.put(None)
+        said = len(service.manager.lines)
         service.fail_to_go_over("newer version")
+        service.manager.hear()
+        assert not [line for line in service.manager.lines[said:] if "hand over" in line]
         assert client.get(f"/api/conversations/{name}").json()["conversation"]["title"] == "Kept"

@@ -24,7 +24,7 @@ import trio
 from hypercorn.config import Config as ServerConfig
 from hypercorn.config import Sockets
 
-from trialogue import ThrottledError, load_plugins, new_id
+from trialogue import ConfigurationError, ThrottledError, load_plugins, new_id
 from trialogue_server._guard import Limits as ConnectionLimits
 from trialogue_server._guard import make_config, open_sockets, serve_guarded
 from trialogue_server._http.call import Application, Receive, Scope, Send
@@ -59,7 +59,7 @@ async def _run(config: Config) -> None:
         sockets, shared = open_sockets(settings).insecure_sockets, settings.bind[0].startswith("fd://")
     else:
         sockets, shared = predecessor.sockets, predecessor.shared
-        _warm_up(config)
+        await _warm_up(config)
         await predecessor.wait()
     with trio.open_signal_receiver(*_orders()) as signals:
         while True:
@@ -112,11 +112,17 @@ def _crowded(most: int) -> bytes:
     return f"{head}connection: close\r\n\r\n".encode() + reply.body
 
 
-def _warm_up(config: Config) -> None:
-    """Import what serving needs, and find out what is wrong with the settings, while another process still serves."""
+async def _warm_up(config: Config) -> None:
+    """Import what serving needs, and find out what is wrong with the settings or the storage, while another process still
+    serves. Raises ``ConfigurationError``.
+    """
     plugins = load_plugins(disabled=config.disabled_plugins)
     plugins.open_store(config.storage_url, config.data_dir)  # Its driver is imported; nothing is opened.
     plugins.providers(os.environ)
+    look = plugins.store_checkup(config.storage_url, config.data_dir)
+    for finding in () if look is None else await look():
+        if finding.state == "wrong":
+            raise ConfigurationError(f"{finding.detail}: {finding.fix}")
 
 
 async def _gives_place(successor: Successor, signals: AsyncIterator[int], notifier: Notifier) -> bool:
