@@ -2,13 +2,16 @@
 
 Rooms, from the bottom up:
 
-    _facts                                          what there is: values, events, errors, ids
+    _facts                                          what there is: values, events, errors, ids, the clock
+    _supervision                                    who starts whom, and what becomes of those that fail
     _deciding                                       the pure core: what a command does, and the fold of the log
     _asking, _tools, _files, _search, _accounts,
     _paying, _lists, _storage, hookspecs            ports, and what stands behind each on our side of it
-    _actors                                         the runtime: supervisors, one actor per conversation, flusher, tail
-    _runs                                           how an answer comes about
+    _watching                                       who looks on, and figures
+    _actors                                         one actor per conversation, the flusher, the tail
+    _runs                                           how an answer comes about; it and the actors know each other
     _cluster                                        many nodes over one store
+    _plugins                                        plugins, loaded and asked
     _engine                                         all of it, opened, and the front that a server sees
     testing                                         fakes and conformance kits
 

@@ -8,8 +8,8 @@ import trio
 import trio.testing
 
 from trialogue import RunReport
-from trialogue._actors.child import Child, ChildSpec
 from trialogue._runs.asides import Asides
+from trialogue._supervision.child import Child, ChildSpec
 
 
 class Counting(Asides):

@@ -13,9 +13,9 @@ from msgspec.structs import replace
 from trio.testing import MockClock
 
 from trialogue import ProviderError, Request, Settings, StorageError, TextPiece, Usage, UsagePiece
-from trialogue._actors.node import utc_now
 from trialogue._asking.asking import Answering, Asking, AskingLimits, Question
 from trialogue._asking.lane import LaneLimits
+from trialogue._facts.clock import utc_now
 from trialogue.testing import OPENED, Fail, Pause, Script, ScriptedProvider
 
 MODEL = "scripted:script"

@@ -9,9 +9,9 @@ import trio
 import trio.testing
 
 from trialogue import Load, Member, NodeInfo, Parcel, Receipt, Transport, UnreachableError
-from trialogue._actors.child import ChildSpec
-from trialogue._actors.supervisor import open_supervisor
 from trialogue._cluster.greeter import Greeter
+from trialogue._supervision.child import ChildSpec
+from trialogue._supervision.supervisor import open_supervisor
 
 
 def node(name: str, address: str = "http://a.example") -> NodeInfo:

@@ -12,10 +12,10 @@ import trio
 import trio.testing
 
 from trialogue import Load, NodeInfo, Nodes, Renewal, Renewer, StorageError
-from trialogue._actors.child import ChildSpec
-from trialogue._actors.node import utc_now
-from trialogue._actors.supervisor import open_supervisor
 from trialogue._cluster.lease import LEASE, STUCK, Lease
+from trialogue._facts.clock import utc_now
+from trialogue._supervision.child import ChildSpec
+from trialogue._supervision.supervisor import open_supervisor
 from trialogue.testing import MemoryStore
 
 NODE = NodeInfo("node", "one", "", "0", datetime(2026, 1, 1, tzinfo=UTC))

@@ -10,9 +10,9 @@ import trio
 import trio.testing
 
 from trialogue import Advance, Advanced, Asked, Beat, Item, News
-from trialogue._actors.child import ChildSpec
-from trialogue._actors.supervisor import open_supervisor
 from trialogue._cluster.bus import MOST
+from trialogue._supervision.child import ChildSpec
+from trialogue._supervision.supervisor import open_supervisor
 from trialogue.testing import MemoryBus
 
 

@@ -10,9 +10,9 @@ import pytest
 import trio
 from trio.testing import MockClock, assert_checkpoints, wait_all_tasks_blocked
 
-from trialogue._actors.child import ChildSpec
 from trialogue._actors.pacer import Pacer
-from trialogue._actors.supervisor import open_supervisor
+from trialogue._supervision.child import ChildSpec
+from trialogue._supervision.supervisor import open_supervisor
 
 
 @asynccontextmanager

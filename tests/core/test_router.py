@@ -11,12 +11,12 @@ import trio.testing
 from support import NOW
 
 from trialogue import BudgetError, Receipt, Stop, StorageError, decode_outcome
-from trialogue._actors.child import Child, ChildSpec
 from trialogue._cluster.nodes import Kept, Load, Member, NodeInfo
 from trialogue._cluster.outcomes import encode_outcome
 from trialogue._cluster.router import Router
 from trialogue._cluster.transport import Parcel
 from trialogue._facts.errors import ElsewhereError
+from trialogue._supervision.child import Child, ChildSpec
 
 
 class Left:

@@ -12,10 +12,10 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from trialogue._actors.child import ChildSpec
-from trialogue._actors.shards import Shards
-from trialogue._actors.supervisor import open_supervisor
 from trialogue._facts.errors import ClosedError
+from trialogue._supervision.child import ChildSpec
+from trialogue._supervision.shards import Shards
+from trialogue._supervision.supervisor import open_supervisor
 
 Crashes = list[tuple[str, Exception]]
 

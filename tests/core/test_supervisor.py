@@ -8,10 +8,10 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from trialogue._actors.budget import Budget, RestartBudget
-from trialogue._actors.child import Child, ChildSpec
-from trialogue._actors.supervisor import PATIENCE, SupervisionError, Supervisor, open_supervisor
 from trialogue._facts.errors import ClosedError
+from trialogue._supervision.budget import Budget, RestartBudget
+from trialogue._supervision.child import Child, ChildSpec
+from trialogue._supervision.supervisor import PATIENCE, SupervisionError, Supervisor, open_supervisor
 
 Log = list[str]
 

@@ -15,8 +15,8 @@ from simulation.providers import PRICES, open_providers
 from simulation.tools import open_tools
 
 from trialogue import Engine, PriceList, SpendingBudget, Toolbox, open_engine
-from trialogue._actors.supervisor import SupervisionError
 from trialogue._paying.prices import Listed
+from trialogue._supervision.supervisor import SupervisionError
 
 if TYPE_CHECKING:
     from simulation.world import World

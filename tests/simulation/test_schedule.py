@@ -9,7 +9,7 @@ import trio
 import trio._core._run as scheduler
 from simulation.schedule import run_seeded
 
-from trialogue._actors.supervisor import open_supervisor
+from trialogue._supervision.supervisor import open_supervisor
 
 
 async def interleaving() -> list[tuple[int, float]]:

@@ -15,9 +15,9 @@ from functools import partial
 import trio
 
 from trialogue._accounts.account_values import Deletion
-from trialogue._actors.child import Child
 from trialogue._actors.node import Node
 from trialogue._facts.errors import TrialogueError
+from trialogue._supervision.child import Child
 
 #: Seconds between two sweeps that nobody asked for.
 EVERY = 60.0

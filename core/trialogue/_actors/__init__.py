@@ -1,1 +1,1 @@
-"""The runtime: supervisors, shards, a cell per conversation, the flusher that makes durable, and the tail that shows."""
+"""The runtime: a cell per conversation, the flusher that makes durable, and the tail that shows."""

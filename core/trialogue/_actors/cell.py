@@ -19,7 +19,6 @@ import trio
 
 from trialogue._actors.activate import activate
 from trialogue._actors.activation import Activation
-from trialogue._actors.budget import Budget, RestartBudget
 from trialogue._actors.node import Node
 from trialogue._actors.reply import Reply
 from trialogue._deciding.changing import leaves, oldest_summaries
@@ -53,6 +52,7 @@ from trialogue._facts.errors import (
 from trialogue._facts.run_events import RunAttached
 from trialogue._runs.run import Run
 from trialogue._storage.store import Done
+from trialogue._supervision.budget import Budget, RestartBudget
 from trialogue._watching.observer import Cause
 
 #: Runs that may write one answer before a crash ends it: more than a rolling restart takes, fewer than a bill notices.

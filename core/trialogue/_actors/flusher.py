@@ -16,9 +16,9 @@ import msgspec
 import trio
 
 from trialogue._actors.activation import Activation
-from trialogue._actors.child import Child
 from trialogue._facts.errors import ClosedError, FencedError, StorageError
 from trialogue._storage.store import Flush, Store, Verdict
+from trialogue._supervision.child import Child
 from trialogue._watching.figures import MANY, QUICK, Distribution, Histogram
 from trialogue._watching.observer import CommitReport, Observers
 

@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 
 import trio
 
-from trialogue._actors.child import Child
 from trialogue._actors.node import Node
 from trialogue._facts.errors import TrialogueError
+from trialogue._supervision.child import Child
 
 #: Conversations taken up at a time after a crash: enough to be quick, few enough to leave room for clients.
 TAKE_UP = 16

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from random import Random
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
@@ -13,26 +13,22 @@ from trialogue._actors.awake import Awake
 from trialogue._actors.flusher import Flusher
 from trialogue._actors.limits import Limits
 from trialogue._actors.pacer import Pacer
-from trialogue._actors.shards import Shards
 from trialogue._actors.tail import Tail
 from trialogue._asking.asking import Asking
 from trialogue._asking.catalog import Catalog
+from trialogue._facts.clock import utc_now
 from trialogue._facts.errors import ClosedError
 from trialogue._facts.ids import new_id
 from trialogue._paying.budgets import Budgets
 from trialogue._runs.fitting import Fitting
 from trialogue._runs.turning import Turns
 from trialogue._storage.store import Claim, Store
+from trialogue._supervision.shards import Shards
 from trialogue._tools.toolbox import Toolbox
 from trialogue._watching.observer import Observers
 
 if TYPE_CHECKING:
     from trialogue._files.library import Library
-
-
-def utc_now() -> datetime:
-    """The system's clock, in UTC."""
-    return datetime.now(UTC)
 
 
 @dataclass(slots=True)

@@ -23,7 +23,6 @@ from typing import NamedTuple, Protocol
 import trio
 
 from trialogue._actors.activation import Activation
-from trialogue._actors.child import ChildSpec
 from trialogue._actors.node import Node
 from trialogue._cluster.bus import Bus
 from trialogue._cluster.follower import Follower
@@ -48,6 +47,7 @@ from trialogue._facts.errors import ElsewhereError, FencedError, StorageError, T
 from trialogue._files.files import File
 from trialogue._lists.feed import Feeds
 from trialogue._storage.store import Claim, Flush
+from trialogue._supervision.child import ChildSpec
 
 #: Seconds that a stopping node gives the store to note what it lets go of.
 RELEASING = 2.0

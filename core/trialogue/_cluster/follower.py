@@ -13,7 +13,6 @@ from contextlib import suppress
 
 import trio
 
-from trialogue._actors.child import Child
 from trialogue._actors.tail import Tail
 from trialogue._cluster.nodes import Nodes
 from trialogue._facts.cursor import frame
@@ -22,6 +21,7 @@ from trialogue._facts.events import Entry
 from trialogue._lists.feed import Feeds
 from trialogue._storage.one_history import one_history
 from trialogue._storage.store import Store
+from trialogue._supervision.child import Child
 
 #: Conversations read at once, and entries of each.
 MOST, ENTRIES = 200, 200

@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import trio
 
-from trialogue._actors.child import Child
 from trialogue._cluster.nodes import Member, NodeInfo
 from trialogue._cluster.transport import Transport
 from trialogue._facts.errors import TrialogueError
+from trialogue._supervision.child import Child
 
 #: Seconds between two rounds; the first ones come sooner, as nodes start together.
 EVERY, AT_FIRST = 5.0, 0.5

@@ -16,9 +16,9 @@ from datetime import datetime
 
 import trio
 
-from trialogue._actors.child import Child
 from trialogue._cluster.nodes import Load, NodeInfo, Nodes, Renewal, Renewer
 from trialogue._facts.errors import StorageError
+from trialogue._supervision.child import Child
 
 #: Seconds that a lease holds, and between two renewals.
 LEASE, EVERY = 5.0, 1.0

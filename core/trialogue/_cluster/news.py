@@ -13,8 +13,8 @@ from typing import TypeAlias
 import msgspec
 import trio
 
-from trialogue._actors.child import Child
 from trialogue._cluster.bus import MOST, Bus
+from trialogue._supervision.child import Child
 
 #: Advances that wait to be said, by conversation: the later one stands for both.
 WAITING = 2_000

@@ -16,7 +16,6 @@ from typing import Protocol
 import msgspec
 import trio
 
-from trialogue._actors.child import Child
 from trialogue._cluster.news import Asked, News
 from trialogue._cluster.nodes import Kept, Member, Nodes
 from trialogue._cluster.outcomes import decode_outcome, encode_outcome, is_refusal
@@ -31,6 +30,7 @@ from trialogue._facts.errors import (
     ThrottledError,
     TrialogueError,
 )
+from trialogue._supervision.child import Child
 
 #: Seconds for which an owner is looked for: a lease, the time to notice that it is over, and a second.
 PATIENCE = 8.0

@@ -14,7 +14,6 @@ from typing import Protocol
 
 import trio
 
-from trialogue._actors.child import Child
 from trialogue._actors.node import Node
 from trialogue._cluster.follower import Follower
 from trialogue._cluster.lease import Lease
@@ -22,6 +21,7 @@ from trialogue._cluster.news import Advance, Beat, News
 from trialogue._cluster.nodes import Load, Member, Members, Nodes
 from trialogue._cluster.placement import takers
 from trialogue._facts.errors import TrialogueError
+from trialogue._supervision.child import Child
 
 #: Seconds between two looks, and between two that were asked for.
 EVERY, SOON = 1.0, 0.02

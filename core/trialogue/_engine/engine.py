@@ -14,10 +14,8 @@ import msgspec
 from trialogue._accounts.clearing import Clearing
 from trialogue._actors.activation import Activation
 from trialogue._actors.cell import Letter
-from trialogue._actors.child import Child
 from trialogue._actors.node import Node
 from trialogue._actors.snapshot import Snapshot, Tree, take_snapshot, take_tree
-from trialogue._actors.supervisor import Supervisor
 from trialogue._actors.tail import Tail
 from trialogue._asking.health import Health
 from trialogue._cluster.cluster import Cluster
@@ -37,6 +35,8 @@ from trialogue._lists.feed import Feeds
 from trialogue._paying.budgets import Budgets
 from trialogue._storage.one_history import one_history
 from trialogue._storage.store import Store
+from trialogue._supervision.child import Child
+from trialogue._supervision.supervisor import Supervisor
 from trialogue._tools.toolbox import Toolbox
 from trialogue._watching.meter import Meter
 

@@ -7,18 +7,16 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from random import Random
 
-from trialogue._actors.child import ChildSpec
 from trialogue._actors.flusher import Flusher
 from trialogue._actors.housekeeping import Housekeeping
 from trialogue._actors.limits import Limits
-from trialogue._actors.node import Node, utc_now
+from trialogue._actors.node import Node
 from trialogue._actors.pacer import Pacer
-from trialogue._actors.shards import Shards
-from trialogue._actors.supervisor import open_supervisor
 from trialogue._asking.catalog import Catalog
 from trialogue._asking.provider import Provider
 from trialogue._cluster.cluster import Cluster, Joining
 from trialogue._engine.engine import Engine
+from trialogue._facts.clock import utc_now
 from trialogue._facts.errors import ConfigurationError
 from trialogue._facts.ids import new_id
 from trialogue._files.library import Library
@@ -32,6 +30,9 @@ from trialogue._runs.titling import Titles
 from trialogue._runs.turning import Turns
 from trialogue._runs.turns import TurnHook
 from trialogue._storage.store import Store
+from trialogue._supervision.child import ChildSpec
+from trialogue._supervision.shards import Shards
+from trialogue._supervision.supervisor import open_supervisor
 from trialogue._tools.toolbox import Toolbox
 from trialogue._watching.observer import Observer, Observers
 

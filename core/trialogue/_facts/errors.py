@@ -18,7 +18,7 @@
     ├── FencedError         someone newer owns the conversation
     │   └── ElsewhereError  ... another node, which is alive: it has to be asked
     ├── FaultedError        this conversation failed too often and is parked
-    ├── SupervisionError    a service failed more often than its budget allows (``_actors.supervisor``)
+    ├── SupervisionError    a service failed more often than its budget allows (``_supervision.supervisor``)
     └── ConfigurationError  the operator mends it; raised before anything serves
 
 How an error looks on a wire is the server's business (``trialogue_server``); ``code`` is stable and safe to show.

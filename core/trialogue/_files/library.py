@@ -16,9 +16,7 @@ from typing import TypeAlias
 import msgspec
 import trio
 
-from trialogue._actors.child import Child, ChildSpec
-from trialogue._actors.node import utc_now
-from trialogue._actors.supervisor import open_supervisor
+from trialogue._facts.clock import utc_now
 from trialogue._facts.errors import TrialogueError
 from trialogue._files.blob_folder import claim_folder
 from trialogue._files.blob_streams import Reader
@@ -29,6 +27,8 @@ from trialogue._files.files import File, Files, Variant
 from trialogue._files.inspection import Bounds
 from trialogue._files.reading import Reading
 from trialogue._files.upload import Upload
+from trialogue._supervision.child import Child, ChildSpec
+from trialogue._supervision.supervisor import open_supervisor
 
 #: Told of a file that was added, learnt about or removed (``None``): its owner, its id, and what it is.
 FileObserver: TypeAlias = Callable[[str, str, File | None], None]

@@ -14,13 +14,13 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import trio
 
-from trialogue._actors.child import Child
 from trialogue._facts.errors import NotFoundError, StorageError, TrialogueError
 from trialogue._files.blob_streams import DamagedError
 from trialogue._files.blobs import Blobs
 from trialogue._files.extractor import Extractor
 from trialogue._files.files import File, Files, FileText, Variant
 from trialogue._files.inspection import Bounds, Inspection, MadeVariant, inspect
+from trialogue._supervision.child import Child
 
 #: Children at a time, and files looked up at once.
 CHILDREN, BATCH = 2, 16

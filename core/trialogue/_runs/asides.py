@@ -15,7 +15,6 @@ from typing import Protocol
 
 import trio
 
-from trialogue._actors.child import Child
 from trialogue._actors.node import Node
 from trialogue._asking.asking import Answering, Question
 from trialogue._asking.provider import Request, TextPiece, UsagePiece
@@ -25,6 +24,7 @@ from trialogue._facts.events import Aside
 from trialogue._facts.values import Conversation, Model, Terms, Usage
 from trialogue._paying.prices import priced
 from trialogue._runs.context import estimate_request
+from trialogue._supervision.child import Child
 from trialogue._watching.observer import CommandReport, Observer, RunReport
 
 #: The name of whichever model answered.

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 
 import trio
 
-from trialogue._actors.child import Child
 from trialogue._facts.errors import EmbedderError, TrialogueError
 from trialogue._search.embedder import Embedder
 from trialogue._search.passages import passages_of
 from trialogue._search.search import Embedded, Index, Passage, Unembedded
+from trialogue._supervision.child import Child
 
 #: Texts taken up at a time, and passages given to the embedder together: enough to be worth the call, few enough to stop.
 BATCH, TOGETHER = 16, 8

@@ -18,12 +18,12 @@ from typing import Literal, TypeAlias
 import msgspec
 from msgspec.structs import replace
 
-from trialogue._actors.child import ChildSpec
-from trialogue._actors.supervisor import open_supervisor
 from trialogue._facts.errors import EmbedderError, InvalidError
 from trialogue._search.embedder import Embedder
 from trialogue._search.embedding import Embedding
 from trialogue._search.search import Hit, Index, SearchQuery
+from trialogue._supervision.child import ChildSpec
+from trialogue._supervision.supervisor import open_supervisor
 
 SearchMode: TypeAlias = Literal["text", "semantic", "hybrid"]
 

@@ -10,11 +10,11 @@ from collections.abc import Collection, Sequence
 import msgspec
 import trio
 
-from trialogue._actors.child import Child, contain
 from trialogue._facts.errors import InvalidError
 from trialogue._facts.values import Settings, ToolSpec
 from trialogue._search.search import SearchQuery
 from trialogue._search.searcher import Found, Searcher
+from trialogue._supervision.child import Child, contain
 from trialogue._tools.tools import Search, Tool, ToolLike, ToolSource
 
 #: A source that says what it has more slowly than this is left out.

@@ -18,9 +18,9 @@ from zlib import crc32
 
 import trio
 
-from trialogue._actors.child import Child, ChildSpec, Line, contain
-from trialogue._actors.supervisor import open_supervisor
 from trialogue._facts.errors import ClosedError
+from trialogue._supervision.child import Child, ChildSpec, Line, contain
+from trialogue._supervision.supervisor import open_supervisor
 
 _Args = TypeVarTuple("_Args")
 _log = logging.getLogger("trialogue.supervisor")

@@ -16,9 +16,9 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import trio
 
-from trialogue._actors.budget import Budget, RestartBudget
-from trialogue._actors.child import Child, ChildSpec, Line, unwrap
 from trialogue._facts.errors import ClosedError, TrialogueError
+from trialogue._supervision.budget import Budget, RestartBudget
+from trialogue._supervision.child import Child, ChildSpec, Line, unwrap
 
 Strategy: TypeAlias = Literal["one_for_one", "rest_for_one", "one_for_all"]
 
