@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from datetime import UTC, datetime, timedelta
 
+import trio
 from msgspec.structs import replace
 
 from trialogue import Accounts, ApiKey, Principal, TrialogueError, User
@@ -31,6 +32,8 @@ class Keys:
         self._accounts = accounts
         self._failures = failures
         self.cache: Cache[ApiKey] = Cache(accounts.key)
+        # Those that are being looked for. A good one that is used by many requests at once is no guess of them all.
+        self._looking: dict[bytes, trio.Event] = {}
 
     def __repr__(self) -> str:
         return f"<Keys cached={len(self.cache)}>"
@@ -38,7 +41,11 @@ class Keys:
     async def find(self, token: str, network: str) -> Principal:
         """Whose key this is that came from ``network``. Raises ``WrongKeyError``, ``ThrottledError``, ``StorageError``."""
         key = hash_of(token)
-        found = self.cache.fresh(key) or await self._guess(token, key, network)
+        found = self.cache.fresh(key)
+        while found is None and key in self._looking:
+            await self._looking[key].wait()
+            found = self.cache.fresh(key)
+        found = found or await self._guess(token, key, network)
         now = datetime.now(UTC)
         if found is None or not found[0].admits(found[1], now):
             raise WrongKeyError(
@@ -51,10 +58,17 @@ class Keys:
 
     async def _guess(self, token: str, key: bytes, network: str) -> tuple[ApiKey, User] | None:
         self._failures.take(network)
-        # What cannot be a key is not looked for.
-        found = await self.cache.find(key) if token.startswith(PREFIX) and len(token) < 100 else None
-        if found is not None:
-            self._failures.give_back(network)
+        looking = self._looking[key] = trio.Event()
+        is_wrong = False
+        try:
+            # What cannot be a key is not looked for.
+            found = await self.cache.find(key) if token.startswith(PREFIX) and len(token) < 100 else None
+            is_wrong = found is None
+        finally:
+            del self._looking[key]
+            looking.set()
+            if not is_wrong:  # Nor is it when the store did not say.
+                self._failures.give_back(network)
         return found
 
     async def _touch(self, key: bytes, kept: ApiKey, now: datetime) -> None:

@@ -10,10 +10,16 @@ from typing import Any
 import httpx2
 import pytest
 import trio
+import trio.testing
 from msgspec.structs import replace
 from rest import Server, open_stream, serve
 
-from trialogue.testing import MemoryStore
+from trialogue import Admission, ApiKey, StorageError, ThrottledError, User, new_id
+from trialogue.testing import Fault, MemoryStore
+from trialogue_server._callers.keys import Keys
+from trialogue_server._callers.throttle import Throttle
+from trialogue_server._callers.tokens import hash_of
+from trialogue_server._http.errors import WrongKeyError
 
 
 async def made(client: httpx2.AsyncClient, **body: Any) -> dict[str, Any]:
@@ -134,6 +140,29 @@ async def test_guessing_is_throttled_by_address(ada: httpx2.AsyncClient, program
         answers = [(await guesser.get("/api/auth/me")).status_code for _ in range(51)]
         assert answers == [401] * 50 + [429]
         assert (await script.get("/api/auth/me")).status_code == 200, "a good one goes on"
+
+
+async def test_good_key_that_many_use_at_once_is_no_guess(mock_clock: trio.testing.MockClock) -> None:
+    store = MemoryStore()
+    user = User(new_id(), "ada@example.org", "ada", "user", datetime.now(UTC))
+    await store.accounts.add_user(user, None, Admission())
+    key = ApiKey(new_id(), user.id, hash_of("tl_good"), "key", ("read",), datetime.now(UTC))
+    await store.accounts.add_key(key, 1)
+    keys = Keys(store.accounts, Throttle("wrong keys", burst=1, seconds=60))
+    store.faults.next("key", Fault(delay=1), Fault("before"))
+    async with trio.open_nursery() as nursery:
+        for _ in range(9):
+            nursery.start_soon(keys.find, "tl_good", "here")
+        await trio.testing.wait_all_tasks_blocked()
+        mock_clock.jump(1)
+    keys.cache.clear()
+    with pytest.raises(StorageError):
+        await keys.find("tl_good", "here")
+    assert (await keys.find("tl_good", "here")).key == key.id, "a store that fails makes nobody a guesser"
+    with pytest.raises(WrongKeyError):
+        await keys.find("tl_bad", "here")
+    with pytest.raises(ThrottledError):
+        await keys.find("tl_bad", "here")
 
 
 async def test_revoked_key_is_out_at_once_with_its_streams(
