@@ -26,8 +26,8 @@ from trialogue import (
     open_library,
     text_of,
 )
+from trialogue._asking.estimates import estimate_request
 from trialogue._runs.attaching import Attaching
-from trialogue._runs.context import estimate_request
 from trialogue.openai_dialect import chat_body
 from trialogue.testing import MemoryStore
 

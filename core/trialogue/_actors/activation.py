@@ -16,6 +16,7 @@ from trio.lowlevel import ParkingLot
 from trialogue._actors.recent import Recent
 from trialogue._actors.reply import Reply
 from trialogue._actors.tail import Tail
+from trialogue._asking.estimates import estimate_request
 from trialogue._asking.provider import Request
 from trialogue._deciding.answer import Answer
 from trialogue._deciding.commands import Known, Receipt
@@ -59,7 +60,6 @@ from trialogue._facts.run_events import (
 from trialogue._facts.values import Message
 from trialogue._paying.charging import beside, opened, settled
 from trialogue._paying.ledger import Charge
-from trialogue._runs.context import estimate_request
 from trialogue._storage.store import Done, Flush
 from trialogue._watching.watch import Watch
 

@@ -1,1 +1,1 @@
-"""Asking providers: their port, the catalog of models, retries, breakers, lanes, and how models do."""
+"""Asking providers: their port, the catalog of models, estimates, retries, breakers, lanes, and how models do."""

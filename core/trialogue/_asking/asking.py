@@ -23,11 +23,11 @@ import trio
 from trialogue._asking.backoff import Backoff
 from trialogue._asking.breaker import BreakerLimits, BreakerState
 from trialogue._asking.circuits import Circuits, ModelStatistics
+from trialogue._asking.estimates import CODE_POINTS_PER_TOKEN, estimate_request
 from trialogue._asking.health import Health
 from trialogue._asking.lane import Lane, LaneLimits, LaneStatistics, Turn
 from trialogue._asking.provider import Piece, Provider, Request, ResponseStream, UsagePiece
 from trialogue._facts.errors import ProviderError
-from trialogue._runs.context import CODE_POINTS_PER_TOKEN, estimate_request
 
 T = TypeVar("T")
 

@@ -17,13 +17,13 @@ import trio
 
 from trialogue._actors.node import Node
 from trialogue._asking.asking import Answering, Question
+from trialogue._asking.estimates import estimate_request
 from trialogue._asking.provider import Request, TextPiece, UsagePiece
 from trialogue._deciding.commands import Command, Receipt
 from trialogue._facts.errors import TrialogueError
 from trialogue._facts.events import Aside
 from trialogue._facts.values import Conversation, Model, Terms, Usage
 from trialogue._paying.prices import priced
-from trialogue._runs.context import estimate_request
 from trialogue._supervision.child import Child
 from trialogue._watching.observer import CommandReport, Observer, RunReport
 

@@ -13,6 +13,7 @@ from math import inf
 import trio
 
 from trialogue._actors.node import Node
+from trialogue._asking.estimates import estimate_message, estimate_tokens
 from trialogue._asking.provider import Request
 from trialogue._deciding.commands import CompactContext
 from trialogue._facts.values import (
@@ -28,7 +29,7 @@ from trialogue._facts.values import (
     ToolResultPart,
 )
 from trialogue._runs.asides import SAME, Asides, Asked, Submit
-from trialogue._runs.context import PAGE, estimate_message, estimate_tokens
+from trialogue._runs.context import PAGE
 from trialogue._runs.planning import Seen, Step, plan
 from trialogue._watching.observer import RunReport
 

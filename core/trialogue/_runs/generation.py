@@ -11,6 +11,7 @@ import trio
 from msgspec.structs import replace
 
 from trialogue._asking.asking import Answering, Question
+from trialogue._asking.estimates import CODE_POINTS_PER_TOKEN, estimate_request, estimate_tools
 from trialogue._asking.provider import (
     CitationPiece,
     FinishPiece,
@@ -28,7 +29,7 @@ from trialogue._deciding.running import write
 from trialogue._facts.errors import ProviderError
 from trialogue._facts.values import FinishReason, Model, ToolChoice, ToolSpec
 from trialogue._runs.attaching import Attaching
-from trialogue._runs.context import CODE_POINTS_PER_TOKEN, build_request, estimate_request, estimate_tools
+from trialogue._runs.context import build_request
 from trialogue._runs.kept import Kept, LostError
 from trialogue._runs.repairing import shaped, with_misfit
 from trialogue._runs.turning import Looping

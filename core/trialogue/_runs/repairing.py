@@ -11,12 +11,13 @@ from collections.abc import Sequence
 import msgspec
 from msgspec.structs import replace
 
+from trialogue._asking.estimates import estimate_message
 from trialogue._asking.provider import Request
 from trialogue._deciding.live_run import LiveRun
 from trialogue._deciding.running import fail, followed
 from trialogue._facts.events import Event, MessageAdded
 from trialogue._facts.values import AnswerSchema, Failure, Message, Model, TextPart
-from trialogue._runs.context import estimate_message, so_far
+from trialogue._runs.context import so_far
 from trialogue._runs.writer import Outcome, Writer
 from trialogue._storage.store import Store
 

@@ -17,10 +17,10 @@ from typing import Literal, TypeAlias, get_args
 
 import trio
 
+from trialogue._asking.estimates import estimate_request
 from trialogue._asking.provider import FinishPiece, Piece, Provider, Request, ResponseStream, TextPiece, UsagePiece
 from trialogue._facts.errors import ProviderError
 from trialogue._facts.values import Model, Usage, text_of
-from trialogue._runs.context import estimate_request
 
 #: ``reset``, ``error``, ``throttled``, ``refused``: before the request is taken. ``overloaded``, ``deaf``, ``empty``: it is
 #: taken, and then turned away, left without a word, or ended without one. ``slow``: late, but well. The others come in the
