@@ -8,7 +8,7 @@
     writer       bytes to the kernel: at once if it takes them, with a deadline if it does not
     inbox        bytes from the client on their way to the app, bounded
     tasks        one app call: contained, and never left half open
-    websocket, protocol, connection      what Hypercorn does for one connection, made safe
+    websocket, protocol, connection      what Hypercorn does for one connection, made safe (link: what they know of it)
     install      puts the above in place of Hypercorn's own
     serve        one guarded server
     body, quart what applications need at this edge

@@ -11,7 +11,7 @@ What differs from Hypercorn's:
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import h11
 from hypercorn.events import Closed, RawData
@@ -19,10 +19,8 @@ from hypercorn.protocol.events import Body, Data, EndBody, Event, Request, Respo
 from hypercorn.protocol.h11 import STREAM_ID, H11Protocol, H11WSConnection
 from hypercorn.protocol.http_stream import HTTPStream
 
+from trialogue_server._guard.link import Link
 from trialogue_server._guard.websocket import GuardedWSStream
-
-if TYPE_CHECKING:
-    from trialogue_server._guard.connection import Connection
 
 _VERSIONS = frozenset({b"1.0", b"1.1"})
 _CLOSE = (b"connection", b"close")
@@ -31,7 +29,7 @@ _CLOSE = (b"connection", b"close")
 class GuardedProtocol(H11Protocol):
     """One connection's requests, one after the other."""
 
-    def __init__(self, link: Connection, *args: Any) -> None:
+    def __init__(self, link: Link, *args: Any) -> None:
         super().__init__(*args)
         self._link = link
         # The next request is waiting in h11's buffer for this one's end; the connection then reads as `_receive` says.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import trio
 from hypercorn.config import Config
@@ -17,9 +17,7 @@ from hypercorn.typing import AppWrapper
 
 from trialogue_server._guard.asgi import Message, Scope
 from trialogue_server._guard.inbox import Inbox
-
-if TYPE_CHECKING:
-    from trialogue_server._guard.connection import Connection
+from trialogue_server._guard.link import Link
 
 _log = logging.getLogger("trialogue.guard")
 
@@ -32,15 +30,15 @@ _Send = Callable[[Message | None], Awaitable[None]]
 class AppTasks:
     """What Hypercorn calls a task group: starts app calls in the connection's nursery."""
 
-    def __init__(self, nursery: trio.Nursery, connection: Connection) -> None:
+    def __init__(self, nursery: trio.Nursery, link: Link) -> None:
         self._nursery = nursery
-        self.connection = connection
+        self._link = link
 
     async def spawn_app(
         self, app: AppWrapper, config: Config, scope: Scope, send: _Send
     ) -> Callable[[Message], Awaitable[None]]:
         """Start the app for one request; returns where its messages go."""
-        scope["extensions"][EXTENSION] = self.connection
+        scope["extensions"][EXTENSION] = self._link
         inbox = Inbox(config.max_app_queue_size)
         self._nursery.start_soon(self._run_app, app, scope, inbox, send)
         return inbox.put

@@ -9,7 +9,7 @@ peer that breaks the rules.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import trio
 from hypercorn.protocol.events import Body, Data, Event, Request, StreamClosed
@@ -19,8 +19,7 @@ from wsproto.events import CloseConnection, Message, Ping
 from wsproto.events import Event as FrameEvent
 from wsproto.frame_protocol import CloseReason
 
-if TYPE_CHECKING:
-    from trialogue_server._guard.connection import Connection
+from trialogue_server._guard.link import Link
 
 #: Bytes that are taken apart before others have their turn: they may hold hundreds of frames, a ping each.
 _TURN = 2_048
@@ -31,9 +30,9 @@ _MISSES = 2
 class GuardedWSStream(WSStream):
     """One WebSocket."""
 
-    def __init__(self, connection: Connection, *args: Any) -> None:
+    def __init__(self, link: Link, *args: Any) -> None:
         super().__init__(*args)
-        self._connection = connection
+        self._link = link
         self._heard = trio.current_time()
         # While the app is behind, nothing more is read: a pong may well be waiting.
         self._behind = False
@@ -54,7 +53,7 @@ class GuardedWSStream(WSStream):
     async def _hear(self, event: Body | Data) -> None:
         if not self.closed and not self.handshake.accepted:
             # Frames before the handshake's end: RFC 6455 has none. Refusing inside h11 is what kills the process.
-            await self._connection.refuse()
+            await self._link.refuse()
             return
         self._behind = True
         for start in range(0, len(event.data), _TURN):
@@ -95,16 +94,16 @@ class GuardedWSStream(WSStream):
 
     async def _send_wsproto_event(self, event: FrameEvent) -> None:
         if isinstance(event, CloseConnection):
-            self._connection.parted = True
+            self._link.parted = True
         await super()._send_wsproto_event(event)
         if isinstance(event, CloseConnection):
-            self._connection.expect_goodbye()
+            self._link.expect_goodbye()
 
     async def _send_pings(self) -> None:
         interval = self.config.websocket_ping_interval or 0.0
         while not self.closed:
             if trio.current_time() - self._heard > _MISSES * interval and not self._behind:
-                self._connection.abort()
+                self._link.abort()
                 return
             await self._send_wsproto_event(Ping())
             with trio.move_on_after(interval):
