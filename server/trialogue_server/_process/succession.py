@@ -106,13 +106,15 @@ async def start_successor(
     ``environment`` is added to ours. ``shared`` says that the sockets are not ours alone.
     """
     ours, its = socket.socketpair()
-    with its:
+    with its, contextlib.ExitStack() as undone:
+        undone.callback(ours.close)
         socket.send_fds(ours, [b"shared" if shared else b"own"], [sock.fileno() for sock in sockets])
         process = await trio.lowlevel.open_process(
             _command(),
             pass_fds=[its.fileno()],
             env={**os.environ, **environment, VARIABLE: str(its.fileno())},
         )
+        undone.pop_all()
     return Successor(process, trio.SocketStream(trio.socket.from_stdlib_socket(ours)))
 
 
