@@ -2,7 +2,7 @@
 
 The format is not published and changes; what is known of it comes from those who read it. Whatever is missing or odd in it
 costs no more than the place where it stands: pictures and sounds become words that say what was there, marks of citations
-are left out and their sources kept, a kind of content that is not known keeps its text.
+are left out and their sources kept (``marks``), a kind of content that is not known keeps its text.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import Any
 import msgspec
 
 from trialogue import (
-    CitationPart,
     FinishReason,
     Part,
     ReasoningPart,
@@ -25,6 +24,7 @@ from trialogue import (
     ToolCallPart,
     ToolResultPart,
 )
+from trialogue_server._exchange.marks import sources_of, unmarked
 from trialogue_server._exchange.tree import Foreign, Node, sensible_time
 
 SOURCE = "chatgpt"
@@ -37,6 +37,10 @@ class _Node(msgspec.Struct):
     parent: Any = None
 
 
+class _Links(msgspec.Struct):
+    children: Any = None
+
+
 class _Conversation(msgspec.Struct):
     # Decoded node by node, so that a large conversation does not keep the interpreter from everybody else.
     mapping: dict[str, msgspec.Raw]
@@ -47,29 +51,35 @@ class _Conversation(msgspec.Struct):
     conversation_id: Any = None
     id: Any = None
     is_archived: Any = None
+    is_starred: Any = None
 
 
-#: Marks that stand in the text where its sources were shown.
-_MARKS = re.compile("\ue200.*?\ue201|[\ue200-\ue206]|\u3010\\d+(?::\\d+)?\u2020[^\u3011]*\u3011", re.DOTALL)
 _PLACEHOLDERS = {
     "image_asset_pointer": "Image",
     "audio_asset_pointer": "Audio",
     "video_container_asset_pointer": "Video",
     "real_time_user_audio_video_asset_pointer": "Audio and video",
 }
+#: Where the pointer stands in a part of a live conversation, which has one for each thing that was recorded.
+_WITHIN = ("audio_asset_pointer", "video_container_asset_pointer")
 #: Contents that were never shown.
 _HIDDEN = frozenset({"user_editable_context", "model_editable_context", "reasoning_recap", "app_pairing_content"})
 _REASONS: dict[str, FinishReason] = {"stop": "stop", "max_tokens": "length", "content_filter": "content_filter"}
-#: Sources of one answer that are kept.
-_MOST_SOURCES = 50
 
 _decode = msgspec.json.Decoder(_Conversation).decode
+_decode_links = msgspec.json.Decoder(_Links).decode
 _decode_node = msgspec.json.Decoder(_Node).decode
 
 
 def read_chatgpt(piece: bytes, place: int, now: datetime) -> Foreign:
     """The conversation in ``piece``. Raises what msgspec does."""
     found = _decode(piece)
+    above = {
+        child: name
+        for name, node in found.mapping.items()
+        for child in _list(_decode_links(node).children)
+        if isinstance(child, str)
+    }
     name = _word(found.conversation_id) or _word(found.id) or next(iter(found.mapping), str(place))
     return Foreign(
         source=SOURCE,
@@ -77,19 +87,21 @@ def read_chatgpt(piece: bytes, place: int, now: datetime) -> Foreign:
         title=_word(found.title),
         created_at=sensible_time(found.create_time, now),
         updated_at=sensible_time(found.update_time, now),
-        nodes=tuple(_node(name, _decode_node(node), now) for name, node in found.mapping.items()),
+        nodes=tuple(_node(name, above.get(name), _decode_node(node), now) for name, node in found.mapping.items()),
         current=_word(found.current_node),
         archived=found.is_archived is True,
+        pinned=found.is_starred is True,
     )
 
 
-def _node(name: str, node: _Node, now: datetime) -> Node:
+def _node(name: str, above: str | None, node: _Node, now: datetime) -> Node:
+    parent = _word(node.parent) or above
     message = _fields(node.message)
     author, metadata = _fields(message.get("author")), _fields(message.get("metadata"))
     role = author.get("role")
     parts: tuple[Part, ...] = ()
     if role in ("user", "assistant", "tool") and not _is_hidden(message, metadata):
-        parts = tuple(_parts(name, node, message, metadata, role))
+        parts = tuple(_parts(name, parent, message, metadata, role))
     status: Status = (
         "incomplete" if message.get("status") in ("in_progress", "finished_partial_completion") else "completed"
     )
@@ -97,7 +109,7 @@ def _node(name: str, node: _Node, now: datetime) -> Node:
     reason = _REASONS.get(_word(_fields(metadata.get("finish_details")).get("type")) or "")
     return Node(
         id=name,
-        parent=_word(node.parent),
+        parent=parent,
         role=ours,
         parts=parts,
         at=sensible_time(message.get("create_time"), now),
@@ -117,13 +129,16 @@ def _is_hidden(message: dict[str, Any], metadata: dict[str, Any]) -> bool:
     )
 
 
-def _parts(name: str, node: _Node, message: dict[str, Any], metadata: dict[str, Any], role: str) -> Iterator[Part]:
+def _parts(
+    name: str, parent: str | None, message: dict[str, Any], metadata: dict[str, Any], role: str
+) -> Iterator[Part]:
     content = _fields(message.get("content"))
     recipient = _word(message.get("recipient")) or "all"
     if role == "tool":
         text = _text_of(content)
         if text:
-            yield ToolResultPart(_word(node.parent) or name, text, content.get("content_type") == "system_error")
+            failed = content.get("content_type") == "system_error"
+            yield ToolResultPart(parent or name, text, failed, tuple(sources_of(metadata)))
         return
     if role == "assistant" and recipient != "all":
         yield ToolCallPart(name, recipient, _text_of(content))
@@ -131,13 +146,17 @@ def _parts(name: str, node: _Node, message: dict[str, Any], metadata: dict[str, 
     if content.get("content_type") == "thoughts":
         yield from _thoughts(content.get("thoughts"))
         return
-    text = _MARKS.sub("", _text_of(content)).rstrip()
+    text = unmarked(_text_of(content)).rstrip()
+    if message.get("channel") == "analysis":
+        # What some models think comes as a message of its own.
+        yield from (ReasoningPart(text),) if text else ()
+        return
     names = [_word(_fields(one).get("name")) for one in _list(metadata.get("attachments"))]
     files = "\n".join(f"[File: {' '.join(one.split())}]" for one in names if one)
     said = "\n\n".join(filter(None, (text, files)))
     if said:
         yield TextPart(said)
-        yield from _sources(metadata)
+        yield from sources_of(metadata)
 
 
 def _thoughts(thoughts: Any) -> Iterator[Part]:
@@ -153,10 +172,11 @@ def _text_of(content: dict[str, Any]) -> str:
     if kind == "code" and text:
         language = re.sub(r"\W", "", _word(content.get("language")) or "")
         return text if language in ("", "unknown", "json") else f"```{language}\n{text}\n```"
-    if kind == "tether_quote":
-        return "\n\n".join(filter(None, (_word(content.get("title")), _word(content.get("url")), text)))
+    if kind in ("tether_quote", "sonic_webpage"):
+        quoted = text or _word(content.get("snippet"))
+        return "\n\n".join(filter(None, (_word(content.get("title")), _word(content.get("url")), quoted)))
     parts = [_part_text(part) for part in _list(content.get("parts"))]
-    said = [text, _word(content.get("result")), _word(content.get("summary")), *parts]
+    said = [text, *(_word(content.get(key)) for key in ("result", "summary", "output_str")), *parts]
     return "\n\n".join(filter(None, said))
 
 
@@ -166,21 +186,12 @@ def _part_text(part: Any) -> str | None:
     fields = _fields(part)
     kind = _word(fields.get("content_type"))
     if kind in _PLACEHOLDERS:
-        asset = (_word(fields.get("asset_pointer")) or "").rpartition("/")[2]
-        return f"[{_PLACEHOLDERS[kind]}{f': {asset}' if asset else ''}]"
+        pointed = [fields, *(_fields(fields.get(name)) for name in _WITHIN)]
+        asset = next((found for one in pointed if (found := _word(one.get("asset_pointer")))), "").rpartition("/")[2]
+        prompt = _word(_fields(_fields(fields.get("metadata")).get("dalle")).get("prompt"))
+        about = ", ".join(filter(None, (asset, prompt and f"drawn from: {' '.join(prompt.split())}")))
+        return f"[{_PLACEHOLDERS[kind]}{f': {about}' if about else ''}]"
     return _word(fields.get("text")) or (f"[{kind}]" if kind else None)
-
-
-def _sources(metadata: dict[str, Any]) -> Iterator[Part]:
-    found: dict[str, str | None] = {}
-    for one in [*_list(metadata.get("content_references")), *_list(metadata.get("citations"))]:
-        fields = _fields(one)
-        for source in [fields, _fields(fields.get("metadata")), *map(_fields, _list(fields.get("items")))]:
-            url = _word(source.get("url"))
-            if url and len(found) < _MOST_SOURCES:
-                found.setdefault(url, _word(source.get("title")))
-    for url, title in found.items():
-        yield CitationPart(url, title)
 
 
 def _fields(value: Any) -> dict[str, Any]:

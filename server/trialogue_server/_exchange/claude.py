@@ -4,6 +4,7 @@ branches, and its content in typed blocks where it is newer than a plain ``text`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -40,7 +41,11 @@ class _Conversation(msgspec.Struct):
     updated_at: Any = None
     current_leaf_message_uuid: Any = None
     model: Any = None
+    is_starred: Any = None
 
+
+#: What stands in ``text`` for each block that has no words.
+_NOT_SHOWN = re.compile(r"```\n *This block is not supported on your current device yet\.\n *```\n*")
 
 _decode = msgspec.json.Decoder(_Conversation).decode
 _decode_message = msgspec.json.Decoder(_Message).decode
@@ -73,13 +78,14 @@ def read_claude(piece: bytes, place: int, now: datetime) -> Foreign:
         updated_at=sensible_time(found.updated_at, now),
         nodes=tuple(nodes),
         current=_word(found.current_leaf_message_uuid),
+        pinned=found.is_starred is True,
     )
 
 
 def _parts(name: str, message: _Message) -> Iterator[Part]:
     blocks = [part for block in _list(message.content) for part in _block(name, _fields(block))]
-    text = _word(message.text)
-    if not any(isinstance(part, TextPart) for part in blocks) and text and text.strip():
+    text = _NOT_SHOWN.sub("", _word(message.text) or "")
+    if not any(isinstance(part, TextPart) for part in blocks) and text.strip():
         blocks.append(TextPart(text))
     yield from blocks
     for one in _list(message.attachments):
@@ -97,14 +103,18 @@ def _block(name: str, block: dict[str, Any]) -> Iterator[Part]:
                 yield TextPart(text)
                 yield from _sources(block.get("citations"))
         case "thinking":
-            if thought := _word(block.get("thinking")):
+            if thought := _word(block.get("thinking")) or _summary(block.get("summaries")):
                 yield ReasoningPart(thought, _word(block.get("signature")))
+        case "voice_note":
+            if spoken := "\n\n".join(filter(None, (_word(block.get("title")), _word(block.get("text"))))):
+                yield TextPart(spoken)
         case "tool_use":
             arguments = msgspec.json.encode(block.get("input")).decode()
             yield ToolCallPart(call, _word(block.get("name")) or "tool", arguments)
         case "tool_result":
             call = _word(block.get("tool_use_id")) or call
-            yield ToolResultPart(call, _result(block.get("content")), block.get("is_error") is True)
+            content = block.get("content")
+            yield ToolResultPart(call, _result(content), block.get("is_error") is True, tuple(_sources(content)))
         case str() as kind if text := _word(block.get("text")):
             yield TextPart(text)
             del kind
@@ -112,13 +122,27 @@ def _block(name: str, block: dict[str, Any]) -> Iterator[Part]:
             return
 
 
+def _summary(summaries: Any) -> str:
+    """What is left of a thought whose words are not exported."""
+    return "\n\n".join(filter(None, (_word(_fields(one).get("summary")) for one in _list(summaries))))
+
+
 def _result(content: Any) -> str:
     if isinstance(content, str):
         return content
-    return "\n\n".join(filter(None, (_word(_fields(one).get("text")) for one in _list(content))))
+    return "\n\n".join(filter(None, (_item(_fields(one)) for one in _list(content))))
 
 
-def _sources(citations: Any) -> Iterator[Part]:
+def _item(item: dict[str, Any]) -> str | None:
+    """The words of one item of a result: its text, a page that was found, a picture, a file."""
+    kind, title, url = item.get("type"), _word(item.get("title")), _word(item.get("url"))
+    if kind == "image":
+        return "[Image]"
+    name = _word(item.get("file_path")) or _word(item.get("name")) or _word(item.get("file_name"))
+    return _word(item.get("text")) or "\n".join(filter(None, (title, url))) or (name and f"[File: {name}]")
+
+
+def _sources(citations: Any) -> Iterator[CitationPart]:
     for one in _list(citations)[:50]:
         fields = _fields(one)
         url = _word(fields.get("url")) or _word(_fields(fields.get("details")).get("url"))
@@ -127,8 +151,11 @@ def _sources(citations: Any) -> Iterator[Part]:
 
 
 def _attachment(one: dict[str, Any]) -> Iterator[Part]:
-    file, text = _word(one.get("file_name")) or "unnamed", _word(one.get("extracted_content"))
-    named = f"\n\n[File: {' '.join(file.split())}]"
+    file, text = _word(one.get("file_name")), _word(one.get("extracted_content"))
+    if not file and not text:
+        return
+    # What was pasted has no name.
+    named = f"\n\n[File: {' '.join(file.split())}]" if file else ""
     yield TextPart(f"{named}\n\n{fenced(text)}" if text else named)
 
 

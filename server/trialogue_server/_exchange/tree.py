@@ -48,6 +48,7 @@ class Foreign(msgspec.Struct, frozen=True):
     #: The leaf that was shown last.
     current: str | None = None
     archived: bool = False
+    pinned: bool = False
 
 
 def derived_id(*of: str) -> str:
@@ -95,6 +96,7 @@ def beginning_of(foreign: Foreign, owner: str, now: datetime) -> Beginning:
         updated_at=foreign.updated_at or began,
         title=one_title(foreign.title),
         archived=foreign.archived,
+        pinned=foreign.pinned,
         head=head or (messages[-1].id if messages else None),
     )
     return Beginning(header, tuple(messages))

@@ -145,6 +145,74 @@ def test_chatgpt_marks_of_citations_go_and_their_sources_stay() -> None:
     ]
 
 
+def test_chatgpt_names_and_links_in_marks_stay_as_words() -> None:
+    text = (
+        'Met \ue200entity\ue202["people","Ada \\"L\\"","poet"]\ue201 at '
+        "\ue200url\ue202the fair\ue202https://example.org\ue201, "
+        "\ue200entity\ue202Bob\ue201 too\ue200image_group\ue202{}\ue201.\ue200cite\ue202turn0"
+    )
+    (part,) = parts_of(node("a", "root", "assistant", text))
+    assert part.text == 'Met Ada "L" at [the fair](https://example.org), Bob too.citeturn0'
+
+
+def test_chatgpt_sources_of_a_search_are_kept() -> None:
+    entry = {"url": "https://example.org/tea", "title": "On tea"}
+    metadata = {
+        "search_result_groups": [{"entries": [entry, entry, 5]}, None],
+        "content_references": [{"items": [entry]}],
+    }
+    found = {"content_type": "text", "parts": ["found"]}
+    assert parts_of(node("t", "root", "tool", content=found, metadata=metadata)) == [
+        ToolResultPart("root", "found", False, (CitationPart("https://example.org/tea", "On tea"),))
+    ]
+
+
+def test_chatgpt_canvas_voice_and_drawings_are_kept() -> None:
+    canvas = {"content_type": "code", "language": "json", "text": '{"name":"poem","type":"document","content":"Owl"}'}
+    assert parts_of(node("a", "root", "assistant", content=canvas, recipient="canmore.create_textdoc")) == [
+        ToolCallPart("a", "canmore.create_textdoc", canvas["text"])
+    ]
+    live: dict[str, Any] = {
+        "content_type": "real_time_user_audio_video_asset_pointer",
+        "frames_asset_pointers": [],
+        "video_container_asset_pointer": None,
+        "audio_asset_pointer": {"content_type": "audio_asset_pointer", "asset_pointer": "sediment://file_9"},
+    }
+    spoken = {"content_type": "audio_transcription", "text": "Good morning", "direction": "in"}
+    voice = {"content_type": "multimodal_text", "parts": [spoken, live]}
+    assert parts_of(node("u", "root", "user", content=voice)) == [TextPart("Good morning\n\n[Audio and video: file_9]")]
+    drawn = {
+        "content_type": "image_asset_pointer",
+        "asset_pointer": "file-service://f",
+        "metadata": {"dalle": {"prompt": "an owl"}},
+    }
+    picture = {"content_type": "multimodal_text", "parts": [drawn]}
+    assert parts_of(node("t", "root", "tool", content=picture)) == [
+        ToolResultPart("root", "[Image: f, drawn from: an owl]")
+    ]
+
+
+def test_chatgpt_thoughts_and_outputs_of_newer_models() -> None:
+    assert parts_of(node("a", "root", "assistant", "We need to look.", channel="analysis")) == [
+        ReasoningPart("We need to look.")
+    ]
+    assert parts_of(node("a", "root", "assistant", "Here.", channel="final")) == [TextPart("Here.")]
+    output = {"content_type": "citable_code_output", "output_str": "42"}
+    assert parts_of(node("t", "root", "tool", content=output)) == [ToolResultPart("root", "42")]
+    page = {"content_type": "sonic_webpage", "url": "https://example.org", "title": "T", "snippet": "words"}
+    assert parts_of(node("t", "root", "tool", content=page)) == [
+        ToolResultPart("root", "T\n\nhttps://example.org\n\nwords")
+    ]
+
+
+def test_chatgpt_parents_are_told_by_children_as_well() -> None:
+    above, below = node("u", "root", "user", "Hi"), node("a", "", "assistant", "Hello")
+    above["children"], below["parent"] = ["a", 5], None
+    beginning = taken(chat(above, below, is_starred=True))
+    assert beginning.messages[1].parent == beginning.messages[0].id
+    assert beginning.header.pinned
+
+
 def test_chatgpt_hidden_nodes_hold_the_tree_together() -> None:
     hidden = {"is_visually_hidden_from_conversation": True}
     beginning = taken(
@@ -228,6 +296,48 @@ def test_claude_blocks_and_attachments() -> None:
         ToolResultPart("t1", "found"),
         TextPart("\n\n[File: a.txt]\n\n````\na ``` b\n````"),
     )
+
+
+def test_claude_what_newer_exports_hold() -> None:
+    gone = "```\nThis block is not supported on your current device yet.\n```\n\n"
+    page = {"type": "knowledge", "title": "On tea", "url": "https://example.org/tea", "metadata": {"type": "webpage"}}
+    blocks = [
+        {"type": "thinking", "thinking": "", "summaries": [{"summary": "Looked at it."}, {"summary": "Then again."}]},
+        {"type": "tool_use", "id": "t1", "name": "web_search", "input": {"query": "tea"}},
+        {
+            "type": "tool_result",
+            "tool_use_id": "t1",
+            "content": [page, {"type": "image"}, {"type": "file", "name": "a.md"}],
+        },
+        {"type": "flag", "flag": "x"},
+    ]
+    beginning = claude(
+        turn("0", "human", "", content=[{"type": "voice_note", "title": "Note", "text": "spoken"}]),
+        turn(
+            "1",
+            "assistant",
+            gone * 3,
+            content=blocks,
+            attachments=[{}, {"file_name": "", "extracted_content": "pasted"}],
+        ),
+        turn("2", "assistant", f"Before\n{gone}After"),
+        is_starred=True,
+    )
+    first, second, third = beginning.messages
+    assert beginning.header.pinned
+    assert first.parts == (TextPart("Note\n\nspoken"),)
+    assert second.parts == (
+        ReasoningPart("Looked at it.\n\nThen again."),
+        ToolCallPart("t1", "web_search", '{"query":"tea"}'),
+        ToolResultPart(
+            "t1",
+            "On tea\nhttps://example.org/tea\n\n[Image]\n\n[File: a.md]",
+            False,
+            (CitationPart("https://example.org/tea", "On tea"),),
+        ),
+        TextPart("\n\n```\npasted\n```"),
+    )
+    assert third.parts == (TextPart("Before\nAfter"),)
 
 
 # --- trees and times ---------------------------------------------------------------------------------------------
