@@ -111,6 +111,51 @@ async def run_that_starts_and_ends_in_one_flush_is_settled(store: Store) -> None
 
 
 @check
+async def what_was_asked_beside_the_answers_is_settled_without_being_opened(store: Store) -> None:
+    talk = await begin(store)
+    answer = await spend(talk)
+    beside = [
+        ended(started(talk, message="", kind="title", key="key-1")),
+        ended(started(talk, message=answer.message, kind="summary"), None),
+    ]
+    for charge in beside:
+        await talk.write("conversation.updated", charges=(charge,))
+        assert await store.ledger.charge("owner", charge.run) == charge
+    assert {one.run: one for one in (await store.ledger.charges("owner", limit=10)).charges} == {
+        one.run: one for one in (answer, *beside)
+    }
+    assert await store.ledger.total("owner", *ALWAYS) == sum_of(None, [answer, *beside])
+    assert await groups(store, "owner", "conversation") == [sum_of(talk.id, [answer, *beside])]
+    assert (await store.ledger.standing("owner", "key-1", NOON)).month_cost == 7_000
+
+
+@check
+async def title_and_its_charge_are_one(store: Store) -> None:
+    talk = await begin(store)
+    charge = ended(started(talk, message="", kind="title"))
+    flush = talk.flush("conversation.updated", charges=(charge,))
+    assert list(await store.append([msgspec.structs.replace(flush, epoch=flush.epoch + 1)])) == ["fenced"]
+    assert await store.ledger.charge("owner", charge.run) is None
+    for _ in range(2):
+        assert list(await store.append([flush])) == ["committed"]
+    assert await store.ledger.total("owner", *ALWAYS) == sum_of(None, [charge])
+    with refused_with(NotFoundError):
+        await store.ledger.reserve("owner", charge.run, granting(1, 1))
+
+
+@check
+async def charge_without_a_message_outlives_its_conversation_and_its_owner(store: Store) -> None:
+    talk = await begin(store)
+    charge = ended(started(talk, message="", kind="title", key="key-1"))
+    await talk.write("conversation.updated", charges=(charge,))
+    await store.purge(talk.id)
+    assert await store.ledger.charge("owner", charge.run) == charge
+    await store.ledger.forget("owner")
+    assert await store.ledger.charge("owner", charge.run) is None
+    assert await store.ledger.total(None, *ALWAYS) == sum_of(None, [charge])
+
+
+@check
 async def fenced_flush_charges_nothing(store: Store) -> None:
     talk = await begin(store)
     charge = started(talk)
