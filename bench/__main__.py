@@ -23,6 +23,7 @@ NAMES = (
     "resident",
     "starting",
     "long",
+    "prefix",
     "search",
     "usage",
     "exchange",
