@@ -173,6 +173,16 @@ async def test_connection_is_kept_and_made_anew_when_it_was_closed() -> None:
         assert connections == 3
 
 
+async def test_connections_to_nodes_that_are_gone_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    handler = answering(http(encode_outcome(Receipt(7))))
+    async with peer(handler) as (transport, gone), peer(handler) as (_, node):
+        await transport.deliver(gone, PARCEL)
+        assert repr(transport.wires) == "<Wires idle=1>"
+        monkeypatch.setattr("trialogue_server._cluster.wire.IDLE", 0.0)
+        await transport.deliver(node, PARCEL)
+        assert repr(transport.wires) == "<Wires idle=1>"
+
+
 async def test_error_of_the_other_node_is_ours() -> None:
     refused = encode_outcome(NotFoundError("there is no such thing", pointer="/parent"))
     async with peer(answering(http(refused))) as (transport, node):

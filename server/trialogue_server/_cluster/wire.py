@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import select
 import ssl
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -29,8 +28,8 @@ class Wires:
     """Connections to other nodes."""
 
     def __init__(self) -> None:
-        # By address, the one used last at the end, each with when that was.
-        self._idle: OrderedDict[str, list[tuple[_Wire, float]]] = OrderedDict()
+        # By address, each with when it was used: the last one at the end.
+        self._idle: dict[str, list[tuple[_Wire, float]]] = {}
         self._tls: ssl.SSLContext | None = None
 
     def __repr__(self) -> str:
@@ -60,11 +59,21 @@ class Wires:
         return None
 
     def _give_back(self, address: str, wire: _Wire) -> None:
+        self._let_go()
         kept = self._idle.setdefault(address, [])
         if wire.reusable and len(kept) < KEPT:
             kept.append((wire, trio.current_time()))
         else:
             wire.close()
+
+    def _let_go(self) -> None:
+        """Of what nobody used for long: a node that is gone is never asked again, and its address may be nobody's."""
+        too_old = trio.current_time() - IDLE
+        for address, kept in list(self._idle.items()):
+            while kept and kept[0][1] <= too_old:
+                kept.pop(0)[0].close()
+            if not kept:
+                del self._idle[address]
 
     def close(self) -> None:
         """Let go of all that are idle."""

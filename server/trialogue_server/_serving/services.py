@@ -32,6 +32,7 @@ from trialogue_server._seeing import Seeing
 from trialogue_server._serving.bounds import Held, Tries
 from trialogue_server._serving.endings import Endings
 from trialogue_server._serving.parts import Parts
+from trialogue_server._serving.shared_look import SharedLook
 from trialogue_server._surface.access import check_access
 from trialogue_server._surface.cors import Cors
 
@@ -83,8 +84,9 @@ class Services:
         self.branch_scan = trio.Lock()
         #: What stands in the way of being ready, in words that only the log is told.
         self.ailing: dict[str, str] = {}
-        #: One look at the disk at a time, whoever asks whether we are ready.
-        self.storage_check = trio.Lock()
+        #: Looks at the disks, whoever asks whether we are ready: they write, and anybody may ask.
+        self.storage_check = SharedLook(engine.store.check)
+        self.files_check = None if engine.library is None else SharedLook(engine.library.blobs.check)
         self._authenticators = parts.authenticators
         #: What other nodes ask of this one, if they may.
         signer = None if engine.cluster is None or parts.part is None else parts.part.signer

@@ -11,9 +11,10 @@ from typing import Literal
 import msgspec
 import trio
 
-from trialogue import Cluster, Library, TrialogueError
+from trialogue import Cluster, TrialogueError
 from trialogue_server._http.call import Call, Reply, json_reply
 from trialogue_server._serving.services import Services
+from trialogue_server._serving.shared_look import SharedLook
 from trialogue_server._surface.routes import Answer, Route
 
 log = logging.getLogger("trialogue.health")
@@ -51,9 +52,10 @@ async def healthz(services: Services, call: Call) -> Reply:
 
 async def readyz(services: Services, call: Call) -> Reply:
     """``GET /readyz``: see whether requests can be served here: 200, else 503; each dependency with a reason."""
-    checks = {"engine": _engine(services), "loop": _loop(services), "storage": await _storage(services)}
-    if services.engine.library is not None:
-        checks["files"] = await _files(services, services.engine.library)
+    checks = {"engine": _engine(services), "loop": _loop(services)}
+    checks["storage"] = await _looked(services, "storage", services.storage_check)
+    if services.files_check is not None:
+        checks["files"] = await _looked(services, "files", services.files_check)
     if services.engine.cluster is not None:
         checks |= _cluster(services.engine.cluster)
     ready = all(check.ok for check in checks.values())
@@ -95,15 +97,14 @@ def _loop(services: Services) -> Check:
     return Check(ok=True, detail="in time")
 
 
-async def _storage(services: Services) -> Check:
+async def _looked(services: Services, what: str, look: SharedLook) -> Check:
+    # A share that hangs holds the thread that asks it, and nothing else: there are only so many of them.
     with trio.move_on_after(PATIENCE):
         try:
-            # One check at a time, whoever asks: it writes to the disk, and everybody may ask.
-            async with services.storage_check:
-                await services.store.check()
+            await look()
         except TrialogueError as error:
-            return _failing(services, "storage", error)
-        return _well(services, "storage")
+            return _failing(services, what, error)
+        return _well(services, what)
     return Check(ok=False, detail=f"did not answer within {PATIENCE:g} seconds")
 
 
@@ -118,17 +119,6 @@ def _well(services: Services, what: str) -> Check:
     if services.ailing.pop(what, None) is not None:
         log.warning("ready again: %s", what)
     return Check(ok=True, detail="can be written")
-
-
-async def _files(services: Services, library: Library) -> Check:
-    # A share that hangs holds the thread that asks it, and nothing else: there are only so many of them.
-    with trio.move_on_after(PATIENCE):
-        try:
-            await library.blobs.check()
-        except TrialogueError as error:
-            return _failing(services, "files", error)
-        return _well(services, "files")
-    return Check(ok=False, detail=f"did not answer within {PATIENCE:g} seconds")
 
 
 _ALIVE = json_reply(Alive())

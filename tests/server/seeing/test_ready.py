@@ -10,10 +10,14 @@ from pathlib import Path
 
 import httpx2
 import pytest
+import trio
+import trio.testing
 from rest import serve
+from trio.testing import MockClock
 
 from trialogue import StorageError
 from trialogue.testing import MemoryStore
+from trialogue_server._serving.shared_look import SharedLook
 
 SECRET = "postgresql://app:hunter2@db.internal/chat"
 
@@ -52,3 +56,33 @@ async def test_no_path_and_no_address_is_told(tmp_path: Path, caplog: pytest.Log
         os.rename(tmp_path / "away", tmp_path / "files")
         assert (await client.get("/readyz")).status_code == 200
         assert caplog.records[-1].getMessage().startswith("ready again")
+
+
+async def test_those_who_ask_at_once_share_a_look(autojump_clock: MockClock) -> None:
+    """However many ask, nobody's answer is later than two looks: a balancer's must not be."""
+    looks = 0
+
+    async def look() -> None:
+        nonlocal looks
+        looks += 1
+        await trio.sleep(1)
+        if looks == 2:
+            raise StorageError("the disk is full")
+
+    shared = SharedLook(look)
+
+    async def fails() -> None:
+        with pytest.raises(StorageError):
+            await shared()
+
+    began = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(shared)
+        await trio.testing.wait_all_tasks_blocked()
+        for _ in range(100):
+            nursery.start_soon(fails)
+    assert (looks, trio.current_time() - began) == (2, 2.0)
+    with trio.move_on_after(0.5):
+        await shared()  # Given up: it tells nobody anything.
+    await shared()
+    assert looks == 4
