@@ -111,7 +111,9 @@ class Socket:
             raise Closing(TOO_MANY, error.detail) from error
         await self._say_ready(user)
         self._begin(self._pulse)
-        self._begin(close_when_it_ends, self._services, self._known.principal)
+        principal = self._known.principal
+        if principal.until is not None:
+            self._begin(close_when_it_ends, self._services, principal.credential, principal.until)
         while True:
             await self._act(await self._next())
 

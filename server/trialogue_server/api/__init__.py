@@ -14,6 +14,7 @@
     files          uploading, listing, sending and removing files
     forks          a conversation that begins with a branch of another
     sharing        public links to a branch
+    shared         what they show
     search         by words, by meaning and by place
     exports        everything one has, as a document
     imports        such documents, and others' exports, taken in
@@ -59,6 +60,7 @@ from trialogue_server.api import (
     nodes,
     oversight,
     search,
+    shared,
     sharing,
     socket,
     tools,
@@ -79,7 +81,7 @@ BLUEPRINTS = {
     "messages": (*messages.ROUTES, *branches.ROUTES),
     "files": files.ROUTES,
     "forks": forks.ROUTES,
-    "sharing": sharing.ROUTES,
+    "sharing": (*sharing.ROUTES, *shared.ROUTES),
     "search": search.ROUTES,
     "exports": exports.ROUTES,
     "imports": imports.ROUTES,

@@ -172,7 +172,10 @@ async def delete(services: Services, call: Call) -> Reply:
     _, header = await services.conversation(call)
     purge = read_query(call, DeleteQuery).purge
     if header.deleted_at is None:
+        links = await services.store.shares.of(header.id)
         await _move(services, header, deleted=True)
+        # A link to what is in the trash shows nothing, and what is being read by it ends.
+        services.endings.close_streams(*(link.id for link in links))
     if purge:
         await services.engine.purge(header.id)
         services.hub.close_where(lambda tag: tag.conversation == header.id)

@@ -50,7 +50,7 @@ async def stream(services: Services, call: Call, receive: Receive, send: Send) -
     """Answer such a call. Returns when the client is gone, or the stream was closed; raises before its head is sent."""
     principal = await services.principal(call)
     with services.held.streams.hold(principal.user.id):
-        async with until_it_ends(services, principal):
+        async with until_it_ends(services, principal.credential, principal.until):
             await _answer(services, call, receive, send, principal)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import httpx2
 import pytest
@@ -72,8 +73,8 @@ async def test_upload_ends_with_its_key(programs: Programs, path: str, monkeypat
 
 
 @asynccontextmanager
-async def half_read(programs: Programs, path: str) -> AsyncGenerator[AsyncIterator[bytes]]:
-    async with programs.program.stream("GET", path) as answer:
+async def half_read(client: httpx2.AsyncClient, path: str) -> AsyncGenerator[AsyncIterator[bytes]]:
+    async with client.stream("GET", path) as answer:
         assert answer.status_code == 200
         pieces = answer.aiter_raw(65_536)
         assert await anext(pieces)
@@ -81,10 +82,7 @@ async def half_read(programs: Programs, path: str) -> AsyncGenerator[AsyncIterat
 
 
 async def test_download_ends_with_its_key(programs: Programs) -> None:
-    content = HEAD + b"x" * LARGE + b"\r\n--b--\r\n"
-    headers = {"Content-Type": "multipart/form-data; boundary=b"}
-    (file,) = (await programs.ada.post("/api/upload", content=content, headers=headers)).json()["files"]
-    await _breaks_off(programs, f"/api/files/{file['id']}")
+    await _breaks_off(programs, f"/api/files/{await uploaded(programs.ada)}")
 
 
 async def test_export_ends_with_its_key(programs: Programs) -> None:
@@ -96,8 +94,67 @@ async def test_export_ends_with_its_key(programs: Programs) -> None:
 
 async def _breaks_off(programs: Programs, path: str) -> None:
     with trio.fail_after(5):
-        async with half_read(programs, path) as pieces:
+        async with half_read(programs.program, path) as pieces:
             await programs.revoke()
-            with pytest.raises(httpx2.TransportError):
-                async for _ in pieces:
-                    pass
+            await expect_break(pieces)
+
+
+async def uploaded(ada: httpx2.AsyncClient) -> str:
+    content = HEAD + b"x" * LARGE + b"\r\n--b--\r\n"
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    (file,) = (await ada.post("/api/upload", content=content, headers=headers)).json()["files"]
+    name: str = file["id"]
+    return name
+
+
+@asynccontextmanager
+async def half_read_by_link(
+    programs: Programs, **link: Any
+) -> AsyncGenerator[tuple[str, list[str], AsyncIterator[bytes]]]:
+    """A conversation's address, the addresses of two links to it, and a file that is being read by the first."""
+    ada, file = programs.ada, await uploaded(programs.ada)
+    url = await make(ada)
+    await note(ada, url, "see", files=[file])
+    made = [(await ada.post(f"{url}/share", json=body)).json() for body in (link, {})]
+    async with (
+        httpx2.AsyncClient(base_url=programs.server.url, timeout=10, trust_env=False) as reader,
+        half_read(reader, f"/api/shared/{made[0]['token']}/files/{file}") as pieces,
+    ):
+        yield url, [f"{url}/share/{one['id']}" for one in made], pieces
+
+
+async def expect_break(pieces: AsyncIterator[bytes]) -> None:
+    with pytest.raises(httpx2.TransportError):
+        async for _ in pieces:
+            pass
+
+
+async def test_download_by_a_link_ends_with_it(programs: Programs) -> None:
+    with trio.fail_after(20):
+        async with half_read_by_link(programs) as (_, links, pieces):
+            assert (await programs.ada.delete(links[0])).status_code == 204
+            await expect_break(pieces)
+
+
+@pytest.mark.parametrize("purge", [False, True])
+async def test_download_by_a_link_ends_with_its_conversation(programs: Programs, purge: bool) -> None:
+    with trio.fail_after(20):
+        async with half_read_by_link(programs) as (url, _, pieces):
+            assert (await programs.ada.delete(url, params={"purge": purge})).status_code == 204
+            await expect_break(pieces)
+
+
+async def test_download_by_a_link_ends_at_its_time(programs: Programs) -> None:
+    expires = datetime.now(UTC) + timedelta(seconds=3)
+    with trio.fail_after(20):
+        async with half_read_by_link(programs, expires=expires.isoformat()) as (_, _, pieces):
+            await trio.sleep_until(trio.current_time() + (expires - datetime.now(UTC)).total_seconds() + 0.2)
+            await expect_break(pieces)
+
+
+async def test_download_by_a_link_goes_on_when_others_end(programs: Programs) -> None:
+    with trio.fail_after(20):
+        async with half_read_by_link(programs) as (_, links, pieces):
+            assert (await programs.ada.delete(links[1])).status_code == 204
+            await programs.revoke()
+            assert sum([len(piece) async for piece in pieces]) > LARGE - 2**20
