@@ -31,7 +31,7 @@ INCOMING = "incoming"
 #: Seconds after which what was left in ``incoming`` is nobody's any more: no upload may last so long.
 ABANDONED = 24 * 3600.0
 #: How long clean-up is waited for when its task is cancelled; on a share that hangs it is done once that goes on.
-CLEAN_UP = 2.0
+CLEAN_UP = 1.0
 
 
 class Blobs:
