@@ -51,6 +51,11 @@ def test_files_that_a_page_names_exist(page: Path) -> None:
         assert (ROOT / target).exists(), target
 
 
+def test_every_page_is_listed() -> None:
+    listed = re.findall(r"\]\((\w+\.md)\)", (ROOT / "docs/README.md").read_text())
+    assert sorted(listed) == [page.name for page in PAGES if page.parent.name == "docs" and page.name != "README.md"]
+
+
 def test_targets_of_the_readme_exist() -> None:
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     for target in re.findall(r"^    make (\w+)", (ROOT / "README.md").read_text(), re.MULTILINE):
@@ -72,14 +77,23 @@ def test_commands_of_the_readme_stream_an_answer(tmp_path: Path) -> None:
     try:
         server.start()
 
-        def run(command: str) -> str:
-            command = command.replace("localhost:4512", f"127.0.0.1:{server.port}").replace("curl", "curl -sS -m 20", 1)
-            return subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True, check=False).stdout
+        def run(command: str, until: str = "") -> str:
+            command = command.replace("localhost:4512", f"127.0.0.1:{server.port}").replace(
+                "curl", "exec curl -sS -m 60", 1
+            )
+            with subprocess.Popen(command, shell=True, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as running:
+                assert running.stdout is not None
+                said = ""
+                for line in running.stdout:
+                    said += line
+                    if until and until in line:
+                        running.terminate()
+                return said
 
         assert '"role":"admin"' in run(register)
         conversation = re.search(r'"id":"([\w-]+)"', run(create))
         assert conversation is not None
-        # The stream stays open after the answer, as it should; the command is given the time the answer takes.
-        assert "event: run.completed" in run(ask.replace("ID", conversation[1]).replace("curl", "curl -m 4", 1))
+        # The stream stays open after the answer, as it should.
+        assert "event: run.completed" in run(ask.replace("ID", conversation[1]), until="event: run.completed")
     finally:
         server.close()
