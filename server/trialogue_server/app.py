@@ -22,7 +22,7 @@ from trialogue import NotFoundError
 from trialogue_server._cluster.answering import MOST, Answering
 from trialogue_server._guard import prepare_app
 from trialogue_server._http.bodies import body_reader
-from trialogue_server._http.call import SCOPE_KEY, Application, Call, Receive, Reply, Scope, Send
+from trialogue_server._http.call import SCOPE_KEY, Call, Receive, Reply, Scope, Send
 from trialogue_server._http.errors import MethodError
 from trialogue_server._http.problems import problem_reply
 from trialogue_server._http.queries import check_names
@@ -41,7 +41,7 @@ from trialogue_server.api import BLUEPRINTS, events
 from trialogue_server.config import Config
 
 
-def create_app(parts: Parts) -> Application:
+def create_app(parts: Parts) -> Surface:
     """The ASGI application. It owns nothing: closing its parts is the caller's."""
     services = Services(parts)
     return Surface(services, _quart(services, parts.config))

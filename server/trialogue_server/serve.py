@@ -37,6 +37,9 @@ from trialogue import (
     open_library,
     open_searcher,
 )
+from trialogue_server._administering.asks import place
+from trialogue_server._administering.attended import Attended
+from trialogue_server._administering.desk import open_desk
 from trialogue_server._callers.logins import Logins
 from trialogue_server._cluster.opening import open_part
 from trialogue_server._exchange.jobs import ImportLimits, open_importer
@@ -119,7 +122,8 @@ async def open_all(config: Config, port: int | None = None) -> AsyncGenerator[Op
             authenticators = plugins.authenticators(store)
             parts = Parts(engine, hub, config, authenticators, logins, soft, searcher, importer, plugins, seeing, part)
             app = create_app(parts)
-            async with open_apart(app, config.metrics_listen):
+            desk = open_desk(Attended(app.services), place(config.data_dir))
+            async with open_apart(app, config.metrics_listen), desk:
                 yield Opened(app, engine, hub)
 
 

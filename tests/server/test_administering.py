@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator
-from contextlib import contextmanager
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +19,12 @@ from rest import open_stream
 from served import Server
 from talking import make
 
+from trialogue.testing import MemoryStore
 from trialogue_server import cli
+from trialogue_server._administering.desk import open_desk
+from trialogue_server._administering.direct import Direct
+from trialogue_server._administering.local import find_local
+from trialogue_server.api._account_bodies import Me
 
 Capture = pytest.CaptureFixture[str]
 PASSWORD = "correct horse"
@@ -116,8 +125,6 @@ async def test_server_does_it_and_streams_end(folder: Path, capsys: Capture) -> 
             async def ask(*arguments: str) -> Any:
                 return await trio.to_thread.run_sync(lambda: told(capsys, *arguments, *by))
 
-            error = await trio.to_thread.run_sync(refused, capsys, "users", "list")
-            assert "a server has this data open" in error
             async with open_stream(bob, f"{await make(bob)}/events") as stream:
                 assert (await stream.event()) is not None
                 assert (await ask("users", "disable", "bob@example.org"))["disabled"]
@@ -138,6 +145,115 @@ async def test_server_does_it_and_streams_end(folder: Path, capsys: Capture) -> 
             error = await trio.to_thread.run_sync(refused, capsys, "users", "list", *by)
             assert "answers 401" in error
             assert key["token"] not in error
+
+
+async def test_server_is_asked_in_its_data_folder_and_streams_end(folder: Path, capsys: Capture) -> None:
+    """Without a port and without a key."""
+
+    async def ask(*arguments: str) -> Any:
+        return await trio.to_thread.run_sync(lambda: told(capsys, *arguments))
+
+    with serving(folder) as server:
+        assert ((folder / "data/admin.sock").stat().st_mode & 0o777) == 0o600
+        assert (await ask("users", "create", "root@example.org"))["user"]["role"] == "admin"
+        invitation = (await ask("invite", "--email", "bob@example.org"))["token"]
+        async with client_of(server) as bob:
+            body = {"email": "bob@example.org", "password": PASSWORD, "invitation": invitation}
+            assert (await bob.post("/api/auth/register", json=body)).status_code == 201
+            key = (await bob.post("/api/auth/keys", json={"name": "cli", "scopes": ["read"]})).json()
+            with_key = {"Authorization": f"Bearer {key['token']}"}
+            assert (await bob.get("/api/auth/me", headers=with_key)).status_code == 200
+            (shown,) = (await ask("keys", "list", "bob@example.org"))["keys"]
+            await ask("keys", "revoke", shown["id"])
+            assert (await bob.get("/api/auth/me", headers=with_key)).status_code == 401
+            for ending in (("users", "sign-out"), ("users", "disable"), ("users", "delete")):
+                async with open_stream(bob, f"{await make(bob)}/events") as stream:
+                    assert (await stream.event()) is not None
+                    await ask(*ending, "bob@example.org")
+                    with trio.fail_after(5):
+                        while await stream.event() is not None:
+                            pass
+                assert (await bob.get("/api/auth/me")).status_code == 401
+                if ending[1] != "delete":
+                    await ask("users", "enable", "bob@example.org")
+                    await _login(bob, "bob")
+        assert [user["email"] for user in await ask("users", "list")] == ["root@example.org"]
+        error = await trio.to_thread.run_sync(refused, capsys, "users", "disable", "root@example.org")
+        assert "last administrator" in error
+        error = await trio.to_thread.run_sync(refused, capsys, "users", "reset", "nobody@example.org")
+        assert "there is no account" in error
+
+
+def test_whatever_is_said_at_the_socket_the_server_goes_on(folder: Path, capsys: Capture) -> None:
+    with serving(folder):
+        for said, words in (
+            (b"", b"does not know"),
+            (b"\xff\xfe\n", b"does not know"),
+            (b'{"type":"burn"}\n', b"does not know"),
+            (b'{"type":"keys","user":"' + b"x" * 100_000, b"does not know"),
+            (b'{"type":"keys","user":"\\u0000"}\n', b"there is no account"),
+        ):
+            with socket.socket(socket.AF_UNIX) as peer:
+                peer.connect("data/admin.sock")
+                with suppress(BrokenPipeError):
+                    peer.sendall(said)
+                    peer.shutdown(socket.SHUT_WR)
+                answer = b""
+                with suppress(ConnectionResetError):
+                    while piece := peer.recv(65_536):
+                        answer += piece
+                assert words in answer or len(said) > 65_536, answer
+        assert told(capsys, "users", "list") == []
+
+
+def test_socket_of_a_server_that_was_killed_is_in_nobody_s_way(folder: Path, capsys: Capture) -> None:
+    server = Server(folder)
+    try:
+        server.start()
+        server.kill()
+        assert (folder / "data/admin.sock").exists()
+        assert told(capsys, "users", "list") == []
+        server.start()
+        assert told(capsys, "users", "create", "ada@example.org")["user"]["role"] == "admin"
+    finally:
+        server.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_nobody_else_is_answered(folder: Path) -> None:
+    program = """\
+import os, socket
+os.setuid(65534)
+peer = socket.socket(socket.AF_UNIX)
+peer.connect("admin.sock")
+try:
+    peer.sendall(b"{}\\n")
+    print(peer.recv(99))
+except ConnectionError:
+    print("hung up")
+"""
+    with serving(folder):
+        # The folder would keep them out anyhow.
+        for path, mode in ((folder / "data", 0o755), (folder / "data/admin.sock", 0o666)):
+            path.chmod(mode)
+        command = [sys.executable, "-c", program]
+        done = subprocess.run(command, cwd=folder / "data", capture_output=True, text=True, timeout=30, check=False)
+    assert done.stdout in ("b''\n", "hung up\n"), done.stdout + done.stderr
+
+
+async def test_it_answers_however_deep_its_folder_lies(tmp_path: Path) -> None:
+    class Nothing(Direct):
+        async def users(self, text: str | None) -> Sequence[Me]:
+            await trio.lowlevel.checkpoint()
+            return ()
+
+    folder = tmp_path / ("deep" * 30)
+    folder.mkdir()
+    async with open_desk(Nothing(MemoryStore()), folder / "admin.sock"):
+        local = await trio.to_thread.run_sync(find_local, folder)
+        assert local is not None
+        assert await local.users(None) == ()
+    assert await trio.to_thread.run_sync(find_local, folder) is None
 
 
 async def _register(client: httpx2.AsyncClient, name: str) -> None:

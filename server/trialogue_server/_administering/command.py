@@ -122,9 +122,13 @@ def _first(group: BaseExceptionGroup[Exception]) -> Exception:
 async def _opened(arguments: argparse.Namespace, config: Config) -> AsyncGenerator[Administration]:
     from trialogue import ConfigurationError
     from trialogue_server._administering.direct import open_direct
+    from trialogue_server._administering.local import find_local
     from trialogue_server._administering.remote import Remote
 
     if arguments.server is None:
+        if (local := find_local(config.data_dir)) is not None:
+            yield local
+            return
         try:
             async with open_direct(config) as admin:
                 yield admin

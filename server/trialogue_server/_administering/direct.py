@@ -1,13 +1,14 @@
-"""Done in the storage, by this process alone: no server may run over it, since it would not be told what has ended."""
+"""Done in the storage, by the process that has it: alone, or as ``attended`` says, the server."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 from trialogue import (
     Admission,
+    AuditEntry,
     ConfigurationError,
     Invitation,
     NotFoundError,
@@ -47,7 +48,10 @@ PAGE = 200
 
 @asynccontextmanager
 async def open_direct(config: Config) -> AsyncGenerator[Administration]:
-    """The storage, held. Raises ``ConfigurationError``: it is in use, or cannot be used."""
+    """The storage, held: no server may run over it, which would not be told what has ended.
+
+    Raises ``ConfigurationError``: it is in use, or cannot be used.
+    """
     plugins = load_plugins(disabled=config.disabled_plugins)
     async with plugins.open_store(config.storage_url, config.data_dir) as store:
         if store.nodes is not None and any(node.alive for node in (await store.nodes.members()).nodes):
@@ -55,11 +59,16 @@ async def open_direct(config: Config) -> AsyncGenerator[Administration]:
         yield Direct(store)
 
 
-class Direct(Administration):
-    """See ``Administration``."""
+def _nobody(*_: AuditEntry) -> None:
+    pass
 
-    def __init__(self, store: Store) -> None:
+
+class Direct(Administration):
+    """See ``Administration``. ``tell`` is given what has been recorded."""
+
+    def __init__(self, store: Store, tell: Callable[..., None] = _nobody) -> None:
         self._accounts = store.accounts
+        self._tell = tell
 
     async def users(self, text: str | None) -> Sequence[Me]:
         found: list[Me] = []
@@ -77,29 +86,35 @@ class Direct(Administration):
         return shown_user(made), await self.reset(made.id)
 
     async def change(self, user: str, change: UpdateUserBody) -> Me:
-        before = await self._user(user)
+        before = await self.user(user)
         wanted = UserChange(role=change.role, disabled=change.disabled)
-        after = await self._accounts.set_user(before.id, wanted, changes_of(ORIGIN, before, wanted))
+        entries = changes_of(ORIGIN, before, wanted)
+        after = await self._accounts.set_user(before.id, wanted, entries)
         if after is None:
             raise _no_account(user)
+        self._tell(*entries)
         return shown_user(after)
 
     async def reset(self, user: str) -> OfferedReset:
-        found = await self._user(user)
+        found = await self.user(user)
         token, until = new_token("tl_reset_"), datetime.now(UTC) + RESET
         entry = ORIGIN.entry("password.reset_offered", found.id)
         await self._accounts.add_reset(Reset(found.id, hash_of(token), until), (entry,))
+        self._tell(entry)
         return OfferedReset(token, until)
 
     async def sign_out(self, user: str) -> None:
-        found = await self._user(user)
+        found = await self.user(user)
         for session in await self._accounts.sessions(found.id):
             entry = ORIGIN.entry("session.revoked", found.id, thing=session.id)
-            await self._accounts.drop_session(session.id, (entry,))
+            if await self._accounts.drop_session(session.id, (entry,)):
+                self._tell(entry)
 
     async def delete(self, user: str) -> None:
-        found = await self._user(user)
-        await self._accounts.remove_user(found.id, (ORIGIN.entry("account.deleted", found.id),))
+        found = await self.user(user)
+        entry = ORIGIN.entry("account.deleted", found.id)
+        if await self._accounts.remove_user(found.id, (entry,)):
+            self._tell(entry)
 
     async def invite(self, body: InvitationBody) -> NewInvitation:
         token, now = new_token("tl_invite_"), datetime.now(UTC)
@@ -112,19 +127,23 @@ class Direct(Administration):
         invitation = Invitation(new_id(), hash_of(token), body.role, maker, now, until, email)
         entry = ORIGIN.entry("invitation.made", thing=invitation.id, detail=body.role)
         await self._accounts.add_invitation(invitation, (entry,))
+        self._tell(entry)
         return NewInvitation(shown_invitation(invitation), token)
 
     async def keys(self, user: str) -> KeyList:
-        found = await self._user(user)
+        found = await self.user(user)
         return KeyList(tuple(map(shown_key, await self._accounts.keys(found.id))))
 
     async def revoke(self, key: str) -> None:
         found = await self._accounts.key_by_id(key) if is_id(key) else None
         if found is None:
             raise NotFoundError(f"there is no API key {key[:64]!r}: `trialogue keys list` shows them")
-        await self._accounts.drop_key(found.id, (ORIGIN.entry("key.revoked", found.user, thing=found.id),))
+        entry = ORIGIN.entry("key.revoked", found.user, thing=found.id)
+        if await self._accounts.drop_key(found.id, (entry,)):
+            self._tell(entry)
 
-    async def _user(self, name: str) -> User:
+    async def user(self, name: str) -> User:
+        """By an address or an id. Raises ``NotFoundError``."""
         find = self._accounts.user if is_id(name) else self._accounts.user_by_email
         found = await find(name if is_id(name) else normal_email(name))
         if found is None:
