@@ -30,10 +30,13 @@ from trialogue_server._exchange.tree import beginning_of
 
 #: What a zip's directory may take, and how many names stand in it: it is read whole.
 DIRECTORY_BYTES, DIRECTORY_NAMES = 16_777_216, 60_000
-#: Ways of packing whose unpacking needs little memory.
 #: Bytes of a file that are held at a time.
 READ_FILE = 262_144
+#: Ways of packing whose unpacking needs little memory.
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+#: What the library says of a zip that is none, or none of ours: also of names that are not UTF-8, and of places before its
+#: beginning.
+_BAD_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, struct.error)
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -91,7 +94,7 @@ def _in_zip(file: IO[bytes], owner: str, now: datetime, bounds: Bounds) -> Itera
                     for found in _conversations(meter.read, owner, now, bounds):
                         known = True
                         yield found
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, struct.error) as error:
+    except _BAD_ZIP as error:
         raise InvalidError(f"the zip is damaged, or locked: {error}") from error
     if not known:
         raise InvalidError("there is no conversation of an export we know in this zip")

@@ -469,6 +469,14 @@ def test_damaged_zip_is_refused(tmp_path: Path) -> None:
         looked(tmp_path, packed({"a.json": json.dumps([CHAT]).encode()}, zipfile.ZIP_LZMA))
 
 
+def test_zip_with_names_that_are_no_text_is_refused(tmp_path: Path) -> None:
+    data = bytearray(packed({"ä.json": json.dumps([CHAT]).encode()}))
+    at = data.rfind("ä".encode())
+    data[at : at + 2] = b"\xff\xff"
+    with pytest.raises(InvalidError, match="damaged"):
+        looked(tmp_path, bytes(data))
+
+
 def test_locked_zip_is_told(tmp_path: Path) -> None:
     data = bytearray(packed({"conversations.json": json.dumps([CHAT]).encode()}))
     at = data.find(b"PK\x01\x02")
