@@ -1,4 +1,4 @@
-"""The example of a third party's plugin is a project of its own: it is installed beside us, passes the kits, and answers."""
+"""The examples of third parties' plugins are projects of their own: installed beside us, they pass the kits, and answer."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from served import Server
 
 ROOT = Path(__file__).parents[1]
 PROJECT = ROOT / "examples/wordmill"
+RUNNABLE = ROOT / "examples/runnable"
 #: The suite's own settings are no business of the example's.
 LEFT_OUT = ("PYTEST_ADDOPTS", "PYTEST_CURRENT_TEST", "PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT")
 
@@ -24,10 +25,11 @@ PHRASE = "the quick brown mill"
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which the example is installed, and nothing else; with what is here already, and without a network."""
+    """A folder in which the examples are installed, and nothing else; with what is here already, and without a network."""
     folder = tmp_path_factory.mktemp("installed")
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index"]
-    command += ["--no-deps", "--no-build-isolation", "--target", str(folder), str(PROJECT)]
+    command += ["--no-deps", "--no-build-isolation", "--target", str(folder)]
+    command += [str(PROJECT), str(RUNNABLE)]
     subprocess.run(command, check=True, timeout=120)
     return folder
 
@@ -37,7 +39,8 @@ def environment(installed: Path, **more: str) -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(installed), "PYTHONDONTWRITEBYTECODE": "1", **more}
 
 
-def test_it_passes_the_kits(installed: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("project", [PROJECT, RUNNABLE], ids=lambda project: project.name)
+def test_it_passes_the_kits(project: Path, installed: Path, tmp_path: Path) -> None:
     command = [
         sys.executable,
         "-m",
@@ -46,7 +49,7 @@ def test_it_passes_the_kits(installed: Path, tmp_path: Path) -> None:
         "-p",
         "no:cacheprovider",
         f"--basetemp={tmp_path}/own",
-        str(PROJECT),
+        str(project),
     ]
     done = subprocess.run(command, env=environment(installed), capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -100,6 +103,22 @@ def test_a_server_with_it_answers(installed: Path, mill: int, tmp_path: Path, mo
             assert "Hello ground to flour" in answer(client, "Hello")
             rolled = answer(client, '[[call=roll_dice:{"count":3}]]', model="echo:echo")
             assert "together" in rolled
+    finally:
+        server.close()
+
+
+def test_a_server_in_which_a_runnable_answers(installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(installed))
+    monkeypatch.setenv("RUNNABLE", "on")
+    server = Server(tmp_path)
+    try:
+        server.start()
+        with httpx2.Client(base_url=server.url, trust_env=False, timeout=20) as client:
+            account = {"email": "ada@example.org", "password": "password1234567", "name": "Ada"}
+            assert client.post("/api/auth/register", json=account).status_code == 201
+            said = answer(client, "[[tokens=5]]")
+            assert "Here is a draft" in said, "the model repeats what it was asked in the end"
+            assert "A long answer arrives word" in said, "which holds what it said at first"
     finally:
         server.close()
 

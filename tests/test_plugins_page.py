@@ -1,4 +1,4 @@
-"""The code in docs/plugins.md is that of the example, which ``test_examples`` installs, tries and serves."""
+"""The code in docs/plugins.md is that of the examples, which ``test_examples`` installs, tries and serves."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/plugins.md").read_text()
-FILES = [path for path in (ROOT / "examples/wordmill").rglob("*") if path.suffix in (".py", ".toml", ".md")]
+FILES = [path for path in (ROOT / "examples").rglob("*") if path.suffix in (".py", ".toml", ".md")]
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE, re.DOTALL)
 
 
