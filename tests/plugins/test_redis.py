@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from functools import partial
 
 import pytest
 import redis as independent
@@ -133,6 +135,27 @@ async def test_no_server_is_no_reason_to_wait() -> None:
                 await client.ask("PING")
 
 
+@pytest.mark.parametrize(
+    "junk", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b">3\r\n+message\r\n:1\r\n:1\r\n", b"\0" * 70_000]
+)
+async def test_something_else_at_its_address_is_no_reason_to_stop(
+    junk: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def talk(stream: trio.SocketStream) -> None:
+        with suppress(trio.BrokenResourceError):
+            async with stream:
+                await stream.send_all(junk)
+
+    async with trio.open_nursery() as nursery:
+        listeners = await nursery.start(partial(trio.serve_tcp, talk, 0, host="127.0.0.1"))
+        url = f"redis://127.0.0.1:{listeners[0].socket.getsockname()[1]}/0"
+        async with open_redis(parse_url(url), patience=0.3) as client:
+            with pytest.raises(RedisDown):
+                await client.ask("PING")
+        nursery.cancel_scope.cancel()
+    assert "no connection to Redis" in caplog.text
+
+
 async def test_script_is_sent_again_after_a_flush(client: Redis) -> None:
     script = Script("return {KEYS[1], ARGV[1]}")
     for _ in range(2):
@@ -219,7 +242,9 @@ def test_address_is_read() -> None:
     assert parse_url("unix:///run/redis.sock?db=1").path == "/run/redis.sock"
 
 
-@pytest.mark.parametrize("url", ["http://a", "redis://a:b:c", "redis://a/x", "redis://a:99999", "unix:", "redis", ""])
+@pytest.mark.parametrize(
+    "url", ["http://a", "redis://a:b:c", "redis://a/x", "redis://a:99999", "redis://a..b", "unix:", "redis", ""]
+)
 def test_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match="redis_url"):
         parse_url(url)

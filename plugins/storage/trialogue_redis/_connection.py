@@ -103,7 +103,10 @@ class Connection:
         self._wire.send(pack(command))
 
     async def run(self) -> None:
-        """Read answers until the connection ends or ``run`` is cancelled; whoever still waits is told."""
+        """Read answers until the connection ends or ``run`` is cancelled; whoever still waits is told.
+
+        Raises ``RedisDown`` when what it reads are no answers, and ``OSError`` and ``trio.BrokenResourceError``.
+        """
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._wire.run)
@@ -122,12 +125,18 @@ class Connection:
     def _feed(self, data: bytes) -> None:
         self._heard_at = trio.current_time()
         self._reader.feed(data)
-        while (said := self._reader.gets()) is not False:
+        while (said := self._next()) is not False:
             if isinstance(said, hiredis.PushNotification):
                 self._on_push(said)
             elif self._line:
                 refused = RedisRefused(f"Redis: {said}") if isinstance(said, hiredis.ReplyError) else None
                 self._line.popleft().answer(said, refused)
+
+    def _next(self) -> object:
+        try:
+            return self._reader.gets()
+        except hiredis.HiredisError as error:
+            raise RedisDown(f"what answers does not speak as Redis does ({error})") from error
 
 
 async def greet(connection: Connection, address: Address, name: str) -> None:

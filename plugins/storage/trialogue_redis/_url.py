@@ -38,6 +38,8 @@ def parse_url(url: str) -> Address:
     try:
         parts = urlsplit(url)
         port, scheme = parts.port or 6379, parts.scheme
+        host = parts.hostname or "127.0.0.1"
+        host.encode("idna")  # As it is looked up.
     except ValueError as error:
         raise _wrong(str(error)) from error
     if scheme not in SCHEMES:
@@ -48,7 +50,7 @@ def parse_url(url: str) -> Address:
     if scheme == "unix" and not parts.path:
         raise _wrong("it names no socket")
     return Address(
-        host=parts.hostname or "127.0.0.1",
+        host=host,
         port=port,
         path=unquote(parts.path) if scheme == "unix" else None,
         tls=scheme == "rediss",
