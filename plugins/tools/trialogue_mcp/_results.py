@@ -35,8 +35,8 @@ def _said(block: types.ContentBlock) -> tuple[str, CitationPart | None]:
         case types.TextContent():
             return block.text, None
         case types.ImageContent() | types.AudioContent():
-            kind = "image" if isinstance(block, types.ImageContent) else "sound"
-            return f"[an {kind} of type {block.mime_type}, which cannot be shown here]", None
+            kind = "an image" if isinstance(block, types.ImageContent) else "a sound"
+            return f"[{kind} of type {block.mime_type}, which cannot be shown here]", None
         case types.ResourceLink():
             title = block.title or block.name
             return f"[{title}]({block.uri})", CitationPart(str(block.uri), title)

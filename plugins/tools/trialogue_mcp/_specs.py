@@ -34,6 +34,8 @@ class McpServer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """One server: a ``command`` that speaks over its standard input and output, or a ``url``."""
 
     name: str = ""
+    #: What came from variables of the process, whatever the file says.
+    from_variables: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     #: Variables of the command beside a few harmless ones (PATH, HOME, ...); it gets nothing else of our environment.
     env: dict[str, str] = {}
@@ -53,7 +55,7 @@ class McpServer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     @property
     def secrets(self) -> tuple[str, ...]:
         """What must not be in a log, longest first; what is too short to be a secret is not worth hiding."""
-        values = {*self.env.values(), *self.headers.values()}
+        values = {*self.from_variables, *self.env.values(), *self.headers.values()}
         # A header's secret stands behind a word such as Bearer.
         values |= {word for value in self.headers.values() for word in value.split()}
         return tuple(sorted((one for one in values if len(one) >= 8), key=len, reverse=True))
@@ -89,9 +91,11 @@ def _spec(file: Path, name: str, table: object, environment: Mapping[str, str]) 
     def filled(text: str) -> str:
         return _VARIABLE.sub(lambda found: _value(where, found[1], environment), text)
 
+    texts = (spec.url or "", *spec.env.values(), *spec.headers.values())
     return msgspec.structs.replace(
         spec,
         name=name,
+        from_variables=tuple(_value(where, one, environment) for text in texts for one in _VARIABLE.findall(text)),
         url=filled(spec.url) if spec.url else None,
         env={key: filled(value) for key, value in spec.env.items()},
         headers={key: filled(value) for key, value in spec.headers.items()},

@@ -15,6 +15,7 @@ from served import Server
 
 from trialogue import ConfigurationError, load_plugins
 from trialogue_mcp import read_specs
+from trialogue_mcp._saying import masked
 from trialogue_mcp._tool import name_of, schema_of
 
 PROBE = str(Path(__file__).with_name("stdio_server.py"))
@@ -109,6 +110,9 @@ def test_secrets_come_from_the_environment_and_are_not_shown(tmp_path: Path) -> 
     assert spec.headers == {"Authorization": "Bearer very-secret-key"}
     assert "very-secret-key" in spec.secrets
     assert "secret" not in repr(spec)
+    file.write_text("[a]\nurl='http://x/${KEY}?of=me'\nfrom_variables=['of']")
+    (spec,) = read_specs(file, {"KEY": "very-secret-key"})
+    assert masked(spec, f"GET {spec.url} failed") == "GET http://x/***?of=me failed"
     with pytest.raises(ConfigurationError, match="cannot be read"):
         read_specs(tmp_path / "none", {})
 
