@@ -39,8 +39,10 @@ _encode = msgspec.json.Encoder().encode
 
 async def test_command_that_takes_for_ever_holds_up_no_other(autojump_clock: trio.testing.MockClock) -> None:
     left = Left(*(Parcel(name, Stop(name, NOW)) for name in ("slow", "one")))
+    begun: list[str] = []
 
     async def here(parcel: Parcel) -> Receipt:
+        begun.append(parcel.conversation)
         if parcel.conversation == "slow":
             await trio.sleep_forever()
         return Receipt(7)
@@ -55,6 +57,7 @@ async def test_command_that_takes_for_ever_holds_up_no_other(autojump_clock: tri
         await trio.sleep(30)
         assert left.outcomes == {"one": Receipt(7), "two": Receipt(7)}
         assert list(left.waiting) == ["slow"]
+        assert sorted(begun) == ["one", "slow", "two"], "what takes long is not begun again"
         nursery.cancel_scope.cancel()
 
 

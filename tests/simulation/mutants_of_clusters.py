@@ -165,7 +165,7 @@ def left_commands_are_new_ones() -> AbstractContextManager[object]:
 def left_commands_are_forgotten() -> AbstractContextManager[object]:
     """Nobody looks for what was left in the store."""
 
-    async def nothing(self: Router) -> None:
+    async def nothing(self: Router, nursery: trio.Nursery) -> None:
         return None
 
     return patch.object(Router, "_take_up", nothing)

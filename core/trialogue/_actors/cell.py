@@ -215,6 +215,11 @@ class Cell:
 
     def _take(self, activation: Activation, letter: Letter, known: Known, digest: bytes) -> None:
         assert letter.command is not None
+        if activation.tail.is_past:
+            # What was just read is of another history than what is known here: the two say nothing together.
+            replaced = FencedError("the storage was replaced: look again at what there is, and send it again")
+            activation.end(replaced)
+            raise replaced
         if activation.state.run is not None:
             known = msgspec.structs.replace(known, asked=activation.asked)
         if self._node.held:

@@ -75,6 +75,8 @@ class Router:
         self.remote: int = 0
         self.left: int = 0
         self._asked = trio.Event()
+        #: What was left for this node and is being carried out, by conversation and command.
+        self._carrying: set[tuple[str, str]] = set()
 
     def __repr__(self) -> str:
         return f"<Router local={self.local} remote={self.remote} left={self.left}>"
@@ -185,30 +187,32 @@ class Router:
 
     async def run(self, child: Child) -> None:
         """Carry out what is left for us, until cancelled."""
-        child.started()
-        while True:
-            self._asked = trio.Event()
-            try:
-                await self._take_up()
-            except StorageError as error:
-                _log.warning("what other nodes left is looked for later: %s", error)
-            with trio.move_on_after(EVERY):
-                await self._asked.wait()
-
-    async def _take_up(self) -> None:
-        found = await self._nodes.kept(self._node, SOME)
         async with trio.open_nursery() as nursery:
-            for one in found:
+            child.started()
+            while True:
+                self._asked = trio.Event()
+                try:
+                    await self._take_up(nursery)
+                except StorageError as error:
+                    _log.warning("what other nodes left is looked for later: %s", error)
+                with trio.move_on_after(EVERY):
+                    await self._asked.wait()
+
+    async def _take_up(self, nursery: trio.Nursery) -> None:
+        """Begin what is new; what others have left does not wait for it, and it is not begun again while it takes."""
+        for one in await self._nodes.kept(self._node, SOME):
+            name = (one.conversation, one.command)
+            if name not in self._carrying:
+                self._carrying.add(name)
                 nursery.start_soon(self._carry_out, one)
 
     async def _carry_out(self, kept: Kept) -> None:
-        with trio.move_on_after(PATIENCE):
+        try:
             outcome = await self._become(kept)
             if outcome is not None:
                 await self._note(kept, outcome)
-            return
-        # It goes on by itself, and is asked for again; what others have left is not to wait for it.
-        _log.info("a command that was kept takes longer than %g s", PATIENCE)
+        finally:
+            self._carrying.discard((kept.conversation, kept.command))
 
     async def _become(self, kept: Kept) -> bytes | None:
         """What a command that was kept came to; ``None`` when it is to wait longer."""
