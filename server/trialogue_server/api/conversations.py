@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
-from urllib.parse import urlencode
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -28,6 +27,7 @@ from trialogue_server._http.call import Call, Reply, json_reply
 from trialogue_server._http.errors import VersionError
 from trialogue_server._http.etags import etag_of, expected_version
 from trialogue_server._http.json_limits import check_json
+from trialogue_server._http.links import next_page
 from trialogue_server._http.queries import Limit, PageCursor, read_query
 from trialogue_server._http.requests import CreateBody, UpdateBody, checked_id, read_struct
 from trialogue_server._serving.idempotency import command_id, told
@@ -92,7 +92,7 @@ async def list_conversations(services: Services, call: Call) -> Reply:
         trashed=query.trashed,
     )
     body = ConversationPage(tuple(page.conversations), page.cursor, page.cursor is not None)
-    return json_reply(body, headers=_link(call, page.cursor))
+    return json_reply(body, headers=next_page(call, page.cursor))
 
 
 async def create(services: Services, call: Call) -> Reply:
@@ -132,7 +132,7 @@ async def show(services: Services, call: Call) -> Reply:
     shown = await _shown(services, name, query, min(query.limit, 200)) if is_id(name) else None
     if shown is None or shown.conversation.owner != principal.user.id:
         raise no_conversation(name)
-    headers = _link(call, shown.cursor) if isinstance(shown, Tree) else ()
+    headers = next_page(call, shown.cursor) if isinstance(shown, Tree) else ()
     return json_reply(shown, headers=(("ETag", etag_of(shown.conversation)), *headers))
 
 
@@ -264,12 +264,6 @@ async def _leaf(services: Services, header: Conversation, message: str) -> str:
 
 def _conversation_reply(header: Conversation, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> Reply:
     return json_reply(header, status, (("ETag", etag_of(header)), *headers))
-
-
-def _link(call: Call, cursor: str | None) -> tuple[tuple[str, str], ...]:
-    if cursor is None:
-        return ()
-    return (("Link", f'<{call.path}?{urlencode({**call.parameters(), "cursor": cursor})}>; rel="next"'),)
 
 
 ROUTES = (

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from typing import Annotated, Literal, TypeAlias
-from urllib.parse import urlencode
 
 import msgspec
 import trio
@@ -14,6 +13,7 @@ from msgspec import Meta
 from trialogue import Circle, EmbedderError, Found, Hit, HitKind, InvalidError, Role, SearchMode, SearchQuery
 from trialogue_server._http.call import Call, Reply, json_reply
 from trialogue_server._http.errors import SlowSearchError
+from trialogue_server._http.links import next_page
 from trialogue_server._http.queries import Limit, PageCursor, read_query
 from trialogue_server._serving.services import Services
 from trialogue_server._surface.routes import Route
@@ -94,7 +94,7 @@ async def search(services: Services, call: Call) -> Reply:
             retry_after=1,
         )
     page = SearchPage(found.hits, found.cursor, found.cursor is not None, found.mode, found.ranked, found.pending)
-    return json_reply(page, headers=_link(call, found.cursor))
+    return json_reply(page, headers=next_page(call, found.cursor))
 
 
 def _query(asked: SearchParameters) -> SearchQuery:
@@ -116,13 +116,6 @@ def _circle(near: str, radius: float) -> Circle:
     if abs(lat) > 90 or abs(lon) > 180:
         raise InvalidError(f"query parameter near={near!r}: expected latitude,longitude in degrees, as 46.948,7.447")
     return Circle(lat, lon, radius)
-
-
-def _link(call: Call, cursor: str | None) -> tuple[tuple[str, str], ...]:
-    if cursor is None:
-        return ()
-    kept = {name: value for name, value in call.parameters().items() if name != "cursor"}
-    return (("Link", f'<{call.path}?{urlencode({**kept, "cursor": cursor})}>; rel="next"'),)
 
 
 ROUTES = (
