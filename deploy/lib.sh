@@ -21,6 +21,8 @@ SYSTEMCTL=${SYSTEMCTL:-systemctl}
 PYTHON=${PYTHON:-python3}
 # Seconds that a version may take to serve: a migration is in them.
 PATIENCE=${PATIENCE:-600}
+# Whose bundles are believed, as ALLOWED SIGNERS in ssh-keygen(1) says it; /etc/trialogue/bundle_signers is another place for it.
+SIGNERS=${SIGNERS:-}
 SOURCE=$(cd "$(dirname "$0")/.." && pwd)
 
 say() { printf '%s\n' "$*"; }
@@ -55,6 +57,9 @@ put() {
 # Whether we came in a bundle, which has the packages with it and needs no network; else in a checkout.
 bundled() { [ -e "$SOURCE/SHA256SUMS" ] || [ -e "$SOURCE/manifest.json" ]; }
 
+# The file that says whose bundles are believed, if one is named or there.
+signers() { if [ -n "$SIGNERS" ]; then echo "$SIGNERS"; elif [ -e "$ETC/bundle_signers" ]; then echo "$ETC/bundle_signers"; fi; }
+
 version_of_source() {
   if bundled; then sed -n 's/^  "version": "\(.*\)",$/\1/p' "$SOURCE/manifest.json" | head -n 1
   else sed -n 's/^version = "\(.*\)"/\1/p' "$SOURCE/pyproject.toml" | head -n 1; fi
@@ -69,7 +74,9 @@ build() {
   [ -e "$OPT/$1/.complete" ] && { say "version $1 is in place"; return; }
   "$PYTHON" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' ||
     die "Python 3.11 or newer with venv is needed: name one as PYTHON=/usr/bin/python3.11, or install python3-venv"
-  ! bundled || "$PYTHON" -B "$SOURCE/deploy/check_bundle.py" "$SOURCE" ||
+  believed=$(signers)
+  [ -z "$believed" ] || bundled || die "this is no bundle, and $believed says whose signature it must have: nothing was changed"
+  ! bundled || "$PYTHON" -B "$SOURCE/deploy/check_bundle.py" "$SOURCE" ${believed:+"$believed"} ||
     die "this bundle cannot be installed here, see above: nothing was changed"
   say "building version $1"
   rm -rf "${OPT:?}/$1"

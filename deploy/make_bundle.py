@@ -1,14 +1,16 @@
 """Puts everything that an installation without a network needs into one folder and one archive: ``make bundle ARCH=arm64``.
 
 In it are the wheels of all pins and our own, for every Python that is served, the scripts and units of ``deploy``, pages,
-a manifest and checksums. Any machine makes the bundle of any architecture, as nothing is compiled. The same sources make the
-same archive, bit by bit. ``check_bundle`` holds a bundle against the machine that is to run it; ``lib.sh`` installs it.
+a manifest and checksums, which are signed where ``SIGN`` names a private key (or a public one whose other half an agent has).
+Any machine makes the bundle of any architecture, as nothing is compiled. The same sources make the same archive, bit by bit.
+``check_bundle`` holds a bundle against the machine that is to run it; ``lib.sh`` installs it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -34,6 +36,8 @@ PARTS = ("LICENSE", "CHANGELOG.md", "README.md", "docs", "deploy", "requirements
 LEFT_OUT = ("__pycache__", ".*", "make_bundle.py", "with_services.py", "write_examples.py")
 #: All files of an archive are of the same moment, 2020-01-01, or each would be another one.
 MOMENT = 1577836800
+#: As ``check_bundle`` has it.
+NAMESPACE = "trialogue-bundle"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -47,7 +51,12 @@ def main(arguments: Sequence[str]) -> int:
     shutil.rmtree(folder, ignore_errors=True)
     _gather(folder, MACHINES[arch])
     _seal(folder, arch, project["version"])
+    key = os.environ.get("SIGN", "")
+    if key:
+        sign(folder / "SHA256SUMS", key)
     archive = _pack(folder)
+    if key:
+        sign(archive, key)
     print(f"{archive.relative_to(ROOT)}: {archive.stat().st_size / 1e6:.0f} MB, SHA-256 {_sha256(archive)}")
     return 0
 
@@ -119,6 +128,12 @@ def _seal(folder: Path, arch: str, version: str) -> None:
     files = sorted(one.relative_to(folder).as_posix() for one in folder.rglob("*") if one.is_file())
     sums = "".join(f"{_sha256(folder / name)}  {name}\n" for name in files)
     (folder / "SHA256SUMS").write_text(sums)
+
+
+def sign(file: Path, key: str) -> None:
+    """Write ``file.sig`` beside it, for ``ssh-keygen -Y verify``."""
+    file.with_name(f"{file.name}.sig").unlink(missing_ok=True)
+    subprocess.run(["ssh-keygen", "-q", "-Y", "sign", "-n", NAMESPACE, "-f", key, str(file)], check=True)
 
 
 def _package(wheel: Path) -> dict[str, str]:

@@ -10,6 +10,7 @@ import json
 import platform
 import runpy
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -148,3 +149,72 @@ def test_pins_are_those_of_the_machine_that_is_made_for(machine: str, python: st
 def test_an_architecture_that_is_none_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert MAKE["main"](["mips"]) == 2
     assert "amd64, arm64" in capsys.readouterr().err
+
+
+# --- signatures ------------------------------------------------------------------------------------------------------
+
+ssh = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="there is no ssh-keygen here")
+
+
+def new_key(folder: Path, name: str) -> Path:
+    """A private key, without a password; its other half is beside it."""
+    key = folder / name
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(key)], check=True)
+    return key
+
+
+@pytest.fixture
+def signed(machine: Machine, bundle: Path, tmp_path: Path) -> Machine:
+    """One that believes one maker, with a bundle by that one."""
+    key = new_key(tmp_path, "maker")
+    MAKE["sign"](bundle / "SHA256SUMS", str(key))
+    (machine.root / "etc/trialogue/bundle_signers").write_text(f"maker {key.with_suffix('.pub').read_text()}")
+    return machine
+
+
+@ssh
+def test_bundle_of_a_maker_who_is_believed_is_taken(signed: Machine) -> None:
+    signed.done("upgrade")
+    assert (signed.serves, signed.current) == ("2", "2")
+
+
+def _by_another(folder: Path) -> None:
+    MAKE["sign"](folder / "SHA256SUMS", str(new_key(folder.parent, "forger")))
+
+
+def _for_something_else(folder: Path) -> None:
+    (folder / "SHA256SUMS.sig").unlink()
+    words = ["ssh-keygen", "-q", "-Y", "sign", "-n", "file", "-f", str(folder.parent / "maker")]
+    subprocess.run([*words, str(folder / "SHA256SUMS")], check=True)
+
+
+FORGERIES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no signature": (lambda folder: (folder / "SHA256SUMS.sig").unlink(), "is not signed, and"),
+    "an empty signature": (lambda folder: (folder / "SHA256SUMS.sig").write_bytes(b""), "not signed by one of"),
+    "a broken signature": (
+        lambda folder: (folder / "SHA256SUMS.sig").write_bytes(b"\xff" * 300),
+        "not signed by one of",
+    ),
+    "checksums made anew": (lambda folder: seal(folder, HERE | {"commit": "mine"}), "not signed by one of"),
+    "signed by another": (_by_another, "not signed by one of"),
+    "signed for something else": (_for_something_else, "not signed by one of"),
+    "a wheel changed": (lambda folder: (folder / OWN_WHEEL).write_text("x"), f"{OWN_WHEEL} is not as it was packed"),
+    "no bundle any more": (
+        lambda folder: [
+            *((folder / one).unlink() for one in ("SHA256SUMS", "manifest.json")),
+            (folder / "pyproject.toml").write_text('version = "2"\n'),
+        ],
+        "this is no bundle",
+    ),
+}
+
+
+@ssh
+@pytest.mark.parametrize("forgery", FORGERIES)
+def test_forged_bundle_changes_nothing(signed: Machine, bundle: Path, forgery: str) -> None:
+    forge, words = FORGERIES[forgery]
+    forge(bundle)
+    said = signed.refused("upgrade")
+    assert words in said
+    assert "Traceback" not in said
+    assert (signed.serves, signed.current) == ("1", "1")
