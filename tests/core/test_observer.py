@@ -31,7 +31,7 @@ from trialogue import (
 from trialogue._deciding.live_run import LiveRun
 from trialogue._watching.meter import MOST_NAMES, Meter
 from trialogue._watching.observer import Observers
-from trialogue._watching.watch import Watch
+from trialogue._watching.watch import CAUSES, Watch
 from trialogue.testing import Fail, MemoryStore, Pause, ScriptedProvider
 
 
@@ -172,6 +172,17 @@ async def test_run_that_goes_on_for_a_failed_one_has_its_cause(autojump_clock: t
         failed = RunFailed(run, "m", Failure("provider_broken", ""), NOW, next=next_run)
         watch.ended(LiveRun(run, "m", "p:m", Settings(), 0), failed)
     assert [one.cause for one in notes.runs] == ["a request", "a request"]
+
+
+async def test_causes_of_messages_that_were_taken_back_do_not_gather(autojump_clock: trio.testing.MockClock) -> None:
+    notes = Notes()
+    watch = Watch(Observers([notes]), "c")
+    for number in range(CAUSES + 1):
+        watch.caused(f"r{number}", f"request {number}")
+    for run in ("r0", f"r{CAUSES}"):
+        watch.started(run, "p:m")
+        watch.ended(LiveRun(run, "m", "p:m", Settings(), 0), RunFailed(run, "m", Failure("provider_broken", ""), NOW))
+    assert [one.cause for one in notes.runs] == [None, f"request {CAUSES}"]
 
 
 def report(model: str, reason: str) -> RunReport:

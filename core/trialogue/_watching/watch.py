@@ -30,6 +30,8 @@ from trialogue._facts.run_events import (
 )
 from trialogue._watching.observer import Cause, Observers, RunOutcome, RunReport, Step
 
+#: Runs whose causes are kept for one conversation, the latest ones: more than can wait for their turn.
+CAUSES = 200
 #: Among the steps that are under way; no id of a tool call is empty.
 _GENERATION = ""
 
@@ -54,7 +56,7 @@ class Watch:
     def __init__(self, observers: Observers, conversation: str) -> None:
         self._observers = observers
         self._conversation = conversation
-        # What caused runs that have not ended, as far as anybody knows. No more than a conversation's inbox holds.
+        # What caused runs that have not ended, as far as anybody knows; of those whose messages were taken back as well.
         self._causes: dict[str, Cause] = {}
         # The run whose beginning was seen here, when that was, and when there was something of its answer.
         self._run: str | None = None
@@ -75,6 +77,8 @@ class Watch:
         """``run``, which is about to begin or to wait for its turn, comes of ``cause``."""
         if run is not None and cause is not None:
             self._causes[run] = cause
+            if len(self._causes) > CAUSES:
+                del self._causes[next(iter(self._causes))]
 
     def started(self, run: str, model: str) -> None:
         """A run has begun, with a question to ``model``."""
