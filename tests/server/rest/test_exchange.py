@@ -26,18 +26,6 @@ async def server(tmp_path: Path) -> AsyncGenerator[Server]:
         yield server
 
 
-@pytest.fixture
-async def ada(server: Server) -> AsyncGenerator[httpx2.AsyncClient]:
-    async with server.user("ada") as client:
-        yield client
-
-
-@pytest.fixture
-async def eve(server: Server, ada: httpx2.AsyncClient) -> AsyncGenerator[httpx2.AsyncClient]:
-    async with server.user("eve") as client:
-        yield client
-
-
 async def send(client: httpx2.AsyncClient, data: bytes, kind: str = "application/json") -> dict[str, Any]:
     """Import ``data``, and wait until it is over."""
     answer = await client.post("/api/import", content=data, headers={"Content-Type": kind})

@@ -1,4 +1,4 @@
-"""A server with the default settings, somebody who is logged in, and an open WebSocket of theirs."""
+"""An open WebSocket of somebody who is logged in."""
 
 from __future__ import annotations
 
@@ -6,22 +6,8 @@ from collections.abc import AsyncGenerator
 
 import httpx2
 import pytest
-from rest import Server, serve
+from rest import Server
 from sockets import Socket, cookies_of, open_socket
-
-
-@pytest.fixture
-async def server() -> AsyncGenerator[Server]:
-    """A server whose model says "Hello world"."""
-    async with serve() as server:
-        yield server
-
-
-@pytest.fixture
-async def ada(server: Server) -> AsyncGenerator[httpx2.AsyncClient]:
-    """Somebody who is logged in to ``server``."""
-    async with server.user("ada") as client:
-        yield client
 
 
 @pytest.fixture
