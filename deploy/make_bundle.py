@@ -1,8 +1,8 @@
 """Puts everything that an installation without a network needs into one folder and one archive: ``make bundle ARCH=arm64``.
 
 In it are the wheels of all pins and our own, for every Python that is served, the scripts and units of ``deploy``, pages,
-a manifest and checksums, which are signed where ``SIGN`` names a private key (or a public one whose other half an agent has).
-Any machine makes the bundle of any architecture, as nothing is compiled. The same sources make the same archive, bit by bit.
+a manifest and checksums, which are signed where ``SIGN`` names a private key (or a public one, the rest of which an agent
+has). Any machine makes the bundle of any architecture, as nothing is compiled. The same sources make the same archive, bit by bit.
 ``check_bundle`` holds a bundle against the machine that is to run it; ``lib.sh`` installs it.
 """
 
