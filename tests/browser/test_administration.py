@@ -28,7 +28,7 @@ def opened(server: Server, visit: Visit, place: str) -> Page:
 
 def test_budgets_are_set_and_taken_away(mortal_server: Server, visit: Visit) -> None:
     page = opened(mortal_server, visit, "users")
-    page.get_by_role("button", name="Budgets of bob@example.org").click()
+    page.get_by_role("button", name="Budget of bob@example.org").click()
     own = page.get_by_role("form", name="All of it")
     own.get_by_label("Dollars a month").fill("2.5")
     own.get_by_role("button", name="Set").click()

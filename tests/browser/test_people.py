@@ -32,7 +32,7 @@ def test_people_are_invited_helped_and_disabled(mortal_server: Server, visit: Vi
 
     page.reload()
     row = dialog.get_by_role("listitem").filter(has_text="Bob")
-    row.get_by_role("button", name="Offer bob@example.org a new password").click()
+    row.get_by_role("button", name="Reset the password of bob@example.org").click()
     link = row.get_by_label("With this link").input_value()
     watched.expected.append("401 ")
     fresh = visit(mortal_server).new_page()

@@ -46,7 +46,7 @@ function rowOf(user, needs) {
     ),
     self ? h("span", { className: "badge" }, "You") : roleOf(user, change),
     spending(user, needs),
-    !self && wordButton("again", "Reset", () => offerReset(user, needs, said), { "aria-label": `Offer ${user.email} a new password` }),
+    !self && wordButton("again", "Reset", () => offerReset(user, needs, said), { "aria-label": `Reset the password of ${user.email}` }),
     !self && ability(user, change),
   );
   return row;
@@ -77,7 +77,7 @@ function spending(user, needs) {
     unfolded = unfolded ? null : button.parentElement.lastChild;
     button.setAttribute("aria-expanded", String(unfolded !== null));
   };
-  const button = wordButton("coin", "Budget", turn, { "aria-label": `Budgets of ${user.email}`, "aria-expanded": "false" });
+  const button = wordButton("coin", "Budget", turn, { "aria-label": `Budget of ${user.email}`, "aria-expanded": "false" });
   return button;
 }
 

@@ -34,7 +34,7 @@ export function operationView(document, schemas) {
       ...parameters(operation.parameters ?? []),
       ...request(operation.requestBody),
       ...messages(operation["x-messages"]),
-      h("h4", {}, "Answers"),
+      h("h3", {}, "Answers"),
       ...Object.entries(operation.responses).map(([status, one]) => answer(status, resolved(one))),
     ];
   }
@@ -52,7 +52,7 @@ export function operationView(document, schemas) {
     // The clipboard is only there where the page came safely.
     const copy = navigator.clipboard && iconButton("copy", "Copy the command", () => navigator.clipboard.writeText(command));
     return [
-      h("h4", {}, title),
+      h("h3", {}, title),
       h("div", { className: "example" }, h("pre", { tabIndex: 0 }, command), copy),
       reply !== undefined && lazy("The answer", () => [h("pre", { tabIndex: 0 }, JSON.stringify(reply, null, 2))]),
     ].filter(Boolean);
@@ -71,19 +71,19 @@ export function operationView(document, schemas) {
         h("p", {}, inline(one.description ?? "")),
       ),
     );
-    return [h("h4", {}, "Parameters"), h("ul", { className: "fields" }, items)];
+    return [h("h3", {}, "Parameters"), h("ul", { className: "fields" }, items)];
   }
 
   function request(one) {
     if (!one) return [];
-    const title = h("h4", {}, one.required ? "Body" : "Body, which may be left out");
+    const title = h("h3", {}, one.required ? "Body" : "Body, which may be left out");
     return [title, ...Object.entries(one.content).flatMap(([type, content]) => [h("p", {}, h("code", {}, type)), ...schemas.fields(content.schema)])];
   }
 
   /** What the two sides of a WebSocket may say. */
   function messages(sides) {
     return Object.entries(sides ?? {}).flatMap(([side, said]) => [
-      h("h4", {}, `What the ${side} says`),
+      h("h3", {}, `What the ${side} says`),
       ...Object.entries(said).map(([name, schema]) => lazy(name, () => schemas.fields(schema))),
     ]);
   }
