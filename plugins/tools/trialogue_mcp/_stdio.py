@@ -48,20 +48,22 @@ _log = logging.getLogger("trialogue.mcp")
 @asynccontextmanager
 async def open_stdio(server: McpServer) -> AsyncGenerator[Streams]:
     """Start the command; its messages in and out. The stream in ends when the process does. Raises ``OSError``."""
-    incoming, received = anyio.create_memory_object_stream[SessionMessage | Exception](0)
-    sent, outgoing = anyio.create_memory_object_stream[SessionMessage](0)
-    async with _process(server) as process, trio.open_nursery() as nursery, incoming, received, sent, outgoing:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        assert process.stderr is not None
-        saying = Saying(server)
-        nursery.start_soon(saying.listen, process.stderr)
-        nursery.start_soon(_read, server, Lines(process.stdout, server.message_bytes), incoming, saying)
-        nursery.start_soon(_write, process.stdin, outgoing)
-        try:
-            yield received, sent
-        finally:
-            nursery.cancel_scope.cancel()
+    async with _process(server) as process, trio.open_nursery() as nursery:
+        # Made now: one that is told to end while its process is being started leaves none of them open.
+        incoming, received = anyio.create_memory_object_stream[SessionMessage | Exception](0)
+        sent, outgoing = anyio.create_memory_object_stream[SessionMessage](0)
+        async with incoming, received, sent, outgoing:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            assert process.stderr is not None
+            saying = Saying(server)
+            nursery.start_soon(saying.listen, process.stderr)
+            nursery.start_soon(_read, server, Lines(process.stdout, server.message_bytes), incoming, saying)
+            nursery.start_soon(_write, process.stdin, outgoing)
+            try:
+                yield received, sent
+            finally:
+                nursery.cancel_scope.cancel()
 
 
 @asynccontextmanager
