@@ -11,7 +11,9 @@ from support import NOW, Talk, open_talk
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trialogue import (
+    Aside,
     Charge,
+    CompactContext,
     EditMessage,
     ForkConversation,
     Limits,
@@ -22,6 +24,7 @@ from trialogue import (
     Request,
     TextPart,
     UpdateConversation,
+    Usage,
     new_id,
     open_engine,
     text_of,
@@ -93,6 +96,12 @@ async def head_of(talk: Talk) -> str:
     assert header is not None
     assert header.head is not None
     return header.head
+
+
+async def version_of(talk: Talk) -> int:
+    header = await talk.engine.store.header(talk.id)
+    assert header is not None
+    return header.version
 
 
 async def charged(talk: Talk) -> list[Charge]:
@@ -214,6 +223,30 @@ async def test_fork_takes_its_summary_along(autojump_clock: MockClock) -> None:
         path = await talk.engine.store.path(talk.id, (await summaries(talk))[0].id, 100)
         await correct(talk, path[1].id)
         assert await summaries(talk) == [], "and knows of it"
+
+
+async def test_edit_of_where_it_ends_does_not_take_it_along(autojump_clock: MockClock) -> None:
+    async with talking(Answers()) as talk:
+        await talk.post("first", respond=False)
+        first = await head_of(talk)
+        version = await version_of(talk)
+        asked = Aside(new_id(), talk.model, NOW, Usage("estimated"))
+        await talk.engine.submit(talk.id, CompactContext(new_id(), NOW, first, version, "short", asked))
+        edit = EditMessage(
+            new_id(), NOW, first, new_id(), new_id(), new_id(), (TextPart("other"),), talk.model, respond=False
+        )
+        await talk.engine.submit(talk.id, edit)
+        assert await summaries(talk) == []
+
+
+async def test_fork_of_a_part_of_where_it_ends_leaves_it_behind(autojump_clock: MockClock) -> None:
+    async with talking(Answers()) as talk:
+        await say(talk, *range(9))
+        (summed,) = await summaries(talk)
+        name = new_id()
+        await talk.engine.fork(ForkConversation(name, "ann", NOW, talk.id, summed.id, 2))
+        talk.id = name
+        assert await summaries(talk) == []
 
 
 async def test_summary_is_charged(autojump_clock: MockClock) -> None:

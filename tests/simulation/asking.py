@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import trio
 from simulation.fold import require
+from simulation.summaries import fault_of
 
 from trialogue import Limits, Model, Piece, Provider, ProviderError, Request, ResponseStream, UsagePiece
 from trialogue.testing import ScriptedProvider
@@ -22,11 +23,14 @@ from trialogue.testing._memory_rows import Row
 class Watched(Provider):
     """``provider``, as one node asks it."""
 
-    def __init__(self, provider: ScriptedProvider, limits: Limits, find: Callable[[str], None]) -> None:
+    def __init__(
+        self, provider: ScriptedProvider, limits: Limits, find: Callable[[str], None], rows: Mapping[str, Row]
+    ) -> None:
         self.name = provider.name
         self._provider = provider
         self._limits = limits.asking
         self._find = find
+        self._rows = rows
         # When requests failed that had not begun to be answered, and when others began or ended well.
         self._failures: deque[float] = deque()
         self._others: deque[float] = deque()
@@ -38,6 +42,9 @@ class Watched(Provider):
 
     @asynccontextmanager
     async def open_response(self, request: Request) -> AsyncGenerator[ResponseStream]:
+        fault = fault_of(request, self._rows)
+        if fault is not None:
+            self._find(fault)
         now = trio.current_time()
         if now < self._alone_until:
             self._find(f"{self.name} is asked at {now:g}, and was to be left alone until {self._alone_until:g}")

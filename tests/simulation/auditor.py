@@ -71,7 +71,8 @@ class Auditor:
         opened = {charge.run for charge in self.book.open.values() if charge.conversation == conversation}
         settled = {charge.run for charge in self.book.settled.values() if charge.conversation == conversation}
         require(opened == live, "open charges", opened, "while live is", live)
-        require(settled == set(fold.ends) - live, "settled charges", settled, "of the runs", set(fold.ends))
+        over = set(fold.ends) - live | set(fold.asides)
+        require(settled == over, "settled charges", settled, "of the runs", over)
         held = sum(hold.tokens for hold in self.book.holds.values())
         require(self.budget is None or held <= self.budget, held, "tokens are set aside of", self.budget)
 

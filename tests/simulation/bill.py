@@ -10,6 +10,8 @@ from simulation.providers import BATCH, PRICES
 from trialogue.testing._memory_ledger import Book
 from trialogue.testing._memory_rows import Row
 
+#: Events that tell of what a model was asked beside the answers.
+_BESIDE = ("conversation.updated", "context.compacted")
 #: What a provider may send beyond the length that it was asked for: a batch, or some tool calls of one.
 BEYOND = BATCH + 12
 
@@ -17,6 +19,12 @@ BEYOND = BATCH + 12
 def judge_bill(row: Row, book: Book) -> None:
     """One conversation after everything has settled. Raises ``Impossible``."""
     ids = {run for run, charge in book.settled.items() if charge.conversation == row.header.id}
+    beside = _asides(row)
+    for run, told in beside.items():
+        charge = book.settled[run]
+        known = {name: getattr(charge.billed, name) for name in told["usage"]}
+        require(known == told["usage"], run, "is charged", known, "where the log says", told["usage"])
+    ids -= set(beside)
     runs = _runs(row)
     require(ids == set(runs), "charged are", ids, "while the log has", set(runs))
     for run, told in runs.items():
@@ -37,9 +45,19 @@ def judge_budget(book: Book, budget: int | None) -> None:
     """Nobody used more than the budget, but for what a provider sends beyond the length it was asked for."""
     require(not book.open and not book.holds, "still open:", book.open, book.holds)
     if budget is not None:
-        billed = [charge.billed for charge in book.settled.values() if charge.billed is not None]
+        answers = [
+            charge for charge in book.settled.values() if charge.kind == "answer"
+        ]  # Nothing is set aside for others.
+        billed = [charge.billed for charge in answers if charge.billed is not None]
         used = sum((usage.input_tokens or 0) + (usage.output_tokens or 0) for usage in billed)
         require(used <= budget + BEYOND * len(billed), used, "tokens were used of", budget)
+
+
+def _asides(row: Row) -> dict[str, Json]:
+    """What models were asked beside the answers, by run."""
+    events = [json.loads(row.entries[seq].data) for seq in range(row.next_seq)]
+    asked = [event.get("titled") or event.get("asked") for event in events if event["type"] in _BESIDE]
+    return {one["run"]: one for one in asked if one is not None}
 
 
 def _runs(row: Row) -> dict[str, Json]:

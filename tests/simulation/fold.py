@@ -57,6 +57,8 @@ class Fold:
         self.returned: set[str] = set()
         #: Terminal events of each run that ever started.
         self.ends: dict[str, int] = {}
+        #: What models were asked beside the answers: the runs.
+        self.asides: dict[str, Json] = {}
         #: Messages changed by the last event.
         self.touched: list[str] = []
         #: Answers whose text no script foretells: a person corrected it, or the model that never ends wrote in it.
@@ -87,10 +89,40 @@ class Fold:
         self.header = event["conversation"]
 
     def _updated(self, event: Json) -> None:
+        if "titled" in event:
+            persons = str(self.header["title"]).startswith("title ")
+            require("title" not in event or not persons, "a person's title is replaced:", self.header["title"], event)
+            self._beside(event["titled"])
         self.header |= {name: event[name] for name in _HEADER_FIELDS if name in event}
         if "deleted" in event:
             self.header["deleted_at"] = event["at"] if event["deleted"] else None
         self._touch(event["at"])
+
+    def _beside(self, asked: Json) -> None:
+        require(asked["run"] not in self.asides, "asked twice in one run:", asked)
+        self.asides[asked["run"]] = asked
+
+    def _compacted(self, event: Json) -> None:
+        self._beside(event["asked"])
+        self._forget(event)
+        if "summary" in event:
+            require(event["message"] in self.messages, "a summary of what is gone:", event)
+            self.messages[event["message"]]["summary"] = event["summary"]
+            self.touched.append(event["message"])
+
+    def _forget(self, event: Json) -> None:
+        """Summaries that are not true any more, or too many."""
+        for name in event.get("stale", ()):
+            if name in self.messages:
+                self.messages[name]["summary"] = None
+                self.touched.append(name)
+
+    def _tells_of(self, above: str, message: str) -> bool:
+        """Whether what is summed up in ``message`` holds ``above``."""
+        place: str | None = message
+        while place is not None and place != above:
+            place = self.messages[place]["parent"]
+        return place == above
 
     def _head_moved(self, event: Json) -> None:
         self.header["head"] = event["head"]
@@ -113,10 +145,13 @@ class Fold:
         message = event["message"]
         old = self.messages[message["id"]]
         require(message["revision"] == old.get("revision", 0) + 1, "revision", message["revision"])
+        self.touched = [message["id"]]
+        self._forget(event)
         self.messages[message["id"]] = message
         require(message["status"] != "in_progress", "corrected while it is written")
+        left = [name for name, one in self.messages.items() if one["summary"] and self._tells_of(message["id"], name)]
+        require(not left, "summaries of what was corrected:", left, event)
         self.free.add(message["id"])
-        self.touched = [message["id"]]
         self._touch(event["at"])
 
     def _removed(self, event: Json) -> None:
@@ -155,7 +190,7 @@ class Fold:
         require(event.get("first_part", 0) == len(answer["parts"]), "first part", event)
         fresh = {"status": "in_progress", "run": event["run"], "model": event["model"]}
         answer |= fresh | {"attempt": event.get("attempt", 1), "finish_reason": None, "failure": None, "usage": None}
-        answer["asked"] = event.get("asked")
+        answer |= {"asked": event.get("asked"), "summary": None}
         calls = {call["call"]: call.get("state", "new") for call in event.get("calls", ())}
         require(set(calls) == set(self.calls), "calls that are open:", self.calls, "while it goes on with", calls)
         self.calls = calls
@@ -273,6 +308,7 @@ _HANDLERS: dict[str, Callable[[Fold, Json], None]] = {
     "message.added": Fold._added,
     "message.revised": Fold._revised,
     "message.removed": Fold._removed,
+    "context.compacted": Fold._compacted,
     "head.moved": Fold._head_moved,
     "inbox.added": Fold._queued,
     "inbox.removed": Fold._dequeued,

@@ -49,7 +49,7 @@ class SimNode:
         self.ended = trio.Event()
         self.killed = False
         self._world = world
-        self._providers = open_providers(world.plan.source(name, "providers"), calm=calm)
+        self._providers = open_providers(world.plan.source(name, "providers"), world.plan.context, calm=calm)
         self._tools = open_tools(world, world.plan.source(name, "tools"), calm=calm)
         self._scope = trio.CancelScope()
         self._stop = trio.Event()
@@ -73,7 +73,10 @@ class SimNode:
             with self._scope:
                 async with open_engine(
                     self.store,
-                    [Watched(provider, world.plan.limits, world.auditor.find) for provider in self._providers],
+                    [
+                        Watched(provider, world.plan.limits, world.auditor.find, world.store._rows)
+                        for provider in self._providers
+                    ],
                     world.plan.limits,
                     node=self.name,
                     now=lambda: now() + timedelta(seconds=self.ahead),

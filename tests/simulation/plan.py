@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import trio
 
 from trialogue import AskingLimits, Backoff, BreakerLimits, LaneLimits, Limits
@@ -41,6 +42,8 @@ class Plan:
     limits: Limits
     #: Tokens that the owner of all may use.
     budget: int | None = None
+    #: Tokens that the models can be shown: few where what was said is to be summed up.
+    context: int = 8_192
     #: Whether the nodes know of each other.
     joined: bool = False
     #: Whether the store goes back once to what it was some time before.
@@ -59,7 +62,7 @@ class Plan:
 def draw(seed: int) -> Plan:
     """The plan of a seed."""
     source = random.Random(f"{seed}/plan")
-    return Plan(
+    plan = Plan(
         seed=seed,
         nodes=source.choice((1, 1, 2)),
         conversations=source.randint(1, 3),
@@ -89,6 +92,15 @@ def draw(seed: int) -> Plan:
         ),
         budget=source.choice((None, None, 3_000)),
     )
+    return _with_asides(plan, random.Random(f"{seed}/asides"))
+
+
+def _with_asides(plan: Plan, source: random.Random) -> Plan:
+    """Some have titles and summaries too; their source is another one, so that the others are as they would be without."""
+    if source.random() < 0.7:
+        return replace(plan, limits=msgspec.structs.replace(plan.limits, summaries=""))
+    limits = msgspec.structs.replace(plan.limits, titles="same", summary_tokens=10, summary_share=0.6)
+    return replace(plan, limits=limits, context=source.choice((190, 260)))
 
 
 def draw_cluster(seed: int) -> Plan:

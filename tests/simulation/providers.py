@@ -7,6 +7,7 @@ however often it was interrupted and gone on with. Only ``endless`` begins again
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
@@ -53,15 +54,17 @@ def is_gapless(text: str) -> bool:
     return True
 
 
-def open_providers(source: random.Random, *, calm: bool) -> list[ScriptedProvider]:
+def open_providers(source: random.Random, context: int = 8_192, *, calm: bool) -> list[ScriptedProvider]:
     """One node's providers. ``calm`` ones answer shortly and do not fail."""
     scripts = _Scripts(source, calm)
     lap: list[Step] = [token(0), Pause(0.2), (token(1), token(2)), Pause(0.1)]
     return [
-        SlowToClose(scripts.play, name="steady", continues=True, tools=True),
-        ScriptedProvider(scripts.play, name="plain", tools=True),
-        AbruptProvider(source, scripts),
-        SlowToClose([token(0)] if calm else lap, name="endless", forever=not calm, continues=True),
+        SlowToClose(scripts.play, name="steady", continues=True, tools=True, context_tokens=context),
+        ScriptedProvider(scripts.play, name="plain", tools=True, context_tokens=context),
+        AbruptProvider(source, scripts, context),
+        SlowToClose(
+            [token(0)] if calm else lap, name="endless", forever=not calm, continues=True, context_tokens=context
+        ),
     ]
 
 
@@ -75,6 +78,8 @@ class _Scripts:
 
     def play(self, request: Request) -> Sequence[Step]:
         source = self._source
+        if request.purpose != "answer":
+            return self._beside(request)
         if self._is_down():
             fail = Fail(
                 source.choice(("unavailable", "throttled", "malformed")), retry_after=source.choice((None, 0.5))
@@ -92,6 +97,14 @@ class _Scripts:
             steps += [tuple(token(number + i) for i in range(size)), Pause(source.choice((0, 0.02, 0.1, 0.6)))]
             number += size
         return steps + (self._calls() if calls else self._ending())
+
+    def _beside(self, request: Request) -> list[Step]:
+        """A title; or a summary that says what was asked last in what is summed up."""
+        source, shown = self._source, text_of(request.messages[0].parts)
+        last = re.findall(r"^user: (\S+)$", shown, re.MULTILINE)[-1:]
+        text = " ".join(["sum", *last]) if request.purpose == "summary" else f"about {shown[:20]}"
+        ending = Fail("broken") if source.random() < 0.1 else FinishPiece("stop")
+        return [Pause(source.choice((0, 0.1, 0.5, 2))), OPENED, text, ending]
 
     def _calls(self) -> list[Step]:
         source = self._source
@@ -145,8 +158,8 @@ class SlowToClose(ScriptedProvider):
 class AbruptProvider(ScriptedProvider):
     """Leaves out why it finished, or fails as a plugin with a bug does."""
 
-    def __init__(self, source: random.Random, scripts: _Scripts) -> None:
-        super().__init__(scripts.play, name="abrupt", tools=True)
+    def __init__(self, source: random.Random, scripts: _Scripts, context: int) -> None:
+        super().__init__(scripts.play, name="abrupt", tools=True, context_tokens=context)
         self._source = source
 
     @asynccontextmanager

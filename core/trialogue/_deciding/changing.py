@@ -57,7 +57,9 @@ def edit(draft: Draft, command: EditMessage, known: Known) -> Receipt:
             return draft.receipt(message=target.id)
         case "user":
             must_be_free(draft.state, known, command.message)
-            message = replace(target, id=command.message, parts=command.parts, created_at=command.at, revision=0)
+            message = replace(
+                target, id=command.message, parts=command.parts, created_at=command.at, revision=0, summary=None
+            )
             if command.respond:
                 cancel(draft, "edit", command.at)
             draft.add(MessageAdded(message))

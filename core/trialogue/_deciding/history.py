@@ -144,7 +144,7 @@ def cut(message: Message, at: int) -> Message:
         raise InvalidError(f"the answer has {length} characters: `at` must be from 1 to {length}", pointer="/at")
     if at == length and message.status == "completed":
         return message
-    # What it cost was the price of all of it.
+    # What it cost was the price of all of it, and a summary would tell of all of it.
     return replace(
         message,
         parts=tuple(_up_to(message.parts, at)),
@@ -152,6 +152,7 @@ def cut(message: Message, at: int) -> Message:
         finish_reason=None,
         usage=None,
         failure=COPIED,
+        summary=None,
     )
 
 
