@@ -11,7 +11,7 @@ import trio
 
 from trialogue import ProviderError
 from trialogue.testing.upstream import HANG_UP, Reply, http_reply, open_upstream
-from trialogue.upstreams import _questions, custom_headers, open_questions
+from trialogue.upstreams import _questions, custom_headers, open_questions, retry_after
 
 
 class Found(msgspec.Struct):
@@ -103,6 +103,22 @@ async def test_nobody_there_is_unavailable() -> None:
         with pytest.raises(ProviderError, match=r"127\.0\.0\.1") as caught:
             await questions.get("/names", Found)
     assert caught.value.kind == "unavailable"
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("7", 7),
+        ("-7", 0),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0),
+        ("nan", None),
+        ("1e999", None),
+        ("soon", None),
+        ("Mon, 01 Jan 99999999999 00:00:00 GMT", None),
+    ],
+)
+def test_a_wait_that_is_asked_for_can_be_waited(said: str, meant: float | None) -> None:
+    assert retry_after({"retry-after": said}) == meant
 
 
 def test_headers_of_the_operators_own_are_a_line_each() -> None:

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from trialogue._asking.provider import ToolCallPiece
-from trialogue._dialects.event_lines import shown
+from trialogue._dialects.event_lines import UNREADABLE, shown
 from trialogue._facts.errors import ProviderError
 
 #: What the arguments of all calls in one response may take together, in code points, and how many calls it may hold.
@@ -97,5 +97,5 @@ class CallCollector:
 def _is_object(arguments: str) -> bool:
     try:
         return isinstance(msgspec.json.decode(arguments.encode()), dict)
-    except (msgspec.DecodeError, UnicodeError):
+    except UNREADABLE:
         return False

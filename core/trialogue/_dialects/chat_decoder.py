@@ -11,7 +11,7 @@ import msgspec
 
 from trialogue._asking.provider import FinishPiece, Piece, ReasoningPiece, TextPiece, UsagePiece
 from trialogue._dialects.call_collector import CallCollector
-from trialogue._dialects.event_lines import EventDecoder, StreamError, failure_in_stream
+from trialogue._dialects.event_lines import UNREADABLE, EventDecoder, StreamError, failure_in_stream
 from trialogue._facts.errors import ProviderError
 from trialogue._facts.values import FinishReason, Usage
 
@@ -98,7 +98,7 @@ class ChatDecoder(EventDecoder):
             return
         try:
             chunk = _decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             self._unreadable(data)
             return
         if chunk.error is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Set
 from typing import ClassVar, Final
 
 import msgspec
@@ -17,6 +18,8 @@ from trialogue._facts.errors import ProviderError
 
 #: A longer line is no answer to a chat.
 LONGEST_LINE: Final = 1 << 20
+#: What decoding raises of an upstream's JSON that is none, or too deep.
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
 #: So many characters of an upstream's own words are shown.
 LONGEST_MESSAGE: Final = 300
 
@@ -116,6 +119,21 @@ def shown(message: str) -> str:
     """An upstream's own words, short, in one line, and without what looks like a key."""
     text = re.sub(r"\b(?:(?:sk|pk|key|tok)[-_]|Bearer )[\w*.\-]{6,}", "[key]", " ".join(message.split()))
     return text if len(text) <= LONGEST_MESSAGE else text[: LONGEST_MESSAGE - 1] + "…"
+
+
+class _Kind(msgspec.Struct):
+    type: str
+
+
+_decode_kind = msgspec.json.Decoder(_Kind).decode
+
+
+def is_foreign(data: bytes, known: Set[str]) -> bool:
+    """Whether it is an event with a ``type`` that is none of the ``known``."""
+    try:
+        return _decode_kind(data).type not in known
+    except UNREADABLE:
+        return False
 
 
 def _ignorable(line: bytes) -> bool:

@@ -8,6 +8,7 @@ import msgspec
 
 from trialogue._asking.provider import Request
 from trialogue._dialects.call_ids import ids_of_calls
+from trialogue._dialects.event_lines import UNREADABLE
 from trialogue._dialects.rounds import rounds_of
 from trialogue._facts.values import (
     FilePart,
@@ -176,7 +177,7 @@ def _object(arguments: str) -> msgspec.Raw:
     try:
         if isinstance(msgspec.json.decode(arguments), dict):
             return msgspec.Raw(arguments.encode())
-    except (msgspec.DecodeError, UnicodeError):
+    except UNREADABLE:
         pass
     return msgspec.Raw(b"{}")
 

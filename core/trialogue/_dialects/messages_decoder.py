@@ -12,7 +12,7 @@ import msgspec
 
 from trialogue._asking.provider import CitationPiece, FinishPiece, Piece, ReasoningPiece, TextPiece, UsagePiece
 from trialogue._dialects.call_collector import CallCollector
-from trialogue._dialects.event_lines import EventDecoder, shown
+from trialogue._dialects.event_lines import UNREADABLE, EventDecoder, is_foreign, shown
 from trialogue._dialects.messages_body import REDACTED
 from trialogue._dialects.messages_usage import MessagesUsage, usage_of
 from trialogue._facts.errors import ProviderError
@@ -75,12 +75,7 @@ class _Event(msgspec.Struct, gc=False):
     error: _Error | None = None
 
 
-class _Kind(msgspec.Struct):
-    type: str
-
-
 _decode = msgspec.json.Decoder(_Event).decode
-_decode_kind = msgspec.json.Decoder(_Kind).decode
 #: Events of other names may come at any time, and mean nothing here.
 _EVENTS: Final = {
     "message_start",
@@ -137,8 +132,8 @@ class MessagesDecoder(EventDecoder):
     def _take(self, data: bytes, pieces: list[Piece]) -> None:
         try:
             event = _decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            if not _foreign(data):
+        except UNREADABLE:
+            if not is_foreign(data, _EVENTS):
                 self._unreadable(data)
             return
         match event.type:
@@ -224,14 +219,6 @@ class MessagesDecoder(EventDecoder):
             pieces.append(FinishPiece(finish))
         if self._finished:
             pieces.append(UsagePiece(usage_of(self._counts)))
-
-
-def _foreign(data: bytes) -> bool:
-    """Whether it is an event that is not known here."""
-    try:
-        return _decode_kind(data).type not in _EVENTS
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return False
 
 
 def _failure_in_stream(error: _Error) -> ProviderError:

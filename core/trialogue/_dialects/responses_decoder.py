@@ -19,7 +19,7 @@ from trialogue._asking.provider import (
     UsagePiece,
 )
 from trialogue._dialects.call_collector import CallCollector
-from trialogue._dialects.event_lines import EventDecoder, StreamError, failure_in_stream
+from trialogue._dialects.event_lines import UNREADABLE, EventDecoder, StreamError, failure_in_stream, is_foreign
 from trialogue._facts.errors import ProviderError
 from trialogue._facts.values import FinishReason, Usage
 
@@ -115,12 +115,7 @@ class _Event(msgspec.Struct, gc=False):
     code: str | int | None = None
 
 
-class _Kind(msgspec.Struct):
-    type: str
-
-
 _decode = msgspec.json.Decoder(_Event).decode
-_decode_kind = msgspec.json.Decoder(_Kind).decode
 #: What is read here. Events of other names may come at any time, and mean nothing.
 _EVENTS: Final = {
     "response.created",
@@ -184,8 +179,8 @@ class ResponsesDecoder(EventDecoder):
             return
         try:
             event = _decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            if not _foreign(data):
+        except UNREADABLE:
+            if not is_foreign(data, _EVENTS):
                 self._unreadable(data)
             return
         if self._finished:
@@ -259,11 +254,3 @@ def _cite(annotation: _Annotation, pieces: list[Piece]) -> None:
     source = annotation.url or annotation.file_id
     if source:
         pieces.append(CitationPiece(source, annotation.title or annotation.filename))
-
-
-def _foreign(data: bytes) -> bool:
-    """Whether it is an event that is not known here."""
-    try:
-        return _decode_kind(data).type not in _EVENTS
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return False

@@ -6,6 +6,7 @@ when there was none, the ``request``. They are told by that, so that no SDK is n
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
@@ -52,18 +53,17 @@ def message_in(body: object) -> str | None:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """The seconds an upstream asks to wait, in any of the three ways it may say so."""
+    """The seconds an upstream asks to wait, in any of the three ways it may say so; what cannot be waited is not said."""
     milliseconds, text = headers.get("retry-after-ms"), headers.get("retry-after")
     try:
-        if milliseconds:
-            return float(milliseconds) / 1000
-        return float(text) if text else None
+        seconds = float(milliseconds) / 1000 if milliseconds else float(text) if text else None
     except ValueError:
-        return _until(text)
+        seconds = _until(text)
+    return max(seconds, 0.0) if seconds is not None and math.isfinite(seconds) else None
 
 
 def _until(date: str | None) -> float | None:
     try:
-        return max(0.0, parsedate_to_datetime(date or "").timestamp() - time.time())
-    except ValueError:
+        return parsedate_to_datetime(date or "").timestamp() - time.time()
+    except (ValueError, OverflowError):
         return None
