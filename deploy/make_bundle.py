@@ -2,8 +2,8 @@
 
 In it are the wheels of all pins and our own, for every Python that is served, the scripts and units of ``deploy``, pages,
 a manifest and checksums, which are signed where ``SIGN`` names a private key (or a public one, the rest of which an agent
-has). Any machine makes the bundle of any architecture, as nothing is compiled. The same sources make the same archive, bit by bit.
-``check_bundle`` holds a bundle against the machine that is to run it; ``lib.sh`` installs it.
+has). Any machine makes the bundle of any architecture, as nothing is compiled. The same sources make the same archive, bit
+by bit. ``check_bundle`` holds a bundle against the machine that is to run it; ``lib.sh`` installs it.
 """
 
 from __future__ import annotations

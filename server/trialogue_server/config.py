@@ -182,6 +182,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     audit_days: Annotated[
         float, Meta(ge=1, le=36_600, description="Days for which the audit log of accounts and logins is kept.")
     ] = 365.0
+    invitation_days: Annotated[
+        float, Meta(ge=0, le=36_600, description="Days for which an invitation is kept after it was used, or ended.")
+    ] = 30.0
     streams_per_user: Annotated[int, Meta(ge=1, description="Live streams one user may have open.")] = 50
     sockets_per_user: Annotated[int, Meta(ge=1, description="WebSockets one user may have open.")] = 20
     subscriptions_per_socket: Annotated[

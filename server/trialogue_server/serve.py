@@ -177,6 +177,7 @@ def limits(config: Config) -> Limits:
         file_patience=config.file_patience_seconds,
         trash=config.trash_days * 86_400,
         audit=config.audit_days * 86_400,
+        invitations=config.invitation_days * 86_400,
         history=config.history_messages,
         history_bytes=config.history_bytes,
     )

@@ -1,4 +1,4 @@
-"""What deleted accounts leave goes, whatever happens on the way; and what is old in the audit log."""
+"""What deleted accounts leave goes, whatever happens on the way; and what is old in the audit log, and among invitations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from support import open_talk
 from trio.testing import MockClock
 
-from trialogue import Engine, Limits, NotFoundError, Origin, StorageError, User, new_id, open_engine
+from trialogue import Engine, Invitation, Limits, NotFoundError, Origin, StorageError, User, new_id, open_engine
 from trialogue.testing import Fault, MemoryStore, ScriptedProvider
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -117,3 +117,15 @@ async def test_old_audit_entries_go(autojump_clock: MockClock, store: MemoryStor
         assert (await store.accounts.audit(limit=9)).entries == (entries[3], entries[2])
         await trio.sleep(2 * 86_400)
         assert (await store.accounts.audit(limit=9)).entries == (entries[3],)
+
+
+async def test_old_invitations_go(autojump_clock: MockClock, store: MemoryStore) -> None:
+    ends = [BEGAN + timedelta(days=days) for days in (-8, -6, 20)]
+    for n, end in enumerate(ends):
+        made = Invitation(new_id(), bytes([n]) * 32, "user", new_id(), BEGAN - timedelta(days=20), end)
+        await store.accounts.add_invitation(made)
+    async with open_engine(store, [ScriptedProvider(["a"])], Limits(invitations=7 * 86_400), now=Clock()):
+        await trio.sleep(1)
+        assert {one.expires_at for one in (await store.accounts.invitations(limit=9)).invitations} == {ends[2], ends[1]}
+        await trio.sleep(2 * 86_400)
+        assert [one.expires_at for one in (await store.accounts.invitations(limit=9)).invitations] == [ends[2]]

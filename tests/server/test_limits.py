@@ -57,6 +57,7 @@ def test_limits_reach_the_core() -> None:
         file_patience_seconds=9,
         trash_days=10,
         audit_days=11,
+        invitation_days=11.5,
         history_messages=12,
         history_bytes=1025,
         awake_per_user=13,
@@ -86,7 +87,7 @@ def test_limits_reach_the_core() -> None:
     assert (told.buffer_tokens, told.window, told.stall) == (2, 3, 4)
     assert (told.run_seconds, told.run_characters, told.idle) == (5, 6, 7)
     assert (told.retention, told.file_patience, told.history) == (8 * 3600, 9, 12)
-    assert (told.trash, told.audit) == (10 * 86_400, 11 * 86_400)
+    assert (told.trash, told.audit, told.invitations) == (10 * 86_400, 11 * 86_400, 11.5 * 86_400)
     assert (told.history_bytes, told.awake) == (1025, 13)
 
 

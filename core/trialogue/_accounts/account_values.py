@@ -36,6 +36,11 @@ class Invitation(msgspec.Struct, frozen=True):
         """Whether an account with this address may be made by it now."""
         return self.used_by is None and self.expires_at > now and self.email in (None, email)
 
+    @property
+    def over_at(self) -> datetime:
+        """From when on it admits nobody, as far as is known."""
+        return self.used_at or self.expires_at
+
 
 class Reset(msgspec.Struct, frozen=True):
     """Leave to set an account's secret anew, once. An account has one at a time: a new one replaces it."""

@@ -191,6 +191,13 @@ class Accounts(ABC):
     async def drop_invitation(self, invitation: str, audit: Sequence[AuditEntry] = ()) -> bool:
         """Revoke an invitation. Whether there was one that nobody had used."""
 
+    @abstractmethod
+    async def drop_old_invitations(self, before: datetime, limit: int) -> int:
+        """Remove at most ``limit`` invitations that were used before ``before``, or by nobody until they ended before then.
+
+        Returns how many.
+        """
+
     # --- the audit log -------------------------------------------------------------------------------------------
 
     @abstractmethod

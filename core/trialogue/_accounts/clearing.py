@@ -1,4 +1,4 @@
-"""Clearing: removes what deleted accounts leave behind, and the audit log's entries whose time is over.
+"""Clearing: removes what deleted accounts leave behind, and entries of the audit log and invitations whose time is over.
 
 An account is gone the moment it is deleted; its conversations may be many, and go one by one in the background. The store
 lists the account until nothing is left, so that a process that ends in between goes on with it. It stays listed for a while
@@ -25,8 +25,8 @@ EVERY = 60.0
 BATCH, PAUSE = 50, 0.01
 #: Longer than any request takes.
 SETTLED = timedelta(hours=1)
-#: Seconds between two looks at the audit log, and entries removed in one transaction.
-AUDIT_EVERY, ENTRIES = 3600.0, 500
+#: Seconds between two looks at what has a time, and how much is removed in one transaction.
+OLD_EVERY, ENTRIES = 3600.0, 500
 
 #: Removes for good what an account with this id had of one kind; again is no error. Raises ``TrialogueError``.
 Purger = Callable[[str], Awaitable[None]]
@@ -44,8 +44,8 @@ class Clearing:
         #: For what is not conversations: each is called with an account whose conversations are gone.
         self.also: list[Purger] = []
         self._asked = trio.Event()
-        #: When the audit log is looked at next.
-        self._audit_due = 0.0
+        #: When what has a time is looked at next.
+        self._old_due = 0.0
 
     def __repr__(self) -> str:
         return f"<Clearing kinds={1 + len(self.also)}>"
@@ -60,9 +60,10 @@ class Clearing:
         while True:
             self._asked = trio.Event()
             await self._done(self._look_for_deletions)
-            if trio.current_time() >= self._audit_due:
-                self._audit_due = trio.current_time() + AUDIT_EVERY
+            if trio.current_time() >= self._old_due:
+                self._old_due = trio.current_time() + OLD_EVERY
                 await self._done(self._drop_audit)
+                await self._done(self._drop_invitations)
             with trio.move_on_after(EVERY):
                 await self._asked.wait()
 
@@ -95,4 +96,9 @@ class Clearing:
     async def _drop_audit(self) -> None:
         before = self._node.now() - timedelta(seconds=self._node.limits.audit)
         while await self._accounts.drop_audit(before, ENTRIES) == ENTRIES:  # noqa: ASYNC110 - a pause between jobs
+            await trio.sleep(PAUSE)
+
+    async def _drop_invitations(self) -> None:
+        before = self._node.now() - timedelta(seconds=self._node.limits.invitations)
+        while await self._accounts.drop_old_invitations(before, ENTRIES) == ENTRIES:  # noqa: ASYNC110 - a pause between jobs
             await trio.sleep(PAUSE)

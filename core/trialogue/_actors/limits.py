@@ -48,6 +48,8 @@ class Limits(msgspec.Struct, frozen=True):
     trash: float = 30 * 86_400.0
     #: How long an entry of the audit log is kept.
     audit: float = 365 * 86_400.0
+    #: How long an invitation is kept after it was used, or ended.
+    invitations: float = 30 * 86_400.0
     #: Calls of the model in one run with tools; in the last one it is told to do without them.
     generations: int = 24
     #: Tool calls that one response may ask for.

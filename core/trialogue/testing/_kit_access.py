@@ -289,6 +289,24 @@ async def old_audit_goes_and_the_rest_stays(store: Store) -> None:
     assert await recorded(store) == [made[5], made[4]]
 
 
+@check
+async def old_invitations_go_and_the_rest_stays(store: Store) -> None:
+    root, _ = await two(store)
+    now, day = datetime.now(UTC).replace(microsecond=0), timedelta(days=1)
+    tokens = [bytes([n]) * 32 for n in range(5)]
+    ends = [now + day, now + 2 * day, now + 3 * day, now + 9 * day, now + 9 * day]
+    made = [Invitation(new_id(), token, "user", root.id, now, end) for token, end in zip(tokens, ends, strict=True)]
+    for one in made:
+        await store.accounts.add_invitation(one)
+    guest = msgspec.structs.replace(someone("c@example.org"), created_at=now)
+    await store.accounts.add_user(guest, None, Admission(ORIGIN, invitation=made[4]))
+    assert await store.accounts.drop_old_invitations(now - day, 9) == 0
+    assert await store.accounts.drop_old_invitations(now + 3 * day, 2) == 2
+    assert await store.accounts.drop_old_invitations(now + 3 * day, 2) == 1
+    assert await store.accounts.drop_old_invitations(now + 3 * day, 2) == 0
+    assert {one.id for one in (await store.accounts.invitations(limit=9)).invitations} == {made[2].id, made[3].id}
+
+
 # --- deletion ----------------------------------------------------------------------------------------------------
 
 

@@ -116,6 +116,15 @@ class MemoryAccess(Accounts):
 
         return await self._call("drop_invitation", effect, writes=True)
 
+    async def drop_old_invitations(self, before: datetime, limit: int) -> int:
+        def effect() -> int:
+            old = [name for name, one in sorted(self._invitations.items()) if one.over_at < before][: max(limit, 0)]
+            for name in old:
+                del self._invitations[name]
+            return len(old)
+
+        return await self._call("drop_old_invitations", effect, writes=True)
+
     # --- the audit log -------------------------------------------------------------------------------------------
 
     def record(self, audit: Sequence[AuditEntry]) -> None:

@@ -97,6 +97,14 @@ LOCK_INVITATION = "SELECT body FROM invitation WHERE id = %(id)s FOR UPDATE"
 INVITATIONS = "SELECT id, body FROM invitation WHERE id < %(before)s ORDER BY id DESC LIMIT %(limit)s"
 SET_INVITATION = "UPDATE invitation SET body = %(body)s WHERE id = %(id)s"
 DROP_INVITATION = "DELETE FROM invitation WHERE id = %(id)s"
+#: Ids tell when each was made, which is before it was over.
+DROP_OLD_INVITATIONS = """
+DELETE FROM invitation WHERE id = ANY (ARRAY(
+    SELECT id FROM invitation WHERE id < %(made)s
+    AND coalesce(body::jsonb ->> 'used_at', body::jsonb ->> 'expires_at')::timestamptz < %(before)s
+    LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+)) RETURNING id
+"""
 
 # --- the audit log ---------------------------------------------------------------------------------------------------
 

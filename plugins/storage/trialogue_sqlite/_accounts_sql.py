@@ -66,6 +66,12 @@ INVITATION_BODY = "SELECT body FROM invitation WHERE id = ?"
 INVITATIONS = "SELECT id, body FROM invitation WHERE id < ? ORDER BY id DESC LIMIT ?"
 SET_INVITATION = "UPDATE invitation SET body = ? WHERE id = ?"
 DROP_INVITATION = "DELETE FROM invitation WHERE id = ?"
+#: Ids tell when each was made, which is before it was over.
+DROP_OLD_INVITATIONS = """
+DELETE FROM invitation WHERE id IN (
+    SELECT id FROM invitation WHERE id < ? AND coalesce(body ->> 'used_at', body ->> 'expires_at') < ? LIMIT ?
+)
+"""
 
 # --- the audit log ---------------------------------------------------------------------------------------------------
 

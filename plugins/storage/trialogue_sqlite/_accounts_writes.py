@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
@@ -246,6 +246,16 @@ def drop_invitation(connection: Connection, invitation: str, audit: Sequence[Aud
     connection.execute(sql.DROP_INVITATION, (invitation,))
     note(connection, audit)
     return True
+
+
+def drop_old_invitations(connection: Connection, before: datetime, limit: int) -> int:
+    """Remove what was over before then."""
+    known = connection.total_changes()
+    made = f"{max(0, micros(before) // 1000):012x}"
+    # As bodies have it, to the microsecond or without: a second's fraction sorts among its neighbours.
+    moment = before.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    connection.execute(sql.DROP_OLD_INVITATIONS, (f"{made[:8]}-{made[8:]}", moment, max(limit, 0)))
+    return connection.total_changes() - known
 
 
 def drop_audit(connection: Connection, before: datetime, limit: int) -> int:
