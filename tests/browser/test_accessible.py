@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import httpx2
 import pytest
@@ -68,7 +68,7 @@ def furnished(server: Server, name: str) -> tuple[str, str]:
 
 
 @pytest.fixture
-def see(mortal_server: Server, visit: Visit, watched: Watched) -> Iterator[Callable[..., Page]]:
+def see(mortal_server: Server, visit: Visit, watched: Watched) -> Callable[..., Page]:
     """Opens an address in a page that axe may look into, as the administrator or as nobody."""
 
     def see(path: str, name: str | None = "boss", **options: object) -> Page:
@@ -78,7 +78,7 @@ def see(mortal_server: Server, visit: Visit, watched: Watched) -> Iterator[Calla
         page.goto(path)
         return page
 
-    yield see
+    return see
 
 
 def test_what_is_said_can_be_read(mortal_server: Server, see: Callable[..., Page]) -> None:

@@ -93,8 +93,8 @@ def test_the_server_tells_how_its_models_do(mortal_server: Server, visit: Visit)
         talk = bob.post("/api/conversations", json={}).json()["id"]
         bob.post(f"/api/conversations/{talk}/messages", json={"text": "[[rate=0]]"}).raise_for_status()
     expect(echo).to_contain_text("fine")  # It looks again by itself.
-    expect(echo).to_contain_text("asked 1 times")
-    expect(dialog).to_contain_text("1 conversations awake")
+    expect(echo).to_contain_text("asked 1 time")
+    expect(dialog).to_contain_text("1 conversation awake")
 
 
 def test_nobody_else_has_these_places(server: Server, visit: Visit) -> None:

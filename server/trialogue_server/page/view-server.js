@@ -4,7 +4,7 @@
 import { api } from "./api.js";
 import { attempt } from "./attempt.js";
 import { h } from "./dom.js";
-import { ago, count, momentOf } from "./words.js";
+import { ago, count, momentOf, several } from "./words.js";
 
 const EVERY_MS = 5_000;
 
@@ -36,8 +36,8 @@ function drawn(nodes, actors, { models }) {
 
 const hereOf = ({ statistics: { cells, flusher }, streams }) =>
   [
-    `Here: ${count(Object.values(cells).reduce((sum, one) => sum + one, 0))} conversations awake`,
-    `${count(streams)} streams open`,
+    `Here: ${several(Object.values(cells).reduce((sum, one) => sum + one, 0), "conversation")} awake`,
+    `${several(streams, "stream")} open`,
     flusher.failing ? `the storage takes nothing: ${flusher.failing}` : "all that was said is kept",
   ].join(" · ");
 
@@ -91,8 +91,8 @@ const BREAKERS = { open: "not asked at present", half_open: "being tried again" 
 function provider(name, models, seen) {
   const lane = seen?.lane;
   const about = [
-    lane && `${count(lane.running)} answers being written`,
-    lane?.waiting ? `${count(lane.waiting)} wait` : null,
+    lane && `${several(lane.running, "answer")} being written`,
+    lane?.waiting ? `${count(lane.waiting)} waiting` : null,
     BREAKERS[seen?.breaker],
   ];
   return h(
@@ -110,7 +110,7 @@ function modelRow({ name, id, health, since, reason }, seen) {
   const failed = Object.entries(seen?.failed ?? {}).map(([kind, times]) => `${count(times)} ${kind}`);
   const about = [
     id,
-    seen?.asked ? `asked ${count(seen.asked)} times` : null,
+    seen?.asked ? `asked ${several(seen.asked, "time")}` : null,
     failed.length ? `failed: ${failed.join(", ")}` : null,
     seen?.spared ? `${count(seen.spared)} spared` : null,
     reason,

@@ -18,6 +18,9 @@ export function ago(time, now = Date.now()) {
 
 export const count = (number) => number.toLocaleString();
 
+/** "1 stream", "2 streams". */
+export const several = (number, thing) => `${count(number)} ${thing}${number === 1 ? "" : "s"}`;
+
 /** "$12.30" of nano-dollars, with more digits where there is less; "$0" for nothing. */
 export function dollars(nano) {
   const amount = nano / 1e9;
