@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any
 
 import httpx2
 import jwt
@@ -12,7 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from plugins.oidc.real import CLIENT, SECRET, open_provider, query_of, walk
 
 from trialogue import BrokenError, ConfigurationError, Identity, Person, RedirectLogin, UnauthenticatedError
-from trialogue_oidc import trialogue_redirect_logins
+from trialogue_oidc import _http, _metadata, trialogue_redirect_logins
+from trialogue_oidc._metadata import Publication
 from trialogue_oidc._token import key_name, verified_claims
 
 CALLBACK = "http://127.0.0.1:9/api/auth/oidc/work/callback"
@@ -121,6 +123,41 @@ async def test_provider_that_is_away_or_another_is_said() -> None:
     with pytest.raises(BrokenError, match="cannot be asked"):
         await login.depart(CALLBACK)
     await login.aclose()
+
+
+@pytest.mark.parametrize("address", ["https://[x", "http://elsewhere.example", "https://\ud800"])
+async def test_address_that_is_none_is_said(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    issuer = "https://a.example"
+    answers = {
+        f"{issuer}/.well-known/openid-configuration": {
+            "issuer": issuer,
+            "authorization_endpoint": issuer,
+            "token_endpoint": issuer,
+            "jwks_uri": address,
+        }
+    }
+
+    async def ask(client: httpx2.AsyncClient, url: str) -> tuple[int, dict[str, Any]]:
+        return (200, answers[url]) if url in answers else await _http.ask(client, url)
+
+    monkeypatch.setattr(_metadata, "ask", ask)
+    async with httpx2.AsyncClient() as client:
+        with pytest.raises(BrokenError):
+            await Publication(issuer, client).key("k")
+
+
+async def test_key_whose_name_is_none_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    good = {**json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(KEY.public_key())), "kid": "k"}
+
+    async def ask(client: httpx2.AsyncClient, url: str) -> tuple[int, dict[str, Any]]:
+        names = ("issuer", "authorization_endpoint", "token_endpoint", "jwks_uri")
+        return 200, {"keys": [{**good, "kid": ["x"]}, good], **dict.fromkeys(names, "https://a.example")}
+
+    monkeypatch.setattr(_metadata, "ask", ask)
+    async with httpx2.AsyncClient() as client:
+        publication = Publication("https://a.example", client)
+        assert (await publication.key("k")) is not None
+        assert (await publication.key("x")) is None
 
 
 async def test_issuer_must_be_the_one_that_is_named(issuer: str) -> None:

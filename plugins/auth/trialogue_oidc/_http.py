@@ -31,7 +31,7 @@ async def ask(
             status, body = await _exchange(client, url, form, headers, auth)
     except trio.TooSlowError as error:
         raise BrokenError(f"{url!r} did not answer within {DEADLINE:.0f} seconds: try again") from error
-    except (httpx2.HTTPError, OSError) as error:
+    except (httpx2.HTTPError, httpx2.InvalidURL, OSError, UnicodeError) as error:
         raise BrokenError(f"{url!r} cannot be asked ({type(error).__name__}): try again") from error
     try:
         return status, msgspec.json.decode(body, type=dict[str, Any])

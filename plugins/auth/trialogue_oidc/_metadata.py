@@ -80,7 +80,7 @@ class Publication:
         if found.issuer != self._issuer:
             raise BrokenError(f"{url!r} names the issuer {found.issuer[:200]!r}, not {self._issuer!r}: set that one")
         for address in (found.authorization_endpoint, found.token_endpoint, found.jwks_uri, found.userinfo_endpoint):
-            if address is not None and urlsplit(address).scheme != "https" and not is_private_address(address):
+            if address is not None and not _is_safe(address):
                 raise BrokenError(f"{url!r} names {address[:200]!r}, which is no https address")
         return found
 
@@ -93,10 +93,18 @@ class Publication:
             raise BrokenError(f"{uri!r} answered {status} without keys") from error
         keys: dict[str | None, jwt.PyJWK] = {}
         for one in listed:
-            if one.get("use", "sig") != "sig":
+            name = one.get("kid")
+            if one.get("use", "sig") != "sig" or not (name is None or isinstance(name, str)):
                 continue
             try:
-                keys[one.get("kid")] = jwt.PyJWK(one)
+                keys[name] = jwt.PyJWK(one)
             except jwt.PyJWTError:
                 continue  # of a kind we cannot use; the others may do
         return keys
+
+
+def _is_safe(address: str) -> bool:
+    try:
+        return urlsplit(address).scheme == "https" or is_private_address(address)
+    except ValueError:
+        return False
