@@ -66,6 +66,11 @@ class PostgresServer:
         """End it in order."""
         self._stop(signal.SIGINT)
 
+    def tell(self, *statements: str) -> None:
+        """Have statements carried out, one after the other."""
+        asked = [word for statement in statements for word in ("-c", statement)]
+        self._run("psql", "-q", "-d", self.dsn, *asked)
+
     def _stop(self, number: int) -> None:
         assert self._process is not None
         self._process.send_signal(number)
@@ -75,19 +80,59 @@ class PostgresServer:
         subprocess.run([self._bin / program, *arguments], check=True, capture_output=True, preexec_fn=_lower)
 
 
+class Standby(PostgresServer):
+    """One that follows another over its stream of changes, until it is promoted. It is called ``standby`` there."""
+
+    def __init__(self, folder: Path, primary: PostgresServer) -> None:
+        self._folder = folder
+        self._bin = _programs()
+        self._options = ("max_connections=100",)
+        self._process = None
+        self.port = _free_port()
+        source = f"host=127.0.0.1 port={primary.port} user=tester application_name=standby"
+        self._run("pg_basebackup", "-D", folder / "data", "-R", "-X", "stream", "-c", "fast", "-d", source)
+        self.start()
+
+    def promote(self) -> None:
+        """Take over: a server of its own from here on, on another timeline."""
+        self.tell("SELECT pg_promote()")
+
+
+@contextmanager
+def open_pair(*, synchronous: bool) -> Generator[tuple[PostgresServer, Standby]]:
+    """A server and one that follows it. When ``synchronous``, nothing is committed that only the first has."""
+    with open_server("max_connections=100") as primary, _folder() as folder:
+        standby = Standby(folder, primary)
+        try:
+            if synchronous:
+                names = "ALTER SYSTEM SET synchronous_standby_names = 'standby'"
+                primary.tell(names, "SELECT pg_reload_conf()")
+            yield primary, standby
+        finally:
+            with suppress(OSError):
+                standby.crash()
+
+
 @contextmanager
 def open_server(*options: str) -> Generator[PostgresServer]:
     """A server for the block."""
-    folder = Path(mkdtemp(prefix="trialogue-postgres-"))
-    if os.getuid() == 0:
-        os.chown(folder, _NOBODY, _NOBODY)
-    try:
+    with _folder() as folder:
         server = PostgresServer(folder, *options)
         try:
             yield server
         finally:
             with suppress(OSError):
                 server.crash()
+
+
+@contextmanager
+def _folder() -> Generator[Path]:
+    """A folder of the servers' user's."""
+    folder = Path(mkdtemp(prefix="trialogue-postgres-"))
+    if os.getuid() == 0:
+        os.chown(folder, _NOBODY, _NOBODY)
+    try:
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -41,7 +41,7 @@ class Server:
         self.process = subprocess.Popen(
             self.command(),
             cwd=self._folder,  # Away from any configuration file of the developer's.
-            env={**os.environ, **self._settings},
+            env={**_environment(), **self._settings},
             stdout=subprocess.PIPE,
             stderr=self._log,
             start_new_session=True,  # As a service, and not as something in whoever's terminal.
@@ -83,3 +83,8 @@ class Server:
         """End it for good. What it would still have to write goes with its folder."""
         self.kill()
         self._log.close()
+
+
+def _environment() -> dict[str, str]:
+    """What it has of ours: not what is said to tests, which is no setting of its."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("TRIALOGUE_TEST_")}
