@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run no-such-store test simulate chaos test-postgres17 test-systemd test-bundle fuzz check lint format-check mypy pyright public-types bench bundle lock clean
+.PHONY: help run no-such-store test simulate chaos test-postgres17 test-systemd test-bundle test-nfs fuzz check lint format-check mypy pyright public-types bench bundle lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-15s %s\n", $$1, $$2 }'
@@ -48,7 +48,11 @@ test-systemd: .venv/dev.stamp  ## boot a machine with systemd, as root, and ill-
 
 test-bundle: .venv/dev.stamp  ## install the bundle on bare machines without a network, as root; TREE is where their parts are kept
 	$(BIN)/python deploy/make_bundle.py $(ARCH)
-	PYTHON=$(BIN)/python tests/deploy/bundle $(ARGS)
+	ARCH=$(ARCH) PYTHON=$(BIN)/python tests/deploy/bundle $(ARGS)
+
+test-nfs: .venv/dev.stamp  ## keep files on a real NFS share, in an emulated machine, as root; TREE is where its parts are kept
+	$(BIN)/python deploy/make_bundle.py amd64
+	PYTHON=$(BIN)/python tests/nfs/machine $(ARGS)
 
 fuzz: .venv/dev.stamp  ## ask a server what its API's document allows and what not; ARGS goes to Schemathesis
 	$(BIN)/python tests/fuzzing.py --max-examples=200 $(ARGS)
