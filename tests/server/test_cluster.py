@@ -77,6 +77,7 @@ async def test_session_that_ended_unheard_is_found_out(fails: bool) -> None:
     """No word of it comes: the bus was away, which is noticed. The store may fail just when it is asked."""
     async with two() as (one, other), one.user() as ada, other.user() as same:
         store = one.engine.store
+        assert isinstance(store, MemoryStore)
         me = (await same.get("/api/auth/me")).json()["id"]
         sessions = {session.id for session in await store.accounts.sessions(me)}
         async with open_stream(same, "/api/events") as stream:

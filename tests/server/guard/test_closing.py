@@ -84,7 +84,7 @@ def test_silent_and_dribbling_heads_run_out_of_time(start: Any, tools: Any) -> N
         for sock in socks[10:]:
             with contextlib.suppress(OSError):
                 sock.send(b"G")
-        return victim.descriptors() <= before
+        return bool(victim.descriptors() <= before)
 
     try:
         assert tools.eventually(lambda: victim.descriptors() > before)
