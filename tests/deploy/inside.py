@@ -9,12 +9,14 @@ import http.client
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -300,6 +302,26 @@ def rollback_cuts_nobody_off() -> None:
     assert str(Path("/opt/trialogue/current").readlink()) == "1.0"
 
 
+def rollback_behind_a_migration_is_refused() -> None:
+    before = show("MainPID")
+    with closing(sqlite3.connect("/var/lib/trialogue/trialogue.db")) as database:
+        database.execute("INSERT INTO migration VALUES (9000, 'more', 'x', 0)")
+        database.commit()
+        said = run("sh", str(SOURCE / "deploy/rollback"), check=False)
+        database.execute("DELETE FROM migration WHERE number = 9000")
+        database.commit()
+    assert "nothing was changed" in said, said
+    assert "newer version" in run("journalctl", "-u", "trialogue-fits", "-n", "10", "--no-pager")
+    assert show("MainPID") == before
+    assert str(Path("/opt/trialogue/current").readlink()) == "1.0"
+
+
+def root_administers_it_while_it_serves() -> None:
+    """In the service's own user namespace root is root."""
+    command = ["env", "TRIALOGUE_DATA_DIR=/var/lib/trialogue", "/opt/trialogue/current/bin/trialogue", "users", "list"]
+    assert "a@b.org" in run(*command)
+
+
 def successor_is_watched_too() -> None:
     os.kill(int(show("MainPID")), signal.SIGKILL)
     until(lambda: show("NRestarts") == "1" and show("ActiveState") == "active")
@@ -346,6 +368,8 @@ CHECKS = (
     upgrade_cuts_nobody_off,
     upgrade_that_cannot_serve_changes_nothing,
     rollback_cuts_nobody_off,
+    rollback_behind_a_migration_is_refused,
+    root_administers_it_while_it_serves,
     successor_is_watched_too,
     hypercorn_serves_the_same,
     wrong_settings_are_said_and_tried_again,
