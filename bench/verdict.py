@@ -58,7 +58,7 @@ def check_runs(log: Sequence[Frame]) -> list[str]:
 
 
 def check_charges(log: Sequence[Frame], charged: Mapping[str, int]) -> list[str]:
-    """Each run is charged once; and what it is charged is what the log says it used."""
+    """Each run is charged once, those beside the answers too; and what it is charged is what the log says it used."""
     last: dict[str, Mapping[str, Any]] = {}
     for frame in log:
         fields = _fields(frame)
@@ -66,6 +66,8 @@ def check_charges(log: Sequence[Frame], charged: Mapping[str, int]) -> list[str]
             last[fields["run"]] = {}
         elif frame.type == "usage":
             last[fields["run"]] = fields["usage"]
+        elif (aside := fields.get("asked") or fields.get("titled")) is not None:
+            last[aside["run"]] = aside["usage"]
     told = {
         name: sum(usage.get(name, 0) for usage in last.values()) for name in ("input_tokens", "output_tokens", "cost")
     }

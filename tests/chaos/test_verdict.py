@@ -97,3 +97,11 @@ def test_runs_without_exactly_one_charge_are_found() -> None:
     for name in ("runs", "output_tokens", "cost"):
         assert name in check_charges(log, charged | {name: 2})[0]
     assert "runs" in str(check_charges(log, {}))
+
+
+def test_what_was_asked_beside_the_answers_is_charged_too() -> None:
+    aside = {"run": "s", "usage": {"output_tokens": 5, "cost": 1}}
+    log = [*LOG[:5], frame(6, "context.compacted", message="answer", asked=aside)]
+    charged = {"runs": 2, "input_tokens": 0, "output_tokens": 5, "cost": 1}
+    assert check_charges(log, charged) == []
+    assert check_charges(log, charged | {"runs": 1})
