@@ -20,6 +20,8 @@ from trialogue import (
     Provider,
     Receipt,
     StorageError,
+    Tool,
+    Toolbox,
     Transport,
     UnreachableError,
     open_engine,
@@ -103,12 +105,14 @@ class Node:
         self,
         providers: Sequence[Provider],
         limits: Limits,
+        tools: Sequence[Tool],
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         try:
             with self._scope:
                 joining = Joining(self.name, f"memory:{self.name}", transport=self._network.transport(self.name))
-                async with open_engine(self.store, providers, limits, joining=joining) as self.engine:
+                toolbox = Toolbox(tools)
+                async with open_engine(self.store, providers, limits, joining=joining, toolbox=toolbox) as self.engine:
                     assert self.engine.cluster is not None
                     self._network[self.engine.cluster.info.id] = self.engine
                     task_status.started()
@@ -161,13 +165,17 @@ class NodeStore(MemoryStore):
 
 @asynccontextmanager
 async def open_nodes(
-    names: Sequence[str], providers: Sequence[Provider], store: MemoryStore | None = None, limits: Limits | None = None
+    names: Sequence[str],
+    providers: Sequence[Provider],
+    store: MemoryStore | None = None,
+    limits: Limits | None = None,
+    tools: Sequence[Tool] = (),
 ) -> AsyncGenerator[tuple[Network, list[Node]]]:
     """Nodes with these names over one store."""
     network, shared = Network(), store or MemoryStore()
     nodes = [Node(network, name, shared) for name in names]
     async with trio.open_nursery() as nursery:
         for node in nodes:
-            await nursery.start(node.live, providers, limits or Limits())
+            await nursery.start(node.live, providers, limits or Limits(), tools)
         yield network, nodes
         nursery.cancel_scope.cancel()

@@ -142,6 +142,29 @@ def test_reader_and_writer_go_on_after_the_owner_is_killed(pair: Pair) -> None:
     assert alive == ["two"]
 
 
+def test_approval_that_was_asked_for_by_a_node_that_is_dead_is_answered_at_another(pair: Pair) -> None:
+    one, two = pair.clients
+    url = begin(one)
+    asked = {"text": "[[rate=0 call=current_time]]", "tools": [{"name": "current_time", "approval": "ask"}]}
+    assert one.post(f"{url}/messages", json=asked).status_code == 202
+    seen = read(two, from_the_start(url), last="approval.asked")
+    pair.servers[0].kill()
+    (call,) = two.get(url).json()["run"]["calls"]
+    decision = {"decision": "approve"}
+    began = time.monotonic()
+    answered = two.post(f"/api/approvals/{call['call']}", json=decision)
+    assert answered.status_code == 200, answered.text
+    assert time.monotonic() - began <= 15, "seven seconds, on a machine that does other things as well"
+    seen += read(two, f"{url}/events?after={seen[-1][0]}")
+    check_whole(seen)
+    kinds = [kind for _, kind in seen]
+    assert [kinds.count(kind) for kind in ("tool.called", "tool.returned", "run.completed")] == [1, 1, 1]
+    assert "run.interrupted" not in kinds, "nothing was at work when its node died"
+    one = pair.ready().clients[0]
+    assert one.post(f"/api/approvals/{call['call']}", json=decision).json() == answered.json()
+    assert one.post(f"/api/approvals/{call['call']}", json={"decision": "deny"}).status_code == 409
+
+
 def test_owner_that_was_stopped_for_long_shows_and_writes_nothing_more(pair: Pair) -> None:
     one, two = pair.clients
     url = begin(one)
@@ -268,8 +291,10 @@ def test_nodes_are_listed_without_a_server(pair: Pair, tmp_path: Path) -> None:
     assert alive == {server.url for server in pair.servers}
 
 
-def read(client: httpx2.Client, url: str, runs: int = 1, count: int | None = None) -> list[tuple[str, str]]:
-    """The cursors and types of so many events, or of all to the end of so many runs."""
+def read(
+    client: httpx2.Client, url: str, runs: int = 1, count: int | None = None, last: str = ""
+) -> list[tuple[str, str]]:
+    """The cursors and types of so many events, of those up to the first ``last``, or of all to the end of so many runs."""
     seen: list[tuple[str, str]] = []
     cursor = ""
     with client.stream("GET", url) as answer:
@@ -280,6 +305,6 @@ def read(client: httpx2.Client, url: str, runs: int = 1, count: int | None = Non
             elif line.startswith("event: "):
                 seen.append((cursor, line[7:]))
                 runs -= line[7:] in ENDS
-                if len(seen) == count or not runs:
+                if len(seen) == count or not runs or line[7:] == last:
                     break
     return seen
