@@ -226,7 +226,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         Meta(
             pattern="^(off|same|[a-z0-9-]+:.+)$",
             examples=["off", "openai:gpt-5-nano"],
-            description="Model that sums up the older part of a long conversation, or same for the one that answers; or off.",
+            description="Model that sums up the older part of a long conversation; same is the one that answers; or off.",
         ),
     ] = "same"
     summary_share: Annotated[
