@@ -14,9 +14,6 @@ from served import Server
 Visit: TypeAlias = Callable[..., BrowserContext]
 PASSWORD = "correct horse battery"
 
-# Chromium, the server and other tests may share two slow processors.
-expect.set_options(timeout=10_000)
-
 
 class Chat:
     """One page, and what a user does with it."""
