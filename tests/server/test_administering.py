@@ -174,7 +174,7 @@ async def test_server_is_asked_in_its_data_folder_and_streams_end(folder: Path, 
                         while await stream.event() is not None:
                             pass
                 assert (await bob.get("/api/auth/me")).status_code == 401
-                if ending[1] != "delete":
+                if ending != ("users", "delete"):
                     await ask("users", "enable", "bob@example.org")
                     await _login(bob, "bob")
         assert [user["email"] for user in await ask("users", "list")] == ["root@example.org"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from copy import copy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import trio
 from simulation.fold import require
@@ -45,19 +45,17 @@ class Picture:
         store = world.store
         book, table = store.ledger.book, store.nodes.table
         self._rows = copy_rows(store)
-        #: Dicts that are held in many places, with what is in them.
-        self._dicts = [
-            (each, copy(each)) for each in (store._homes, book.open, book.settled, book.holds, table.nodes, table.kept)
-        ]
-        self._calls = (world.calls, copy(world.calls))
+        #: Dicts that are held in many places, with what is in them. ``Any``: they are of many kinds.
+        held: list[Any] = [store._homes, book.open, book.settled, book.holds, table.nodes, table.kept, world.calls]
+        self._dicts = [(each, copy(each)) for each in held]
 
     def put_back(self, world: ClusterWorld) -> None:
         """Have it be all there is, as the next generation. Requests that are on their way go nowhere."""
         store = world.store
         world.histories.past[store.generation] = copy_rows(store)
-        for held, then in (*self._dicts, self._calls):
-            held.clear()  # type: ignore[attr-defined]  # dicts of many kinds
-            held.update(then)  # type: ignore[attr-defined]
+        for held, then in self._dicts:
+            held.clear()
+            held.update(then)
         store._rows.clear()
         store._rows.update(self._rows)
         store._late.clear()
