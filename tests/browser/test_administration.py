@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import httpx2
+from browser.axe import violations
 from browser.chat import Visit
 from browser.watched import Watched
 from playwright.sync_api import Page, expect
@@ -95,6 +96,30 @@ def test_the_server_tells_how_its_models_do(mortal_server: Server, visit: Visit)
     expect(echo).to_contain_text("fine")  # It looks again by itself.
     expect(echo).to_contain_text("asked 1 time")
     expect(dialog).to_contain_text("1 conversation awake")
+
+
+def test_nodes_are_listed_where_there_are_several(mortal_server: Server, visit: Visit) -> None:
+    """As a cluster answers; this server is alone."""
+    about = {
+        "address": "",
+        "version": "0.1.0",
+        "started_at": "2026-11-24T15:00:00Z",
+        "lease_seconds": 4.5,
+        "running": 2,
+    }
+    nodes = [
+        {"id": "a", "name": "one", "alive": True, "draining": False, "active": 30, "unreachable": None, **about},
+        {"id": "b", "name": "two", "alive": False, "draining": False, "active": 0, "unreachable": None, **about},
+    ]
+    page = visit(mortal_server, "boss", bypass_csp=True).new_page()
+    answer = {"shared": True, "nodes": nodes, "generation": 1, "answering": "a"}
+    page.route("**/api/admin/nodes", lambda route: route.fulfill(json=answer))
+    page.goto("/#server")
+    rows = page.get_by_role("dialog").get_by_role("row")
+    expect(rows).to_have_text(
+        [re.compile("^Name"), re.compile("^oneanswers here.*alive302"), re.compile("^two.*gone02")]
+    )
+    assert violations(page) == []
 
 
 def test_nobody_else_has_these_places(server: Server, visit: Visit) -> None:
