@@ -160,12 +160,22 @@ async def _shake_hands(
     session: ClientSession, connection: Connection, told: Callable[[Sequence[types.Tool]], None]
 ) -> None:
     try:
-        await session.initialize()
+        await _negotiate(session)
         told(await connection.tools())
     except MCPError as error:
         if error.code != types.CONNECTION_CLOSED:
             raise
         raise EndedError("it ended before the handshake; what it said of that stands in the log") from error
+
+
+async def _negotiate(session: ClientSession) -> None:
+    """Agree on a version: by the handshake, which nearly all servers know; with those that know none any more, without."""
+    try:
+        await session.initialize()
+    except MCPError as error:
+        if error.code not in (types.METHOD_NOT_FOUND, types.UNSUPPORTED_PROTOCOL_VERSION):
+            raise
+        await session.discover()
 
 
 class _Relay:

@@ -117,6 +117,13 @@ async def test_garbage_between_messages_is_passed_over_up_to_a_bound(tmp_path: P
             await probe.call("garbage", lines=2_000)
 
 
+async def test_server_that_knows_no_handshake_any_more(tmp_path: Path) -> None:
+    async with open_probe(tmp_path, command=(sys.executable, RAW), env={"MODERN": "yes"}) as probe:
+        assert (await probe.call("garbage", lines=0)).text == "said"
+        assert (await probe.call("garbage", lines=0)).text == "said"
+        assert probe.source.connects == 1
+
+
 async def test_server_that_does_not_read(tmp_path: Path) -> None:
     async with open_probe(tmp_path, command=(sys.executable, RAW)) as probe:
         await probe.call("deaf", lines=0)
