@@ -188,6 +188,12 @@ def _for_something_else(folder: Path) -> None:
     subprocess.run([*words, str(folder / "SHA256SUMS")], check=True)
 
 
+def _no_bundle(folder: Path) -> None:
+    for name in ("SHA256SUMS", "manifest.json"):
+        (folder / name).unlink()
+    (folder / "pyproject.toml").write_text('version = "2"\n')
+
+
 FORGERIES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no signature": (lambda folder: (folder / "SHA256SUMS.sig").unlink(), "is not signed, and"),
     "an empty signature": (lambda folder: (folder / "SHA256SUMS.sig").write_bytes(b""), "not signed by one of"),
@@ -199,13 +205,7 @@ FORGERIES: dict[str, tuple[Callable[[Path], object], str]] = {
     "signed by another": (_by_another, "not signed by one of"),
     "signed for something else": (_for_something_else, "not signed by one of"),
     "a wheel changed": (lambda folder: (folder / OWN_WHEEL).write_text("x"), f"{OWN_WHEEL} is not as it was packed"),
-    "no bundle any more": (
-        lambda folder: [
-            *((folder / one).unlink() for one in ("SHA256SUMS", "manifest.json")),
-            (folder / "pyproject.toml").write_text('version = "2"\n'),
-        ],
-        "this is no bundle",
-    ),
+    "no bundle any more": (_no_bundle, "this is no bundle"),
 }
 
 

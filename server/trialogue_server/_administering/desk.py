@@ -94,17 +94,18 @@ async def do(admin: Administration, ask: asks.Ask) -> object:
         case asks.OfferReset(user):
             return await admin.reset(user)
         case asks.SignOut(user):
-            return await admin.sign_out(user)
+            await admin.sign_out(user)
         case asks.Delete(user):
-            return await admin.delete(user)
+            await admin.delete(user)
         case asks.Invite(body):
             return await admin.invite(body)
         case asks.Keys(user):
             return await admin.keys(user)
         case asks.Revoke(key):
-            return await admin.revoke(key)
+            await admin.revoke(key)
         case _:
             assert_never(ask)
+    return None
 
 
 async def _line(stream: trio.SocketStream) -> bytes:
