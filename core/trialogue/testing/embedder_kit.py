@@ -18,7 +18,6 @@ from contextlib import AbstractAsyncContextManager
 from typing import ClassVar
 
 import trio
-import trio.testing
 
 from trialogue._search.embedder import Embedder
 
