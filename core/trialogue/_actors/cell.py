@@ -273,6 +273,9 @@ class Cell:
     async def _activated(self, *, must: bool) -> Activation:
         if self.activation is None or self.activation.gone is not None:
             activation = await activate(self._node, self.id)
+            if self.faulted:
+                # It was closed meanwhile, and nobody knows of it any more who would see that it writes.
+                raise FencedError(f"conversation {self.id} goes on elsewhere: send it again")
             state = activation.state
             self._node.awake.woke(state.header.owner, self, must=must or state.unfinished)
             self.activation = activation

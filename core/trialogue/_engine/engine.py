@@ -315,7 +315,9 @@ class Engine:
     async def start_over(self) -> None:
         """The store has gone backwards: what is awake from before ends, and whoever reads has to begin again."""
         for cell in self._cells:
-            if cell.activation is None or cell.activation.tail.is_past:
+            # One that is just being activated is left alone: it begins anew by itself when it read of what is past.
+            activation = cell.activation
+            if activation is not None and activation.gone is None and activation.tail.is_past:
                 error = FencedError("the storage was replaced: look again at what there is, and send it again")
                 await self._cells.end(cell, error)
         self.feeds.lose_all()
