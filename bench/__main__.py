@@ -36,6 +36,7 @@ NAMES = (
     "rolling",
     "starts",
     "cluster",
+    "scaling",
     "keeping",
 )
 
