@@ -37,7 +37,7 @@ export function auditView(needs) {
   const names = new Map();
   const action = choice("action", [["", "Everything"], ...Object.entries(ACTIONS)]);
   const day = (name) => h("input", { type: "date", name });
-  const [from, to] = [day("from"), day("to")];
+  const [from, to] = [day("since"), day("until")];
   const [actor, subject] = [choice("actor", [["", "Anybody"]]), choice("subject", [["", "Anybody"]])];
   people.append(field("What", action), field("Who did it", actor), field("To whom", subject), field("From", from), field("Until", to));
   const read = (cursor) => api.audit({ ...asked({ action, actor, subject, from, to }), limit: PAGE, cursor });
