@@ -155,7 +155,7 @@ fits() {
 # use VERSION: have everything that runs run it; if it cannot, have it run what it ran before.
 use() {
   [ -e "$OPT/$1/.complete" ] || die "there is no version $1 in $OPT; there are: $(versions)"
-  fits "$1" || die "version $1 cannot use the storage as it is, and nothing was changed: journalctl -u trialogue-fits -n 5 says why"
+  fits "$1" || die "version $1 does not fit the storage or the settings, and nothing was changed: journalctl -u trialogue-fits -n 5 says why"
   units=$(running) || die "systemd does not say what runs, and nothing was changed: systemctl status trialogue"
   # Whoever was interrupted in the midst of this has left word of what there was before.
   before=$(current_version leaving)
