@@ -118,7 +118,7 @@ async def test_content_that_may_not_be_durable_is_given_up_in_words(
     await put(blobs)
 
 
-@pytest.mark.parametrize("error", [errno.ESTALE, errno.EIO])
+@pytest.mark.parametrize("error", [errno.ESTALE, errno.EIO, errno.EBADF])
 async def test_stale_handle_is_opened_again(blobs: Blobs, disk: FaultyDisk, error: int) -> None:
     await put(blobs)
     async with blobs.open(DIGEST, len(CONTENT)) as reader:

@@ -18,8 +18,9 @@ from trialogue._facts.errors import StorageError
 
 #: Tries of an opening or a reading that failed for a reason that may pass, and the pause before each further one.
 TRIES, PAUSE = 3, 0.05
-#: A share lost its server for a moment, or serves another generation of the file: asked again, it may answer.
-PASSING = frozenset({errno.ESTALE, errno.EIO, errno.ETIMEDOUT})
+#: A share lost its server for a moment, or serves another generation of the file: asked again, it may answer. EBADF is what
+#: NFS 4 says of a file that was open when its server was restarted, and that the server did not find again.
+PASSING = frozenset({errno.ESTALE, errno.EIO, errno.ETIMEDOUT, errno.EBADF})
 
 
 class Disk:
