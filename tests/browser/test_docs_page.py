@@ -48,7 +48,7 @@ def test_every_operation_opens(server: Server, visit: Visit) -> None:
           await new Promise((resolve) => setTimeout(resolve, 50));
           for (const one of document.querySelectorAll("details.answer")) one.open = true;
           await new Promise((resolve) => setTimeout(resolve, 50));
-          return [all.length, all.filter((one) => one.querySelector("h4")).length];
+          return [all.length, all.filter((one) => one.querySelector("h3")).length];
         }"""
     )
     assert count[0] == count[1] > 15

@@ -47,12 +47,13 @@ def test_what_another_device_does_is_shown(server: Server, visit: Visit) -> None
 
 def test_who_is_answering_is_marked(chat: Chat) -> None:
     row = chat.page.locator(".conversations a").first
-    chat.say("Speak [[tokens=80 rate=40]]")
+    chat.say("Speak [[tokens=9000 rate=20]]")
     expect(row).to_contain_text("answering")
     other = chat.page.context.new_page()
     other.goto("/")
     expect(other.locator(".conversations a").first.locator(".speaking")).to_be_visible()
-    chat.expect_status("completed")
+    chat.stop.click()
+    chat.expect_status("cancelled")
     for page in (chat.page, other):
         expect(page.locator(".conversations .speaking")).to_have_count(0)
 
