@@ -83,9 +83,17 @@ class Node:
         self.process.wait(60)
 
     def stop(self, seconds: float) -> None:
-        """Ask it to stop, which it must within ``seconds``."""
+        """Have it stop, which it must within ``seconds``."""
+        self.ask_to_stop()
+        self.ended(seconds)
+
+    def ask_to_stop(self) -> None:
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
+
+    def ended(self, seconds: float) -> None:
+        """Wait for its end."""
+        assert self.process is not None
         self.process.wait(seconds)
 
     def log(self) -> str:
