@@ -175,9 +175,9 @@ def left_commands_are_forgotten() -> AbstractContextManager[object]:
 def lost_answer_taken_for_a_refusal() -> AbstractContextManager[object]:
     """Who does not answer has not done it."""
 
-    async def attempt(self: Router, parcel: Parcel, kept: bool) -> Receipt:
+    async def attempt(self: Router, parcel: Parcel, kept: bool, told: str) -> Receipt:
         try:
-            return await original(self, parcel, kept)
+            return await original(self, parcel, kept, told)
         except UnreachableError as error:
             raise ThrottledError("the node is busy") from error
 
@@ -189,14 +189,14 @@ def lost_answer_taken_for_a_refusal() -> AbstractContextManager[object]:
 def another_id_with_each_attempt() -> AbstractContextManager[object]:
     """A command that is handed on has an id of its own, so that its repeats are not known for what they are."""
 
-    async def attempt(self: Router, parcel: Parcel, kept: bool) -> Receipt:
+    async def attempt(self: Router, parcel: Parcel, kept: bool, told: str) -> Receipt:
         if not parcel.fresh and isinstance(parcel.command, PostMessage):
             numbers = random.getrandbits(64)
             command = replace(
                 parcel.command, id=f"{parcel.command.id}-{numbers}", message=f"{parcel.command.message}-{numbers}"
             )
             parcel = replace(parcel, command=command)
-        return await original(self, parcel, kept)
+        return await original(self, parcel, kept, told)
 
     original = Router._attempt
     return patch.object(Router, "_attempt", attempt)
@@ -222,9 +222,9 @@ def full_mailbox_is_an_outcome() -> AbstractContextManager[object]:
 def refused_but_still_left() -> AbstractContextManager[object]:
     """A command that is refused while it is left in the store is called refused, and is carried out when it can be."""
 
-    async def attempt(self: Router, parcel: Parcel, kept: bool) -> Receipt:
+    async def attempt(self: Router, parcel: Parcel, kept: bool, told: str) -> Receipt:
         try:
-            return await original(self, parcel, kept)
+            return await original(self, parcel, kept, told)
         except (FencedError, StorageError, ClosedError):
             raise
         except TrialogueError as error:
