@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from simulation import (
     mutants_of_acting,
+    mutants_of_asides,
     mutants_of_asking,
     mutants_of_calling,
     mutants_of_charging,
@@ -18,6 +19,7 @@ from simulation.mutant import MUTANTS as MUTANTS
 __all__ = [
     "MUTANTS",
     "mutants_of_acting",
+    "mutants_of_asides",
     "mutants_of_asking",
     "mutants_of_calling",
     "mutants_of_charging",

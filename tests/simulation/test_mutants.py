@@ -9,7 +9,13 @@ from simulation.mutants import MUTANTS
 from simulation.world import simulate
 
 #: Where the rare ones were last found. A hint: it saves time while it holds, and costs nothing when it does not.
-HINTS = {"stale_reads": 104, "recovery_forgets_the_inbox": 45}
+HINTS = {
+    "stale_reads": 104,
+    "recovery_forgets_the_inbox": 45,
+    "title_of_a_person_is_replaced": 124,
+    "edit_takes_the_summary_along": 2,
+    "what_is_asked_beside_is_free": 2,
+}
 #: Seeds within which each mutant has to be found. Most are found by the first.
 SEEDS = 300
 
