@@ -9,9 +9,7 @@ from unittest.mock import patch
 from simulation.mutants_of_clusters import mutant
 from simulation.node_store import NodeStore
 
-from trialogue import Flush
 from trialogue._actors.tail import Tail
-from trialogue.testing._memory_rows import Row
 
 #: Where reads that belong together are said to be of one history.
 READ_TOGETHER = ("_actors.activate", "_actors.snapshot", "_cluster.follower", "_engine.engine", "_engine.resuming")
@@ -45,19 +43,3 @@ def reads_of_two_histories() -> AbstractContextManager[object]:
             yield
 
     return everywhere()
-
-
-@mutant
-def receipt_of_another_log() -> AbstractContextManager[object]:
-    """What a command was told that changed nothing is kept, whatever the log holds by now."""
-
-    def accepts(row: Row, flush: Flush) -> bool:
-        numbers = [entry.seq for entry in flush.entries]
-        return (
-            (row.node, row.epoch) == (flush.node, flush.epoch)
-            and row.flush < flush.number
-            and numbers == list(range(row.next_seq, row.next_seq + len(numbers)))
-            and not any(done.command in row.done for done in flush.done)
-        )
-
-    return patch.object(Row, "accepts", accepts)

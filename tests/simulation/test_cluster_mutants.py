@@ -12,7 +12,7 @@ from simulation.mutant import CLUSTER_MUTANTS
 assert mutants_of_clusters  # They fill the collection.
 assert mutants_of_going_back
 #: Where the rare ones were last found. A hint: it saves time while it holds, and costs nothing when it does not.
-HINTS = {"drain_loses_the_inbox": 50, "released_without_looking": 50, "receipt_of_another_log": 120}
+HINTS = {"drain_loses_the_inbox": 50, "released_without_looking": 50}
 #: Seeds within which each mutant has to be found. Most are found by the first.
 SEEDS = 300
 
