@@ -339,6 +339,7 @@ class Activation:
             waiting=tuple(self._waiting),
             done=tuple(self._done),
             charges=tuple(self._charges.values()),
+            next_seq=None if entries else self.state.next_seq,
         )
 
     def committed(self) -> float:

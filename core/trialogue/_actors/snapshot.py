@@ -17,6 +17,7 @@ from trialogue._facts.errors import NotFoundError
 from trialogue._facts.events import Queued
 from trialogue._facts.run_events import OpenCall
 from trialogue._facts.values import Conversation, Message
+from trialogue._storage.one_history import one_history
 from trialogue._storage.store import Store, View
 
 _encoder = msgspec.json.Encoder()
@@ -65,6 +66,11 @@ class Tree(msgspec.Struct, frozen=True, tag="tree"):
 
 async def take_snapshot(store: Store, conversation: str, limit: int) -> Snapshot:
     """The conversation as committed now. Raises ``NotFoundError``, ``StorageError``."""
+    with one_history(store):
+        return await _take_snapshot(store, conversation, limit)
+
+
+async def _take_snapshot(store: Store, conversation: str, limit: int) -> Snapshot:
     view = await store.view(conversation, limit)
     if view is None:
         raise NotFoundError(f"there is no conversation {conversation!r}")
@@ -106,6 +112,11 @@ async def _written(store: Store, message: Message, state: State, next_seq: int) 
 
 async def take_tree(store: Store, conversation: str, limit: int, cursor: str | None = None) -> Tree:
     """A page of all branches as committed now. Raises ``NotFoundError``, ``InvalidError`` (cursor), ``StorageError``."""
+    with one_history(store):
+        return await _take_tree(store, conversation, limit, cursor)
+
+
+async def _take_tree(store: Store, conversation: str, limit: int, cursor: str | None) -> Tree:
     view = await store.tree(conversation, limit, cursor)
     if view is None:
         raise NotFoundError(f"there is no conversation {conversation!r}")
