@@ -7,7 +7,7 @@ everybody is told: all streams begin with a reset, and nobody is given what come
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -80,7 +80,7 @@ async def test_what_an_asynchronous_standby_lacks_is_lost_for_everybody(tmp_path
             cut = ("ALTER SYSTEM SET primary_conninfo = ''", "SELECT pg_reload_conf()")
             await trio.to_thread.run_sync(partial(standby.tell, *cut))
             await trio.sleep(BEFORE)
-            await fail_over(primary, standby, between=lambda: [forget(talk) for talk in nodes.talks])
+            await fail_over(primary, standby, between=partial(forget, nodes.talks))
             await trio.sleep(AFTER)
         found = [await trio.to_thread.run_sync(collect, standby.dsn, talk.conversation) for talk in nodes.talks]
     for talk, evidence in zip(nodes.talks, found, strict=True):
@@ -89,12 +89,13 @@ async def test_what_an_asynchronous_standby_lacks_is_lost_for_everybody(tmp_path
     assert all(reader.resets for reader in nodes.readers)
 
 
-def forget(talk: Talk) -> None:
+def forget(talks: Sequence[Talk]) -> None:
     """What was acknowledged until now may be lost; whatever is from now on may not."""
-    for question in talk.questions.values():
-        question.acknowledged = False
-        question.answers.clear()
-    talk.titles = dict.fromkeys(talk.titles, False)
+    for talk in talks:
+        for question in talk.questions.values():
+            question.acknowledged = False
+            question.answers.clear()
+        talk.titles = dict.fromkeys(talk.titles, False)
 
 
 def missing(talk: Talk, evidence: Evidence) -> list[Frame]:
