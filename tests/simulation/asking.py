@@ -71,11 +71,13 @@ class Watched(Provider):
         if error.kind == "refused":
             self._others.append(now)
             return
+        if now < self._alone_until:
+            return  # It was asked before that was so, and what it says of that time is known.
         self._failures.append(now)
         for times in (self._failures, self._others):
             while times and times[0] <= now - limits.window:
                 times.popleft()
-        if len(self._failures) >= max(limits.failures, len(self._others)) and now >= self._alone_until:
+        if len(self._failures) >= max(limits.failures, len(self._others)):
             self._alone_until = now + limits.rest
             self._failures.clear()
 
