@@ -131,7 +131,7 @@ async def _let_it_end(world: World, outcome: Outcome) -> None:
 
 async def _judge(world: World, talk: Talk) -> list[str]:
     try:
-        log, rows = await world.full_log(talk), await world.rows(talk)
+        (log, charged), rows = await world.books(talk), await world.rows(talk)
     except (OSError, trio.BrokenResourceError) as error:
         process = world.server.process
         return [*talk.problems, f"it cannot be read any more ({error}): {process.said() if process else ''}"]
@@ -140,5 +140,5 @@ async def _judge(world: World, talk: Talk) -> list[str]:
     problems += check_seen(log, talk.seen) + check_runs(log)
     problems += check_messages(log, talk.acknowledged, talk.posted)
     problems += check_texts(log, rows, ANSWER)
-    problems += check_charges(log, await world.charged(talk))
+    problems += check_charges(log, charged)
     return problems

@@ -203,12 +203,12 @@ async def judge(world: World, talk: Listener, outcome: Outcome) -> None:
 
 
 async def _problems(world: World, talk: Listener) -> list[str]:
-    log, rows = await world.full_log(talk), await world.rows(talk)
+    (log, charged), rows = await world.books(talk), await world.rows(talk)
     problems = [*talk.problems]
     problems += [f"{talk.interrupted} answers were cut"] if talk.interrupted else []
     problems += check_order(talk.seen, talk.first) + check_order(log, 1)
     problems += check_seen(log, talk.seen) + check_runs(log)
     problems += check_messages(log, talk.acknowledged, talk.posted)
     problems += check_texts(log, rows, ANSWER)
-    problems += check_charges(log, await world.charged(talk))
+    problems += check_charges(log, charged)
     return problems

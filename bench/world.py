@@ -167,6 +167,15 @@ class World:
         report = await trio.to_thread.run_sync(call, "GET", path, None, self.account.cookie)
         return next((group for group in report["usage"] if group["name"] == talk.conversation), {})
 
+    async def books(self, talk: Talk) -> tuple[list[Frame], dict[str, int]]:
+        """The whole log, and what the ledger says; read again when something was charged in between, such as a summary."""
+        charged = await self.charged(talk)
+        while True:
+            log, before = await self.full_log(talk), charged
+            charged = await self.charged(talk)
+            if charged == before:
+                return log, charged
+
     def dump(self, talk: Talk) -> str:
         """The last frames a reader saw, for a report of what went wrong."""
         return "\n".join(
