@@ -15,7 +15,7 @@ from served import Server
 @pytest.fixture
 def page(server: Server, visit: Visit) -> Page:
     """The settings of somebody who uses nothing else."""
-    page = visit(server, "grace").new_page()
+    page = visit(server, "moira").new_page()
     page.goto("/")
     expect(Chat(page).box).to_be_focused()
     return page
@@ -39,7 +39,7 @@ def test_a_name_is_changed_and_a_wrong_password_is_told(page: Page, watched: Wat
 
 def test_another_device_is_signed_out(page: Page, server: Server) -> None:
     with httpx2.Client(base_url=server.url, trust_env=False, headers={"User-Agent": "Tablet/1"}) as other:
-        other.post("/api/auth/login", json={"email": "grace@example.org", "password": PASSWORD}).raise_for_status()
+        other.post("/api/auth/login", json={"email": "moira@example.org", "password": PASSWORD}).raise_for_status()
         page.goto("/#devices")
         dialog = page.get_by_role("dialog", name="Settings")
         expect(dialog.get_by_role("listitem").filter(has_text="this device")).to_have_count(1)

@@ -122,7 +122,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def data(original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    return Path(shutil.copytree(original, tmp_path / "data"))
+    return Path(shutil.copytree(original, tmp_path / "data", ignore=shutil.ignore_patterns("*.sock")))
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ Capture = pytest.CaptureFixture[str]
 def test_backup_beside_a_server_goes_into_another_schema(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")  # Where no server has the data folder, and none can be asked.
     with open_dsn() as dsn, open_schema(dsn) as url, open_schema(dsn) as other:
         assert cli.main(["users", "create", "ada@example.org", "--storage-url", url]) == 0
         server = Server(tmp_path, storage_url=url)
