@@ -6,6 +6,7 @@ everybody is told: all streams begin with a reset, and nobody is given what come
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
@@ -57,7 +58,13 @@ class Nodes:
         return [record for talk in self.talks for record in talk.records if isinstance(record, Beginner)]
 
 
-@pytest.mark.slow
+#: A pair of servers, for a minute and a half.
+WITH_PAIRS = pytest.mark.skipif(
+    "TRIALOGUE_TEST_POSTGRES" not in os.environ, reason="promotes standbys, for minutes: make test-postgres17"
+)
+
+
+@WITH_PAIRS
 async def test_nothing_is_lost_when_a_synchronous_standby_is_promoted(tmp_path: Path) -> None:
     with open_pair(synchronous=True) as (primary, standby):
         async with talking(tmp_path, primary, standby) as nodes:
@@ -72,7 +79,7 @@ async def test_nothing_is_lost_when_a_synchronous_standby_is_promoted(tmp_path: 
     assert sum(len(reader.lost) for reader in nodes.readers) > 50, "it was no quiet world"
 
 
-@pytest.mark.slow
+@WITH_PAIRS
 async def test_what_an_asynchronous_standby_lacks_is_lost_for_everybody(tmp_path: Path) -> None:
     with open_pair(synchronous=False) as (primary, standby):
         async with talking(tmp_path, primary, standby) as nodes:
