@@ -13,7 +13,6 @@ from trialogue import (
     Claim,
     Done,
     Flush,
-    Snapshot,
     StorageError,
     Store,
     Tail,
@@ -21,7 +20,6 @@ from trialogue import (
 )
 from trialogue._actors.activation import Activation
 from trialogue._actors.flusher import Flusher
-from trialogue._engine.engine import Engine
 from trialogue._facts.cursor import frame
 from trialogue.testing import MemoryStore
 from trialogue.testing._memory_rows import Row
@@ -142,19 +140,3 @@ def fenced_taken_for_commit() -> AbstractContextManager[object]:
 
     original = Flusher._settle
     return patch.object(Flusher, "_settle", settle)
-
-
-@mutant
-def snapshot_of_what_is_not_committed() -> AbstractContextManager[object]:
-    """A snapshot is taken from the actor's memory."""
-
-    async def snapshot(engine: Engine, conversation: str, limit: int = 50) -> Snapshot:
-        shown = await original(engine, conversation, limit)
-        cell = engine._cells.get(conversation)
-        if cell is None or cell.activation is None:
-            return shown
-        state = cell.activation.state
-        return replace(shown, seq=state.next_seq - 1, conversation=state.header, inbox=state.inbox)
-
-    original = Engine.snapshot
-    return patch.object(Engine, "snapshot", snapshot)
