@@ -13,6 +13,7 @@ from trialogue import (
     Claim,
     Done,
     Flush,
+    Snapshot,
     StorageError,
     Store,
     Tail,
@@ -20,6 +21,7 @@ from trialogue import (
 )
 from trialogue._actors.activation import Activation
 from trialogue._actors.flusher import Flusher
+from trialogue._actors.snapshot import take_snapshot
 from trialogue._facts.cursor import frame
 from trialogue.testing import MemoryStore
 from trialogue.testing._memory_rows import Row
@@ -140,3 +142,24 @@ def fenced_taken_for_commit() -> AbstractContextManager[object]:
 
     original = Flusher._settle
     return patch.object(Flusher, "_settle", settle)
+
+
+@mutant
+def snapshot_of_what_is_not_committed() -> AbstractContextManager[object]:
+    """A snapshot is taken from the actor's memory."""
+
+    async def take(store: Store, conversation: str, limit: int) -> Snapshot:
+        shown = await original(store, conversation, limit)
+        activation = awake.get(conversation)
+        if activation is None or activation.gone is not None:
+            return shown
+        state = activation.state
+        return replace(shown, seq=state.next_seq - 1, conversation=state.header, inbox=state.inbox)
+
+    def noted(flusher: Flusher, activation: Activation) -> None:
+        awake[activation.id] = activation
+        mark(flusher, activation)
+
+    awake: dict[str, Activation] = {}
+    original, mark = take_snapshot, Flusher.mark
+    return both(patch("trialogue._engine.resuming.take_snapshot", take), patch.object(Flusher, "mark", noted))
