@@ -84,7 +84,7 @@ class Supervisor:
         self.strategy: Strategy = strategy
         #: The order of this dict is the order of starting; stopping goes the other way.
         self.children: dict[str, Child] = {}
-        self.closed = False
+        self.closed: bool = False
         self._budget = RestartBudget(budget)
         self._jitter = jitter
         self._restarts = 0
