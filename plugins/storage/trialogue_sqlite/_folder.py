@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -141,13 +141,23 @@ def refuse_strangers(data_dir: Path, database: Path, identity: Identity | None) 
                 f"or remove {IDENTITY} to begin with nothing"
             )
         return
-    ours = {LOCK, IDENTITY + ".new", "lost+found"} | {database.name + end for end in ("", "-wal", "-shm", ".lock")}
-    others = sorted(p.name for p in data_dir.iterdir() if p.name not in ours and not p.name.startswith("."))
+    ours = {LOCK, IDENTITY + ".new"} | {database.name + end for end in ("", "-wal", "-shm", ".lock")}
+    others = sorted(path.name for path in _things(data_dir) if path.name not in ours and not _is_empty(path))
     if others:
         raise ConfigurationError(
             f"{str(data_dir)!r} holds other things ({', '.join(others[:3])}) and no {IDENTITY}: "
             "name an empty folder, or the one that was used before"
         )
+
+
+def _things(folder: Path) -> Iterator[Path]:
+    """What is in it, but for what file systems and tools put everywhere."""
+    return (path for path in folder.iterdir() if path.name != "lost+found" and not path.name.startswith("."))
+
+
+def _is_empty(path: Path) -> bool:
+    """A folder without content, such as a share that is mounted there for files: nobody's data."""
+    return path.is_dir() and not any(_things(path))
 
 
 @contextmanager
