@@ -261,7 +261,7 @@ class Activation:
     def reply_when_committed(self, reply: Reply[Receipt], receipt: Receipt) -> None:
         """Fill in ``reply`` as soon as everything appended so far is committed: at once, if it is."""
         if self.gone:
-            reply.fail(self.gone)
+            reply.fail(self.gone.again())
         elif self.settled:
             reply.set(receipt)
         else:
@@ -297,7 +297,7 @@ class Activation:
         while self.gone is None and self.tail.next_seq < target:
             await self._committed.park()
         if self.gone:
-            raise self.gone
+            raise self.gone.again()
 
     async def wait_room(self, limit: int) -> None:
         """Wait until no more than ``limit`` bytes wait for the store."""
@@ -361,7 +361,7 @@ class Activation:
     def refuse(self, error: TrialogueError) -> None:
         """The store cannot take the flush now: those who wait are told; the flush itself is tried again."""
         while self._replies:
-            self._replies.popleft()[1].fail(error)
+            self._replies.popleft()[1].fail(error.again())
 
     def end(self, error: TrialogueError) -> None:
         """It can no longer be used; what was not committed was never shown, and is told to those who wait."""

@@ -57,6 +57,8 @@ from trialogue._watching.observer import Cause
 
 #: Runs that may write one answer before a crash ends it: more than a rolling restart takes, fewer than a bill notices.
 ATTEMPTS = 10
+#: Seconds for a cancelled run to be gone: a provider that does not let itself be cancelled holds up nothing for longer.
+CLOSING = 5.0
 
 _encoder = msgspec.json.Encoder()
 _log = logging.getLogger("trialogue.cell")
@@ -174,7 +176,7 @@ class Cell:
 
     def _refuse(self, error: TrialogueError) -> None:
         while self._mailbox:
-            self._mailbox.popleft().reply.fail(error)
+            self._mailbox.popleft().reply.fail(error.again())
 
     # --- one command ---------------------------------------------------------------------------------------------
 
@@ -357,14 +359,25 @@ class Cell:
                 await self.activation.wait_settled()
 
     async def close(self, error: TrialogueError) -> None:
-        """End everything here for ``error``: what waits, the activation, the run. Returns when the run is gone."""
+        """End everything here for ``error``: what waits, the activation, the run.
+
+        Returns when the run is gone, or does not go though it was told to.
+        """
         self.faulted = True
         self._refuse(error)
         if self.activation is not None:
             self.activation.end(error)
         if self.run is not None:
             self.run.scope.cancel()
-            await self.run.ended.wait()
+            await self._wait_ended(self.run)
+
+    async def _wait_ended(self, run: Run) -> None:
+        with trio.move_on_after(CLOSING):
+            await run.ended.wait()
+        if not run.ended.is_set():
+            # It can write no more, and what it holds is its own: nobody else need wait for it.
+            ids = {"conversation": self.id, "run": run.id}
+            _log.error("%s was cancelled and does not end: its provider or tool has to be mended", run, extra=ids)
 
     def crashed(self, error: Exception) -> None:
         """Drop the activation, and park the conversation when this happens too often. Never escalates."""

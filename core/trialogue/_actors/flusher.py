@@ -10,13 +10,14 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TypeAlias
 
 import msgspec
 import trio
 
 from trialogue._actors.activation import Activation
-from trialogue._facts.errors import ClosedError, FencedError, StorageError
+from trialogue._facts.errors import BrokenError, ClosedError, FencedError, StorageError
 from trialogue._storage.store import Flush, Store, Verdict
 from trialogue._supervision.child import Child
 from trialogue._watching.figures import MANY, QUICK, Distribution, Histogram
@@ -165,21 +166,34 @@ class Flusher:
     def _settle(self, batch: Sequence[tuple[Activation, Flush]], verdicts: Sequence[Verdict]) -> None:
         self._commits += 1
         for (activation, flush), verdict in zip(batch, verdicts, strict=True):
-            if flush.snapshot is not None and self._changed is not None and verdict == "committed":
-                self._changed(flush, activation.gone is None)
-            if activation.gone is not None:
-                continue
-            if verdict == "fenced":
-                self._fenced += 1
-                activation.end(FencedError(f"conversation {activation.id} has a newer owner: send it again"))
-                continue
-            self._flushes += 1
-            self._entries += len(flush.entries)
-            waited = activation.committed()
-            self._gate.append(waited)
-            self._gates.observe(waited)
-            if self.on_committed is not None:
-                self.on_committed(activation, flush)
+            try:
+                self._settle_one(activation, flush, verdict)
+            except Exception as error:
+                self._spoilt(activation, error)
+
+    def _settle_one(self, activation: Activation, flush: Flush, verdict: Verdict) -> None:
+        if flush.snapshot is not None and self._changed is not None and verdict == "committed":
+            self._changed(flush, activation.gone is None)
+        if activation.gone is not None:
+            return
+        if verdict == "fenced":
+            self._fenced += 1
+            activation.end(FencedError(f"conversation {activation.id} has a newer owner: send it again"))
+            return
+        self._flushes += 1
+        self._entries += len(flush.entries)
+        waited = activation.committed()
+        self._gate.append(waited)
+        self._gates.observe(waited)
+        if self.on_committed is not None:
+            self.on_committed(activation, flush)
+
+    def _spoilt(self, activation: Activation, error: Exception) -> None:
+        """One who was to be told raised: the others of the batch are told, and this one begins anew from its log."""
+        ids = {"conversation": activation.id}
+        _log.error("conversation %s: what follows a commit failed", activation.id, exc_info=error, extra=ids)
+        with suppress(Exception):  # Whoever raised may raise again; it was logged.
+            activation.end(BrokenError("it was stored, but telling of it failed on our side: look again"))
 
     def statistics(self) -> FlusherStatistics:
         """Counts, and how long the gate held things back."""

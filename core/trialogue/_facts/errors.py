@@ -26,7 +26,7 @@ How an error looks on a wire is the server's business (``trialogue_server``); ``
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class TrialogueError(Exception):
@@ -45,6 +45,13 @@ class TrialogueError(Exception):
         self.pointer = pointer
         #: Seconds after which the same request may succeed, when waiting helps.
         self.retry_after = retry_after
+
+    def again(self) -> Self:
+        """The same, to be raised to somebody else: what several raise grows by a traceback for each of them."""
+        twin = type(self).__new__(type(self), *self.args)
+        twin.__dict__.update(self.__dict__)
+        twin.__cause__ = self.__cause__
+        return twin
 
 
 class InvalidError(TrialogueError):

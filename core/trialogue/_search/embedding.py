@@ -72,13 +72,16 @@ class Embedding:
         if self._failures > PATIENCE and len(texts) == 1:
             _log.error("text %s is left out of searches by meaning: the embedder fails at it", texts[0].key)
             return [Embedded(texts[0].key, texts[0].text, ())]
-        places = [passages_of(text.text, self._embedder.passage, MOST) for text in texts]
+        places = await trio.to_thread.run_sync(self._places, texts)  # Long texts take long.
         said = [text.text[start:stop] for text, some in zip(texts, places, strict=True) for start, stop in some]
         vectors = iter([vector for group in _groups(said) for vector in await self._embedder.embed(group)])
         return [
             Embedded(text.key, text.text, tuple(Passage(start, stop, next(vectors)) for start, stop in some))
             for text, some in zip(texts, places, strict=True)
         ]
+
+    def _places(self, texts: Sequence[Unembedded]) -> list[list[tuple[int, int]]]:
+        return [passages_of(text.text, self._embedder.passage, MOST) for text in texts]
 
     def _failed(self, error: TrialogueError) -> None:
         _log.warning("vectors are made later: %s", error)
