@@ -11,6 +11,8 @@ import zipfile
 import zlib
 from collections.abc import Callable, Generator, Iterator
 from datetime import datetime
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import IO
 
@@ -25,13 +27,15 @@ from trialogue_server._exchange.document import ExportedFile
 from trialogue_server._exchange.files_in import FoundFile
 from trialogue_server._exchange.ours import SOURCE as OURS
 from trialogue_server._exchange.ours import read_ours
-from trialogue_server._exchange.splitter import Refused, split
+from trialogue_server._exchange.splitter import Refused, check_elements, split
 from trialogue_server._exchange.tree import beginning_of
 
 #: What a zip's directory may take, and how many names stand in it: it is read whole.
 DIRECTORY_BYTES, DIRECTORY_NAMES = 16_777_216, 60_000
-#: Bytes of a file that are held at a time.
-READ_FILE = 262_144
+#: Bytes of a file that are held at a time, and of what the index says of one.
+READ_FILE, INDEXED_FILE = 262_144, 32_768
+#: Messages in one conversation of others' exports, those without words included.
+MOST_MESSAGES = 200_000
 #: Ways of packing whose unpacking needs little memory.
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 #: What the library says of a zip that is none, or none of ours: also of names that are not UTF-8, and of places before its
@@ -87,11 +91,10 @@ def _in_zip(file: IO[bytes], owner: str, now: datetime, bounds: Bounds) -> Itera
     try:
         with zipfile.ZipFile(file) as packed:
             meter = _Meter(bounds.unpacked)
-            yield from _files_in(packed, bounds, meter)
+            yield from _files_in(packed, meter)
             for member in packed.infolist():
                 if not member.is_dir() and not member.filename.startswith(FOLDER):
-                    meter.file = _opened(packed, member)
-                    for found in _conversations(meter.read, owner, now, bounds):
+                    for found in _conversations(meter.of(_opened(packed, member)), owner, now, bounds):
                         known = True
                         yield found
     except _BAD_ZIP as error:
@@ -115,26 +118,26 @@ def _conversations(read: Callable[[int], bytes], owner: str, now: datetime, boun
             yield one if isinstance(one, Found) else STRANGE
 
 
-def _files_in(packed: zipfile.ZipFile, bounds: Bounds, meter: _Meter) -> Iterator[FoundFile]:
+def _files_in(packed: zipfile.ZipFile, meter: _Meter) -> Iterator[FoundFile]:
     """The files of our own zip, as its index names them."""
     names = set(packed.namelist())
     if INDEX not in names:
         return
-    meter.file = _opened(packed, packed.getinfo(INDEX))
+    index = _indexed(meter.of(_opened(packed, packed.getinfo(INDEX))))
+    # No more of them than there are names; what goes on is not ours.
+    for file in islice(index, len(names)):
+        if FOLDER + file.id in names:
+            read = meter.of(_opened(packed, packed.getinfo(FOLDER + file.id)))
+            yield FoundFile(file, iter(partial(read, READ_FILE), b""))
+
+
+def _indexed(read: Callable[[int], bytes]) -> Iterator[ExportedFile]:
     try:
-        pieces = [piece for piece in split(meter.read, bounds.conversation) if isinstance(piece, bytes)]
-        index = [_file_of(piece) for piece in pieces]
+        for piece in split(read, INDEXED_FILE):
+            if isinstance(piece, bytes):
+                yield _file_of(piece)
     except (InvalidError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return  # Somebody else's, of that name.
-    for file in index:
-        if FOLDER + file.id in names:
-            meter.file = _opened(packed, packed.getinfo(FOLDER + file.id))
-            yield FoundFile(file, _chunks(meter))
-
-
-def _chunks(meter: _Meter) -> Iterator[bytes]:
-    while data := meter.read(READ_FILE):
-        yield data
 
 
 def _opened(packed: zipfile.ZipFile, member: zipfile.ZipInfo) -> IO[bytes]:
@@ -164,19 +167,22 @@ def _check_directory(file: IO[bytes]) -> None:
 
 
 class _Meter:
-    """Reads, and counts what was unpacked."""
+    """Counts what is unpacked, of whichever members."""
 
     def __init__(self, left: int) -> None:
-        #: What is read from.
-        self.file: IO[bytes] = io.BytesIO()
         self._left = left
 
-    def read(self, size: int) -> bytes:
-        data = self.file.read(size)
-        self._left -= len(data)
-        if self._left < 0:
-            raise TooMuchError("the zip unpacks to more than may be (import_max_unpacked_bytes): send it in parts")
-        return data
+    def of(self, file: IO[bytes]) -> Callable[[int], bytes]:
+        """What reads ``file`` and counts. It raises ``TooMuchError``."""
+
+        def read(size: int) -> bytes:
+            data = file.read(size)
+            self._left -= len(data)
+            if self._left < 0:
+                raise TooMuchError("the zip unpacks to more than may be (import_max_unpacked_bytes): send it in parts")
+            return data
+
+        return read
 
 
 # --- documents ---------------------------------------------------------------------------------------------------
@@ -188,7 +194,7 @@ class _Shape(msgspec.Struct):
     mapping: Raw | UnsetType = UNSET
     chat_messages: Raw | UnsetType = UNSET
     conversation: Raw | UnsetType = UNSET
-    conversations: list[Raw] | UnsetType = UNSET
+    conversations: Raw | UnsetType = UNSET
 
 
 _file_of = msgspec.json.Decoder(ExportedFile).decode
@@ -201,18 +207,24 @@ def _in_document(read: Callable[[int], bytes], owner: str, now: datetime, bounds
         if isinstance(piece, Refused):
             yield Found(detail=f"it is {piece.detail}")
             continue
-        for one in _unwrapped(piece):
-            yield _read(one, place, owner, now)
+        for one in _unwrapped(piece, bounds.conversation):
+            yield one if isinstance(one, Found) else _read(one, place, owner, now)
             place += 1
 
 
-def _unwrapped(piece: bytes) -> list[bytes]:
+def _unwrapped(piece: bytes, most: int) -> Iterator[bytes | Found]:
     """An object that holds conversations is taken apart."""
     try:
         shape = _shape_of(piece)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return [piece]
-    return [piece] if isinstance(shape.conversations, UnsetType) else [bytes(one) for one in shape.conversations]
+        yield piece
+        return
+    held = b"" if isinstance(shape.conversations, UnsetType) else bytes(shape.conversations)
+    if not held.startswith(b"["):
+        yield piece
+        return
+    for one in split(io.BytesIO(held).read, most):
+        yield Found(detail=f"it is {one.detail}") if isinstance(one, Refused) else one
 
 
 def _read(piece: bytes, place: int, owner: str, now: datetime) -> Found | Unknown:
@@ -221,9 +233,11 @@ def _read(piece: bytes, place: int, owner: str, now: datetime) -> Found | Unknow
         shape = _shape_of(piece)
         if not isinstance(shape.mapping, UnsetType):
             source = "chatgpt"
+            check_elements(bytes(shape.mapping), MOST_MESSAGES)
             return _found(source, beginning_of(read_chatgpt(piece, place, now), owner, now))
         if not isinstance(shape.chat_messages, UnsetType):
             source = "claude"
+            check_elements(bytes(shape.chat_messages), MOST_MESSAGES)
             return _found(source, beginning_of(read_claude(piece, place, now), owner, now))
         if not isinstance(shape.conversation, UnsetType):
             source = OURS

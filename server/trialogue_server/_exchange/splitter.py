@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from trialogue import InvalidError
+from trialogue import InvalidError, LimitError
 from trialogue_server._exchange.document import VERSION
 
 #: Bytes read at a time.
@@ -83,6 +83,18 @@ def split(read: Callable[[int], bytes], most: int) -> Iterator[bytes | Refused]:
         yield from scanner.feed(data)
     if not scanner.over:
         raise InvalidError("the document is cut off before its end: what stands before was looked at")
+
+
+def check_elements(value: bytes, most: int) -> None:
+    """Raise ``LimitError`` if the array or the object in ``value`` has more than ``most`` elements.
+
+    An element takes as few as two bytes, and a hundred times as many once something is made of it.
+    """
+    scanner = _Scanner(len(value))
+    scanner.inside = True
+    for number, _ in enumerate(scanner.feed(value.partition(value[:1])[2])):
+        if number >= most:
+            raise LimitError(f"it has more than {most} messages: nobody has written so many")
 
 
 class _Scanner:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import tracemalloc
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +27,7 @@ from trialogue import (
     text_of,
 )
 from trialogue._deciding.history import prepare
+from trialogue_server._exchange import pieces
 from trialogue_server._exchange.chatgpt import read_chatgpt
 from trialogue_server._exchange.claude import read_claude
 from trialogue_server._exchange.pieces import Bounds, Found, pieces_of
@@ -452,6 +455,42 @@ def test_bomb_is_not_unpacked(tmp_path: Path) -> None:
     many = packed({f"{number}.json": b"[" + b" " * 3_000_000 + b"]" for number in range(5)})
     with pytest.raises(InvalidError, match="import_max_unpacked_bytes"):
         looked(tmp_path, many)
+
+
+def peak_of(tmp_path: Path, data: bytes) -> int:
+    """The most memory that looking at it takes, in bytes."""
+    tracemalloc.start()
+    with contextlib.suppress(InvalidError):
+        looked(tmp_path, data, Bounds(8_000_000, 64_000_000))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return peak
+
+
+def test_index_of_files_is_not_held(tmp_path: Path) -> None:
+    entry = b'{"id":"%b","name":"","media_type":"","size":0,"sha256":"","created_at":"2025-01-01T00:00:00Z"}' % (
+        b"x" * 9_000
+    )
+    bomb = packed({"files.json": b"[" + entry + (b"," + entry) * 3_000 + b"]"})
+    assert peak_of(tmp_path, bomb) < 4_000_000
+
+
+@pytest.mark.parametrize(
+    ("before", "one", "end"), [(b'{"chat_messages":[', b"{}", b"]}"), (b'{"mapping":{', b'"a":{}', b"}}")]
+)
+def test_conversation_of_very_many_messages_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: bytes, one: bytes, end: bytes
+) -> None:
+    monkeypatch.setattr(pieces, "MOST_MESSAGES", 20_000)
+    whole = before + b",".join([one] * 20_001) + end
+    (found,) = looked(tmp_path, whole, Bounds(8_000_000, 64_000_000))
+    assert "more than 20000 messages" in found.detail
+    assert peak_of(tmp_path, whole) < 8 * len(whole)
+
+
+def test_what_holds_conversations_is_taken_apart_one_by_one(tmp_path: Path) -> None:
+    data = b'{"conversations":[' + b"1," * 40_000 + json.dumps(CLAUDE).encode() + b"]}"
+    assert peak_of(tmp_path, data) < 12 * len(data)
 
 
 def test_damaged_zip_is_refused(tmp_path: Path) -> None:
