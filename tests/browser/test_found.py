@@ -66,8 +66,31 @@ def test_a_message_of_another_branch_is_shown_on_its_own(server: Server, visit: 
         said(client, talk, "and on from there", parent=below)
         client.patch(f"/api/conversations/{talk}", json={"head": said(client, talk, "back", parent=first)})
     page.goto(f"/m/{below}")
+    page.get_by_role("button", name="Show it").click()
     expect_found(page, talk, "another way")
     expect(page.locator("article.user")).to_have_text([re.compile("owl"), re.compile("way"), re.compile("from there")])
+
+
+def test_a_link_changes_no_conversation(server: Server, visit: Visit) -> None:
+    """Whoever wrote it, and however it is followed: the branch that is shown stays until its reader says otherwise."""
+    page = visit(server, "clicker").new_page()
+    with client_of(server, "clicker") as client:
+        talk, first = long_ago(client)
+        aside = said(client, talk, "an aside", parent=first)
+        head = said(client, talk, "back", parent=first)
+        hostile = f"Click [here](/m/{aside}) or [there](/m/{aside}#)"
+        reading = client.post("/api/conversations", json={"title": "Reading"}).raise_for_status().json()["id"]
+        said(client, reading, hostile, respond=True)
+        page.goto(f"/c/{reading}")
+        Chat(page).expect_status("completed")
+        page.locator("article.assistant").get_by_role("link", name="here", exact=True).click()
+        expect(page.get_by_text("This message is on another branch.")).to_be_visible()
+        expect(page).to_have_url(re.compile(f"/c/{talk}$"))
+        expect(page.locator("article.user").last).to_have_text(re.compile("back"))
+        elsewhere = page.context.new_page()
+        elsewhere.goto(f"/m/{aside}")
+        expect(elsewhere.get_by_role("button", name="Show it")).to_be_visible()
+        assert client.get(f"/api/conversations/{talk}").json()["conversation"]["head"] == head
 
 
 def test_a_message_that_is_not_there_is_told_of(server: Server, visit: Visit, watched: Watched) -> None:

@@ -11,6 +11,7 @@ export function actionsOf(app) {
   const box = (asked) => fromBox(app, asked);
   return {
     open: (id) => app.go(id),
+    find: (message) => app.find(message, true),
     menu: () => app.drawer(true),
     close: () => app.drawer(false),
     signOut: () => app.signOut(),

@@ -113,6 +113,7 @@ export const api = {
   endImport: (id) => call("DELETE", `/api/import/${encodeURIComponent(id)}`),
   exportOfAll: (format) => `/api/export${query({ format })}`,
 
+  search: (values) => call("GET", `/api/search${query(values)}`),
   models: () => call("GET", "/api/models"),
 
   conversations: (values) => call("GET", `/api/conversations${query(values)}`),
@@ -130,6 +131,8 @@ export const api = {
   message: (id) => call("GET", message(id)),
   /** What follows a message on the branch that is shown, or the beginning of it. */
   below: (id, after) => call("GET", `${one(id)}/messages${query({ after, limit: 1 })}`),
+  /** The last message of the branch that is shown. */
+  last: (id) => call("GET", `${one(id)}/messages${query({ limit: 1 })}`),
   older: (id, before, limit) => call("GET", `${one(id)}/messages${query({ before, limit })}`),
   post: (id, values) => persistently(() => call("POST", `${one(id)}/messages`, values)),
   stop: (id, values) => call("POST", `${one(id)}/stop`, values),

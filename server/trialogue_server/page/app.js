@@ -138,7 +138,7 @@ export class App {
   /** A click on a link to a message: it is looked for here. */
   clicked(event) {
     const link = event.target.closest?.("a[href^='/m/']");
-    if (!link || !isPlain(event)) return;
+    if (!link || !isPlain(event) || event.defaultPrevented) return;
     event.preventDefault();
     this.find(link.pathname.slice(placeOf("").length));
   }
@@ -178,15 +178,18 @@ export class App {
     this.open.send(text, this.model(), files);
   }
 
-  /** Open a message wherever it stands: its conversation, on the branch that goes through it. */
-  async find(message) {
+  /**
+   * Open a message wherever it stands: its conversation, on the branch that goes through it. Another branch than the one that
+   * is shown is switched to only when the user has `chosen` the message; a link may be anybody's words, and asks first.
+   */
+  async find(message, chosen = false) {
     try {
       const { conversation } = await api.message(message);
-      const { messages } = await api.below(conversation, message);
-      // Nothing follows it on the branch that is shown: it ends that branch, or stands on another.
-      if (messages.length === 0) await api.change(conversation, { head: message });
+      const shown = await isShown(conversation, message);
+      if (!shown && chosen) await api.change(conversation, { head: message });
       this.go(conversation);
-      this.log.seek(message);
+      if (shown || chosen) this.log.seek(message);
+      else toast("This message is on another branch.", ["Show it", () => this.find(message, true)]);
     } catch (error) {
       if (error.status === 404) toast("This message is not there any more.");
       else this.failed(error);
@@ -242,4 +245,10 @@ export class App {
     if (open) this.list.search.focus();
     else this.head.menu.focus();
   }
+}
+
+/** Whether a message is on the branch that is shown: something follows it there, or it is the last. */
+async function isShown(conversation, message) {
+  if ((await api.below(conversation, message)).messages.length > 0) return true;
+  return (await api.last(conversation)).messages[0]?.id === message;
 }

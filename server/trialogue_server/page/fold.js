@@ -181,8 +181,9 @@ function approvalGiven(state, { message, call, arguments: edited }) {
 }
 
 /** A call has its result: it is the next part, and the call is not open any more. */
-function toolReturned(state, { message, part, call, text, failed, citations }) {
-  const result = { type: "tool_result", call, text, ...(failed && { failed }), ...(citations && { citations }) };
+function toolReturned(state, { message, part, call, text, failed, citations, files }) {
+  const more = { ...(failed && { failed }), ...(citations && { citations }), ...(files && { files }) };
+  const result = { type: "tool_result", call, text, ...more };
   const next = replaced(state, message, (old) => ({ ...old, parts: [...old.parts.slice(0, part), result] }));
   const calls = next.run?.calls?.filter((one) => one.call !== call);
   return next.run ? { ...next, run: { ...next.run, part: null, calls } } : next;

@@ -1,18 +1,25 @@
 // The list of conversations, newest activity first: search, more on scrolling, and the way to a new one.
 //
 // Its first page and every change come from the list's stream; what is searched for and what is further down is asked for.
+// A search shows conversations here, and what was said in them in `view-hits`, below.
 
 import { isPlain } from "./addresses.js";
 import { api } from "./api.js";
 import { h, icon, iconButton, oncePerFrame, whenSeen } from "./dom.js";
 import { newest, placed, refreshed } from "./rows.js";
 import { Shelves } from "./shelves.js";
+import { HitsView } from "./view-hits.js";
 import { ago } from "./words.js";
 
 export const PAGE = 30;
+/** Conversations that a search shows at first: what was said in them stands below. */
+const FOUND = 5;
 
 export class ListView {
-  /** `act.open(id | null)`, `act.settings(place)`, `act.trash()`, `act.signOut()`, `act.close()`, `act.error(error)`. */
+  /**
+   * `act.open(id | null)`, `act.find(message)`, `act.settings(place)`, `act.trash()`, `act.signOut()`, `act.close()`,
+   * `act.error(error)`.
+   */
   constructor(act, user) {
     this.act = act;
     this.items = [];
@@ -38,6 +45,7 @@ export class ListView {
       "More",
     );
     this.none = h("p", { className: "none", hidden: true });
+    this.hits = new HitsView(act, () => this.drawSoon());
     this.element = h(
       "aside",
       { className: "side", id: "side" },
@@ -46,7 +54,7 @@ export class ListView {
       this.nav(),
       this.account(user),
     );
-    this.lookOn = whenSeen(this.scroll, this.more, "200px", () => this.loadMore());
+    this.lookOn = whenSeen(this.scroll, this.more, "200px", () => this.words || this.loadMore());
   }
 
   top() {
@@ -74,7 +82,7 @@ export class ListView {
       "div",
       { className: "search" },
       icon("search"),
-      h("label", { htmlFor: "search", className: "unseen" }, "Search conversations"),
+      h("label", { htmlFor: "search", className: "unseen" }, "Search conversations, messages and files"),
       this.search,
       h("label", { htmlFor: "shelf", className: "unseen" }, "Show"),
       this.shelves.element,
@@ -82,7 +90,14 @@ export class ListView {
   }
 
   nav() {
-    this.scroll = h("nav", { className: "side-list", "aria-label": "Conversations" }, this.list, this.none, this.more);
+    this.scroll = h(
+      "nav",
+      { className: "side-list", "aria-label": "Conversations" },
+      this.list,
+      this.none,
+      this.more,
+      this.hits.element,
+    );
     return this.scroll;
   }
 
@@ -123,7 +138,12 @@ export class ListView {
 
   searchSoon() {
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.refresh(), 200);
+    this.timer = setTimeout(() => this.lookFor(), 200);
+  }
+
+  lookFor() {
+    this.hits.look(this.words);
+    return this.refresh(false);
   }
 
   // --- what is shown -----------------------------------------------------------------------------------------------
@@ -181,9 +201,10 @@ export class ListView {
     this.items = this.items.filter((item) => item.id !== id);
   }
 
-  /** Ask again for what is shown, as one page. */
-  async refresh() {
-    const limit = Math.min(Math.max(PAGE, this.items.length), 100);
+  /** Ask again for what is shown, as one page; or for the first of it. */
+  async refresh(again = true) {
+    const least = this.words ? FOUND : PAGE;
+    const limit = Math.min(Math.max(least, again ? this.items.length : 0), 100);
     await this.ask({ q: this.words, ...this.shelves.wanted, limit }, (page) => page.conversations);
   }
 
@@ -213,7 +234,7 @@ export class ListView {
 
   draw() {
     this.more.hidden = !this.cursor;
-    this.none.hidden = this.items.length > 0;
+    this.none.hidden = this.items.length > 0 || !this.hits.isEmpty;
     this.shelves.draw(this.folders());
     this.none.textContent = this.search.value || this.shelves.current !== "all" ? "Nothing found." : "Your conversations will stand here.";
     const focused = document.activeElement?.closest?.(".conversations a")?.dataset.id;

@@ -71,10 +71,12 @@ const DRAW = {
   tool_call: (element) => folded(element, (part) => [`Calls ${part.name || "a tool"}`, part.edited ?? part.arguments]),
   tool_result(element, { own }) {
     const show = folded(element, (part) => [part.failed ? "The tool failed" : "The tool answered", part.text]);
+    const files = h("div", { className: "returned" });
     const sources = h("div", { className: "sources" });
-    element.append(sources);
+    element.append(files, sources);
     return (part) => {
       show(part);
+      drawFiles(files, part.files ?? []);
       sources.replaceChildren(...(part.citations ?? []).flatMap((one) => cited(one, own)));
     };
   },
@@ -108,6 +110,13 @@ function drawFile(element, part) {
     link.append(picture);
   } else link.append(part.name);
   element.replaceChildren(link);
+}
+
+/** What a tool returned besides text. */
+function drawFiles(element, parts) {
+  while (element.children.length < parts.length) element.append(h("span", { className: "part file" }));
+  while (element.children.length > parts.length) element.lastChild.remove();
+  parts.forEach((part, index) => drawFile(element.children[index], part));
 }
 
 function folded(element, words) {
