@@ -104,22 +104,21 @@ async def test_folder_with_other_things_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "trialogue.db").exists()
 
 
-async def test_empty_folders_are_nobodys(tmp_path: Path) -> None:
-    """A share that was mounted for files before the first start, or a link to where it is."""
+async def test_folders_for_files_may_be_there_first(tmp_path: Path) -> None:
+    """A share that was mounted before the first start, a link to where one is, and one that outlived its database."""
     (tmp_path / "data/files/lost+found").mkdir(parents=True)
     (tmp_path / "data/files/.snapshot").mkdir()
-    (tmp_path / "share").mkdir()
+    (tmp_path / "share/ab").mkdir(parents=True)
+    (tmp_path / "share/trialogue-files.json").write_text("{}")
     (tmp_path / "data/more").symlink_to(tmp_path / "share")
     async with opened(tmp_path / "data") as store:
         await store.check()
 
 
-async def test_mounted_folder_with_other_things_is_refused(tmp_path: Path) -> None:
-    """Files that are there belong to a database that is not."""
+async def test_other_folders_with_content_are_refused(tmp_path: Path) -> None:
     (tmp_path / "files").mkdir()
-    (tmp_path / "files/trialogue-files.json").write_text("{}")
-    (tmp_path / "mail").mkdir()
-    await refused(tmp_path, r"holds other things \(files\)")
+    (tmp_path / "mail/new").mkdir(parents=True)
+    await refused(tmp_path, r"holds other things \(mail\)")
     assert not (tmp_path / "trialogue.db").exists()
 
 

@@ -204,6 +204,17 @@ def test_killed_restore_into_a_new_place_can_be_made_again(backup: Path) -> None
     assert cli.main(["db", "check", "--deep", "--data-dir", "new"]) == 0
 
 
+def test_restore_takes_the_files_that_are_left(backup: Path, data: Path) -> None:
+    """The disk of the database was lost, and the share with its files is mounted in a new one: nothing begins without it."""
+    Path("new").mkdir()
+    (data / "files").rename("new/files")
+    serve = [sys.executable, "-m", "trialogue_server", "serve", "--port", "0", "--data-dir", "new"]
+    ran = subprocess.run(serve, capture_output=True, check=False, timeout=60)
+    assert (ran.returncode, b"belongs to another store" in ran.stderr) == (2, True), ran.stderr
+    assert cli.main(["db", "restore", str(backup), "--data-dir", "new"]) == 0
+    assert cli.main(["db", "check", "--deep", "--data-dir", "new"]) == 0
+
+
 def test_killed_backup_is_none(backup: Path) -> None:
     killed("trialogue_server._keeping", "backup", "_named", "db", "backup", str(backup.parent))
     names = [name for name in os.listdir(backup.parent) if name[0].isdigit()]

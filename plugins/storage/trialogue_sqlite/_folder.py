@@ -2,7 +2,8 @@
 
 Three names in it are ours: ``trialogue.json`` says which store lives here, ``trialogue.lock`` is locked by the process that
 has it open, and the database. A folder that holds other things and no ``trialogue.json`` is refused, as is one whose
-database is missing or is another one's: starting empty beside old data is how data gets lost.
+database is missing or is another one's: starting empty beside old data is how data gets lost. A folder for files in it, empty
+or in use, is left to whoever opens that one and compares it with what the store knows of it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from trialogue import ConfigurationError
 
 IDENTITY = "trialogue.json"
 LOCK = "trialogue.lock"
+#: By which a folder for uploaded files says whose it is. It may be a share, and be there before a database is, or still.
+OF_FILES = "trialogue-files.json"
 #: File systems that are shared by machines: their locks and memory maps are not what WAL needs.
 NETWORK = frozenset(
     {
@@ -142,7 +145,7 @@ def refuse_strangers(data_dir: Path, database: Path, identity: Identity | None) 
             )
         return
     ours = {LOCK, IDENTITY + ".new"} | {database.name + end for end in ("", "-wal", "-shm", ".lock")}
-    others = sorted(path.name for path in _things(data_dir) if path.name not in ours and not _is_empty(path))
+    others = sorted(path.name for path in _things(data_dir) if path.name not in ours and not _is_for_files(path))
     if others:
         raise ConfigurationError(
             f"{str(data_dir)!r} holds other things ({', '.join(others[:3])}) and no {IDENTITY}: "
@@ -155,9 +158,9 @@ def _things(folder: Path) -> Iterator[Path]:
     return (path for path in folder.iterdir() if path.name != "lost+found" and not path.name.startswith("."))
 
 
-def _is_empty(path: Path) -> bool:
-    """A folder without content, such as a share that is mounted there for files: nobody's data."""
-    return path.is_dir() and not any(_things(path))
+def _is_for_files(path: Path) -> bool:
+    """A folder that says so, or one without content: a share that is mounted for them may be new."""
+    return path.is_dir() and ((path / OF_FILES).exists() or not any(_things(path)))
 
 
 @contextmanager
