@@ -162,8 +162,10 @@ def _add_settings(command: argparse.ArgumentParser) -> None:
 def _loaded(arguments: argparse.Namespace) -> Loaded:
     from importlib.metadata import entry_points
 
+    from trialogue_server._settings.credentials import read_credentials
     from trialogue_server._settings.settings import load_settings
 
+    read_credentials(os.environ)  # As a unit of systemd's it has them from there.
     given = {name.removeprefix("set_"): value for name, value in vars(arguments).items() if name.startswith("set_")}
     flags = {name: value for name, value in given.items() if value is not None}
     plugins = entry_points(group="trialogue").names
@@ -174,9 +176,6 @@ def _loaded(arguments: argparse.Namespace) -> Loaded:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    from trialogue_server._settings import credentials
-
-    credentials.read_credentials(os.environ)
     config = _loaded(arguments).config
     from trialogue_server._process import logs, process
 
@@ -240,9 +239,6 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 
 def _db(arguments: argparse.Namespace) -> int:
-    from trialogue_server._settings import credentials
-
-    credentials.read_credentials(os.environ)  # As a unit of systemd's it has them from there.
     config = _loaded(arguments).config
     from trialogue_server._keeping.command import run
 
@@ -250,9 +246,6 @@ def _db(arguments: argparse.Namespace) -> int:
 
 
 def _users(arguments: argparse.Namespace) -> int:
-    from trialogue_server._settings import credentials
-
-    credentials.read_credentials(os.environ)  # As a unit of systemd's it has them from there.
     config = _loaded(arguments).config
     from trialogue_server._administering.command import run
 

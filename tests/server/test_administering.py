@@ -19,6 +19,7 @@ from rest import open_stream
 from served import Server
 from talking import make
 
+from trialogue import new_id
 from trialogue.testing import MemoryStore
 from trialogue_server import cli
 from trialogue_server._administering.desk import open_desk
@@ -136,6 +137,8 @@ async def test_server_does_it_and_streams_end(folder: Path, capsys: Capture) -> 
             await _login(bob, "bob")
             await ask("users", "sign-out", "bob@example.org")
             assert (await bob.get("/api/auth/me")).status_code == 401
+            nobody = await trio.to_thread.run_sync(refused, capsys, "users", "sign-out", new_id(), *by)
+            assert "there is no account" in nobody
             assert [one["email"] for one in await ask("users", "list", "bob")] == ["bob@example.org"]
             assert (await ask("users", "reset", "bob@example.org"))["token"].startswith("tl_reset_")
             assert (await ask("invite"))["token"].startswith("tl_invite_")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from trialogue import ConfigurationError
+from trialogue_server import cli
 from trialogue_server._settings.credentials import MOST, read_credentials
 
 
@@ -49,3 +50,14 @@ def test_what_is_no_secret_is_said_without_being_shown(tmp_path: Path, content: 
 def test_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot be read"):
         read(tmp_path / "missing")
+
+
+def test_commands_other_than_serve_read_them_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Or `trialogue doctor`, run as the service, would look at another database."""
+    (tmp_path / "env_TRIALOGUE_NODE_NAME").write_text("handed-over")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    monkeypatch.setenv("TRIALOGUE_NODE_NAME", "")
+    assert cli.main(["config"]) == 0
+    assert 'node_name = "handed-over"' in capsys.readouterr().out

@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from trialogue import Finding, Provider, ProviderError, hookimpl, load_plugins
 from trialogue.testing import ScriptedProvider
 from trialogue_server._doctor import configuration, examining, machine, parts, places
 from trialogue_server._doctor.patient import Patient
+from trialogue_server._process import mounts
 from trialogue_server.config import SETTINGS, Config
 
 
@@ -133,6 +135,26 @@ async def test_files_that_cannot_be_kept_are_found(tmp_path: Path, monkeypatch: 
     (folder / "incoming").rmdir()
     monkeypatch.setattr(os, "access", lambda *_: False)
     assert problem(await places.check_files(patient(data_dir=tmp_path / "data"))).state == "wrong"
+
+
+async def test_share_that_the_server_would_refuse_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = tmp_path / "table"
+    table.write_text(f"40 22 0:50 / {tmp_path} rw,nosuid shared:7 - nfs4 nas:/export rw,soft\n")
+    monkeypatch.setattr(mounts, "TABLE", table)
+    found = problem(await places.check_files(patient(data_dir=tmp_path / "data")))
+    assert (found.state, "mount it with hard" in found.fix) == ("wrong", True)
+
+
+async def test_share_that_is_away_is_found_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    away = threading.Event()
+    monkeypatch.setattr(Path, "exists", lambda _: away.wait(20))
+    monkeypatch.setattr(examining, "CHECKS", {"files": places.check_files})
+    try:
+        assert "took longer" in problem(await examining.examine(patient(data_dir=tmp_path))).detail
+    finally:
+        away.set()
 
 
 # --- what plugins bring ------------------------------------------------------------------------------------------

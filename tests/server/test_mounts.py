@@ -48,6 +48,12 @@ def test_memory_is_told(caplog: pytest.LogCaptureFixture) -> None:
     assert "next start" in caplog.text
 
 
+@pytest.mark.parametrize(("point", "written"), [("/srv/Büro", "/srv/Büro"), ("/srv/a b\\c", r"/srv/a\040b\134c")])
+def test_mount_of_any_name_is_found(point: str, written: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"fuse\.s3fs"):
+        check_files_folder(Path(point) / "files", mounted("fuse.s3fs", point=written))
+
+
 def test_deepest_and_last_mount_counts() -> None:
     table = mounted("fuse.s3fs") + "41 40 0:51 / /srv/files rw - xfs /dev/vdb rw\n"
     assert (found := mount_of(FOLDER, table)) is not None

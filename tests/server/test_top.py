@@ -72,7 +72,9 @@ def test_several_are_compared_and_one_that_is_away_is_told(server: Server, tmp_p
     assert top(tmp_path, "http://127.0.0.1:1").returncode == 1
 
 
-@pytest.mark.parametrize("address", ["ftp://x", "http://", "http://x:99999", "http://x:y", "http://a\nb", "x"])
+@pytest.mark.parametrize(
+    "address", ["ftp://x", "http://", "http://x:99999", "http://x:y", "http://a\nb", "http://a..b", "x"]
+)
 def test_address_that_is_none_is_told(address: str) -> None:
     with pytest.raises(ConfigurationError, match="no address of a server"):
         read(address, "")

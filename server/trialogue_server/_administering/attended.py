@@ -20,8 +20,7 @@ class Attended(Direct):
         return after
 
     async def sign_out(self, user: str) -> None:
-        ended = [session.id for session in await self._accounts.sessions((await self.user(user)).id)]
-        await super().sign_out(user)
+        ended = await self.end_sessions(user)
         self._services.sessions.forget(ended)
         self._services.endings.close_streams(*ended)
 

@@ -25,7 +25,7 @@ from trialogue import (
     new_id,
     normal_email,
 )
-from trialogue_server._administering.doing import Administration
+from trialogue_server._administering.doing import Administration, no_account
 from trialogue_server._callers.tokens import hash_of, new_token
 from trialogue_server.api._account_bodies import (
     InvitationBody,
@@ -91,7 +91,7 @@ class Direct(Administration):
         entries = changes_of(ORIGIN, before, wanted)
         after = await self._accounts.set_user(before.id, wanted, entries)
         if after is None:
-            raise _no_account(user)
+            raise no_account(user)
         self._tell(*entries)
         return shown_user(after)
 
@@ -104,11 +104,18 @@ class Direct(Administration):
         return OfferedReset(token, until)
 
     async def sign_out(self, user: str) -> None:
+        await self.end_sessions(user)
+
+    async def end_sessions(self, user: str) -> list[str]:
+        """End them; returns which there were. Raises ``NotFoundError``."""
         found = await self.user(user)
+        ended: list[str] = []
         for session in await self._accounts.sessions(found.id):
             entry = ORIGIN.entry("session.revoked", found.id, thing=session.id)
             if await self._accounts.drop_session(session.id, (entry,)):
                 self._tell(entry)
+            ended.append(session.id)
+        return ended
 
     async def delete(self, user: str) -> None:
         found = await self.user(user)
@@ -147,9 +154,5 @@ class Direct(Administration):
         find = self._accounts.user if is_id(name) else self._accounts.user_by_email
         found = await find(name if is_id(name) else normal_email(name))
         if found is None:
-            raise _no_account(name)
+            raise no_account(name)
         return found
-
-
-def _no_account(name: str) -> NotFoundError:
-    return NotFoundError(f"there is no account {name[:64]!r}: `trialogue users list` shows them")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from trialogue import UserRole
+from trialogue import NotFoundError, UserRole
 from trialogue_server.api._account_bodies import (
     InvitationBody,
     KeyList,
@@ -54,3 +54,8 @@ class Administration(ABC):
     @abstractmethod
     async def revoke(self, key: str) -> None:
         """End a key, given by id."""
+
+
+def no_account(name: str) -> NotFoundError:
+    """What is raised for an account that is not there."""
+    return NotFoundError(f"there is no account {name[:64]!r}: `trialogue users list` shows them")

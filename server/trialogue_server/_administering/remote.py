@@ -10,8 +10,8 @@ from urllib.parse import quote
 import msgspec
 import trio
 
-from trialogue import ConfigurationError, ForbiddenError, NotFoundError, UserRole, is_id, normal_email
-from trialogue_server._administering.doing import Administration
+from trialogue import ConfigurationError, ForbiddenError, UserRole, is_id, normal_email
+from trialogue_server._administering.doing import Administration, no_account
 from trialogue_server._top.reading import connection_to
 from trialogue_server.api._account_bodies import (
     InvitationBody,
@@ -67,7 +67,9 @@ class Remote(Administration):
     async def sign_out(self, user: str) -> None:
         # Who is disabled is signed out everywhere, and is not signed in again by being enabled.
         name = await self._id(user)
-        before = next(one for one in await self.users(None) if one.id == name)
+        before = next((one for one in await self.users(None) if one.id == name), None)
+        if before is None:
+            raise no_account(user)
         await self._ask("PATCH", f"/api/admin/users/{name}", Me, UpdateUserBody(disabled=True))
         if not before.disabled:
             await self._ask("PATCH", f"/api/admin/users/{name}", Me, UpdateUserBody(disabled=False))
@@ -91,7 +93,7 @@ class Remote(Administration):
         for found in await self.users(address):
             if found.email == address:
                 return found.id
-        raise NotFoundError(f"there is no account {user[:64]!r}: `trialogue users list` shows them")
+        raise no_account(user)
 
     async def _ask(self, method: str, path: str, kind: type[T], body: object = None) -> T:
         answer = await self._tell(method, path, body)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -13,6 +14,7 @@ from trialogue import Blobs, ConfigurationError, Finding, StorageError
 from trialogue_server._doctor.patient import Patient, as_told, doubtful, right, wrong
 from trialogue_server._guard import make_config, open_sockets
 from trialogue_server._guard.sockets import close_sockets
+from trialogue_server._process.mounts import check_files_folder, kernel_table, mount_of
 from trialogue_server._top.reading import UnreachableError, read
 
 #: Free bytes below which it is time to make room.
@@ -45,22 +47,30 @@ def _is_ours(host: str, port: int) -> bool:
 async def check_files(patient: Patient) -> Sequence[Finding]:
     """Whether the folder for files can be written, durably, and has room."""
     folder = patient.config.data_dir / patient.config.files_dir
-    if not folder.exists():
-        return [_of_missing(folder)]
-    found: list[Finding] = []
+    # In threads that are given up when time is: a share that is away answers nobody.
+    look = partial(trio.to_thread.run_sync, abandon_on_cancel=True)
+    if (unfit := await look(_of_folder, folder)) is not None:
+        return [unfit]
     try:
-        if (folder / "incoming").is_dir():  # It was used already.
+        if await look((folder / "incoming").is_dir):  # It was used already.
             await Blobs(folder).check()
-        elif not os.access(folder, os.W_OK | os.X_OK):
-            raise StorageError("the folder for files cannot be written: give it to the user that the server runs as")
     except StorageError as error:
         return [wrong("files", str(error), f"see that {str(folder)!r} is mounted, writable and not full")]
-    free = (await trio.to_thread.run_sync(shutil.disk_usage, folder)).free
-    if free < LITTLE:
-        detail = f"{free // 1024**2} MB are free for files in {str(folder)!r}"
-        found.append(doubtful("files", detail, "make room, or lower files_quota_bytes"))
-    mount = await trio.to_thread.run_sync(_mount_of, folder)
-    return found or [right("files", f"{str(folder)!r} can be written, {free // 1024**3} GB are free{mount}")]
+    return [await look(_of_room, folder)]
+
+
+def _of_folder(folder: Path) -> Finding | None:
+    """What is to be said of it before anything is written."""
+    try:
+        check_files_folder(folder)
+    except ConfigurationError as error:
+        return as_told("files", error)
+    if not folder.exists():
+        return _of_missing(folder)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        detail = f"the folder for files {str(folder)!r} cannot be written"
+        return wrong("files", detail, "give it to the user that the server runs as")
+    return None
 
 
 def _of_missing(folder: Path) -> Finding:
@@ -71,16 +81,11 @@ def _of_missing(folder: Path) -> Finding:
     return wrong("files", detail, "make it, mount it, or name another one in files_dir")
 
 
-def _mount_of(folder: Path) -> str:
-    """How the folder is mounted, where that is worth telling: it is a disk of its own, or another machine's."""
-    try:
-        lines = Path("/proc/self/mountinfo").read_text(errors="replace").splitlines()
-    except OSError:
-        return ""
-    where, kind, resolved = Path("/"), "", folder.resolve()
-    for line in lines:
-        before, _, after = line.partition(" - ")
-        point = Path(before.split()[4].encode().decode("unicode_escape"))
-        if resolved.is_relative_to(point) and len(point.parts) >= len(where.parts):
-            where, kind = point, after.split()[0]
-    return f", on {kind} at {where}" if kind and where != Path("/") else ""
+def _of_room(folder: Path) -> Finding:
+    free = shutil.disk_usage(folder).free
+    if free < LITTLE:
+        detail = f"{free // 1024**2} MB are free for files in {str(folder)!r}"
+        return doubtful("files", detail, "make room, or lower files_quota_bytes")
+    mount = mount_of(folder, kernel_table())
+    where = f", on {mount.kind} at {mount.point}" if mount is not None and mount.point != Path("/") else ""
+    return right("files", f"{str(folder)!r} can be written, {free // 1024**3} GB are free{where}")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import trio
 
 from trialogue import Engine, InvalidError, Library, StorageError, TrialogueError, is_id
 from trialogue_server._exchange.document import ExportedFile
-from trialogue_server._exchange.tree import derived_id
+from trialogue_server._exchange.tree import derived_id, sensible_time
 
 
 def file_id(owner: str, name: str) -> str:
@@ -17,11 +18,12 @@ def file_id(owner: str, name: str) -> str:
 
 
 class FoundFile:
-    """A file of an upload: what is known of it, and its content, which must be read before the next piece."""
+    """A file of an upload: what is known of it, its content, which must be read before the next piece, and its size there."""
 
-    def __init__(self, file: ExportedFile, content: Iterator[bytes]) -> None:
+    def __init__(self, file: ExportedFile, content: Iterator[bytes], packed: int = 0) -> None:
         self.file = file
         self.content = content
+        self.packed = packed
 
     def __repr__(self) -> str:
         return f"<FoundFile {self.file.id} {self.file.size} bytes>"
@@ -65,7 +67,8 @@ class FilesIn:
     async def _upload(self, library: Library, name: str, found: FoundFile) -> None:
         try:
             async with library.upload(self._owner) as upload:
-                await upload.begin(found.file.name, file=name, created_at=found.file.created_at)
+                at = sensible_time(found.file.created_at, datetime.now(UTC))
+                await upload.begin(found.file.name, file=name, created_at=at)
                 while (piece := await trio.to_thread.run_sync(next, found.content, None)) is not None:
                     await upload.write(piece)
                 await upload.end()

@@ -60,14 +60,15 @@ def derived_id(*of: str) -> str:
 
 
 def sensible_time(value: object, now: datetime) -> datetime | None:
-    """A moment a source may mean, from seconds since 1970 or RFC 3339; ``None`` for one that cannot be."""
+    """A moment a source may mean, as such, in seconds since 1970 or by RFC 3339; ``None`` for one that cannot be."""
     found: datetime | None = None
     try:
         if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
             found = datetime.fromtimestamp(float(value), UTC)
         elif isinstance(value, str):
-            found = datetime.fromisoformat(value[:64])
-            found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+            value = datetime.fromisoformat(value[:64])
+        if isinstance(value, datetime):
+            found = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
     except (ValueError, OverflowError, OSError):
         return None
     return found if found is not None and _FIRST <= found <= now + timedelta(days=1) else None

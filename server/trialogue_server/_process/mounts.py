@@ -8,6 +8,8 @@ refused at the start, in words; what keeps it at a price is told.
 from __future__ import annotations
 
 import logging
+import os
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,7 +41,7 @@ class Mount(NamedTuple):
 
 def check_files_folder(folder: Path, table: str | None = None) -> None:
     """Raise ``ConfigurationError`` if files would not be safe in ``folder``. ``table`` is the kernel's, unless given."""
-    mount = mount_of(folder, _table() if table is None else table)
+    mount = mount_of(folder, kernel_table() if table is None else table)
     if mount is None:
         return
     where = f"the folder for files {str(folder)!r} is on {mount.kind}, mounted at {str(mount.point)!r}"
@@ -72,19 +74,25 @@ def mount_of(folder: Path, table: str) -> Mount | None:
     """The deepest mount above ``folder``, and of several on one point the last; ``None`` where nothing is known."""
     found: Mount | None = None
     folder = folder.resolve()
-    for line in table.splitlines():
+    for line in table.split("\n"):
         before, _, after = line.partition(" - ")
-        fields, rest = before.split(), after.split()
+        fields, rest = before.split(" "), after.split(" ")
         if len(fields) < 6 or len(rest) < 3:
             continue  # Not a line as the kernel writes them.
-        point = Path(fields[4].encode().decode("unicode_escape"))
+        point = Path(_unescaped(fields[4]))
         if folder.is_relative_to(point) and (found is None or len(point.parts) >= len(found.point.parts)):
             found = Mount(point, rest[0], frozenset(fields[5].split(",") + rest[2].split(",")))
     return found
 
 
-def _table() -> str:
+def _unescaped(name: str) -> str:
+    """The kernel writes blanks and backslashes in octal, and all else as it is."""
+    return os.fsdecode(re.sub(rb"\\([0-3][0-7]{2})", lambda octal: bytes([int(octal[1], 8)]), os.fsencode(name)))
+
+
+def kernel_table() -> str:
+    """What is mounted where, as the kernel tells it."""
     try:
-        return TABLE.read_text(errors="replace")
+        return os.fsdecode(TABLE.read_bytes())
     except OSError:
         return ""  # Not Linux: nothing is known, and nothing refused.

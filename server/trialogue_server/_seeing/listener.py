@@ -74,6 +74,8 @@ async def _serve(app: Application, config: Config, sockets: Sockets | None, stop
 
 def _config(listen: str) -> Config:
     host, port = (listen, "0") if listen.startswith("unix:") else listen.rsplit(":", 1)
+    if int(port) > 65_535:  # Which the system would take for another one.
+        raise ConfigurationError(f"metrics cannot be served at {listen!r}: name a port up to 65535 in metrics_listen")
     config = make_config(host.strip("[]"), int(port), fds=(), grace=1.0)
     config.errorlog = logging.getLogger("hypercorn.error")
     return config

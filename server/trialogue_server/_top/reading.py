@@ -130,8 +130,9 @@ def _parted(address: str) -> tuple[str, str, int | None]:
     try:
         url = urlsplit(address)
         if url.scheme in ("http", "https") and url.hostname and address.isprintable():
+            url.hostname.encode("idna")  # As connecting to it will.
             return url.scheme, url.hostname, url.port
-    except ValueError:  # A port that is none.
+    except ValueError:  # A port that is none, or a name.
         pass
     raise ConfigurationError(f"{address!r} is no address of a server: give http://host:port, or unix:/path")
 

@@ -7,7 +7,7 @@ import io
 import json
 import tracemalloc
 import zipfile
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from trialogue_server._exchange.pieces import Bounds, Found, pieces_of
 from trialogue_server._exchange.tree import Node, beginning_of, derived_id, parents_first, sensible_time
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
+EAST = timezone(timedelta(hours=14))
 BOUNDS = Bounds(1_000_000, 10_000_000)
 
 
@@ -386,6 +387,12 @@ def test_absurd_times_are_not_believed(value: Any) -> None:
 
 def test_time_without_an_offset_is_taken_for_utc() -> None:
     assert sensible_time("2025-01-02T03:04:05", NOW) == datetime(2025, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("absurd", [datetime(9999, 12, 31, tzinfo=EAST), datetime(1, 1, 1, tzinfo=EAST)])
+def test_moment_that_no_clock_has_shown_is_not_believed(absurd: datetime) -> None:
+    assert sensible_time(absurd, NOW) is None
+    assert sensible_time(NOW.astimezone(EAST), NOW) == NOW
 
 
 # --- uploads -----------------------------------------------------------------------------------------------------

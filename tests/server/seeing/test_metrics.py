@@ -150,6 +150,9 @@ async def test_address_that_cannot_be_had_is_told() -> None:
     with pytest.raises(ConfigurationError, match=r"cannot listen on 192\.0\.2\.1:1"):
         async with listener.open_apart(app, "192.0.2.1:1"):
             raise AssertionError
+    with pytest.raises(ConfigurationError, match="name a port up to 65535 in metrics_listen"):
+        async with listener.open_apart(app, "127.0.0.1:99999"):
+            raise AssertionError
 
 
 async def test_address_in_use_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
