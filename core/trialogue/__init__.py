@@ -51,6 +51,8 @@ from trialogue._accounts.identity import HeaderLogin as HeaderLogin
 from trialogue._accounts.identity import Person as Person
 from trialogue._accounts.identity import RedirectLogin as RedirectLogin
 from trialogue._actors.limits import Limits as Limits
+from trialogue._actors.retention import Pruned as Pruned
+from trialogue._actors.retention import Retention as Retention
 from trialogue._actors.snapshot import RunView as RunView
 from trialogue._actors.snapshot import Snapshot as Snapshot
 from trialogue._actors.snapshot import Tree as Tree
@@ -238,6 +240,7 @@ from trialogue._facts.values import ToolSpec as ToolSpec
 from trialogue._facts.values import ToolUse as ToolUse
 from trialogue._facts.values import Usage as Usage
 from trialogue._facts.values import call_id as call_id
+from trialogue._facts.values import files_of as files_of
 from trialogue._facts.values import text_of as text_of
 from trialogue._files.blob_streams import Reader as Reader
 from trialogue._files.blobs import Blobs as Blobs
@@ -383,6 +386,7 @@ from trialogue._tools.tools import Search as Search
 from trialogue._tools.tools import Tool as Tool
 from trialogue._tools.tools import ToolContext as ToolContext
 from trialogue._tools.tools import ToolError as ToolError
+from trialogue._tools.tools import ToolFile as ToolFile
 from trialogue._tools.tools import ToolLike as ToolLike
 from trialogue._tools.tools import ToolOutput as ToolOutput
 from trialogue._tools.tools import ToolSource as ToolSource
@@ -676,6 +680,7 @@ __all__ = [  # noqa: RUF022 - as sorted() has it, which a test compares
     "ToolChoice",
     "ToolContext",
     "ToolError",
+    "ToolFile",
     "ToolLike",
     "ToolOutput",
     "ToolResultPart",
@@ -734,6 +739,7 @@ __all__ = [  # noqa: RUF022 - as sorted() has it, which a test compares
     "excerpt_of",
     "file_hit",
     "file_view",
+    "files_of",
     "fold_answer",
     "frame",
     "frame_snapshot",

@@ -297,6 +297,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     tool_output_characters: Annotated[
         int, Meta(ge=1, description="Characters of a tool's output; the rest is left out, and said to be.")
     ] = 100_000
+    tool_files_per_call: Annotated[
+        int, Meta(ge=0, le=100, description="Files, as pictures, that a tool call may return; others are left out.")
+    ] = 8
+    tool_files_max_bytes: Annotated[
+        int, Meta(ge=1, description="Bytes that the files of a tool call may take together; others are left out.")
+    ] = 16_777_216
     answer_schema_bytes: Annotated[
         int, Meta(ge=2, le=262_144, description="Size of the JSON Schema that an answer is to fit.")
     ] = 32_768

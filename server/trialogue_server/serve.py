@@ -168,6 +168,8 @@ def limits(config: Config) -> Limits:
         tool_calls=config.tool_calls_at_once,
         tool_arguments=config.tool_argument_characters,
         tool_output=config.tool_output_characters,
+        tool_files=config.tool_files_per_call,
+        tool_file_bytes=config.tool_files_max_bytes,
         answer_schema_bytes=config.answer_schema_bytes,
         answer_schema_seconds=config.answer_schema_seconds,
         tool_seconds=config.tool_seconds,

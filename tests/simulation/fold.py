@@ -262,7 +262,7 @@ class Fold:
         require(event["call"] not in self.returned, "a second result:", event)
         require(self.calls.pop(event["call"], None) is not None, "a result of no call:", event)
         self.returned.add(event["call"])
-        kept: Json = {name: event[name] for name in ("call", "text", "failed", "citations") if name in event}
+        kept: Json = {name: event[name] for name in ("call", "text", "failed", "citations", "files") if name in event}
         parts.append({"type": "tool_result", **kept})
 
     def _next_generation(self, event: Json) -> None:

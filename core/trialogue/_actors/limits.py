@@ -57,6 +57,9 @@ class Limits(msgspec.Struct, frozen=True):
     #: Length of a call's arguments and of its result, in code points: more than a model can use of either.
     tool_arguments: int = 100_000
     tool_output: int = 100_000
+    #: Pictures and other files that one call may return, and what they may take together, in bytes.
+    tool_files: int = 8
+    tool_file_bytes: int = 16 * 1024 * 1024
     #: How long a tool may take; one that says less has less.
     tool_seconds: float = 120.0
     #: Bytes of the JSON Schema of an answer, which is stored with every run that has one; and how long one check may take.

@@ -37,8 +37,10 @@ def estimate_message(message: Message, documents: Mapping[str, RequestDocument] 
 def _estimate_part(part: Part) -> int:
     """In code points."""
     match part:
-        case TextPart() | ToolResultPart():
+        case TextPart():
             return len(part.text)
+        case ToolResultPart():
+            return len(part.text) + len(part.files) * IMAGE_TOKENS * CODE_POINTS_PER_TOKEN
         case ToolCallPart():
             return len(part.name) + len(part.arguments if part.edited is None else part.edited)
         case FilePart():

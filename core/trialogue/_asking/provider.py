@@ -63,7 +63,8 @@ class Request(msgspec.Struct, frozen=True):
 
     Files are in the messages as text, under their names. A ``FilePart`` that is left is an image, whose picture stands in
     ``images`` under the file's id; that is so only for a model whose capabilities hold ``vision``. Or it is a text for a
-    model whose capabilities hold ``citations``, and stands in ``documents``.
+    model whose capabilities hold ``citations``, and stands in ``documents``. ``files`` that are left in a tool's result are
+    images too.
     """
 
     model: str

@@ -70,7 +70,7 @@ class Answer:
             case PartAdded():
                 self._open(event.part, event.content)
             case ToolReturned():
-                self._open(event.part, ToolResultPart(event.call, event.text, event.failed, event.citations))
+                self._open(event.part, result_of(event))
             case ApprovalGiven():
                 if event.arguments is not None:
                     self._edit(event.call, event.arguments)
@@ -144,6 +144,11 @@ class Answer:
 
 #: Told in the message itself when the process that wrote it went away and nobody went on.
 INTERRUPTED = Failure("interrupted", "The server stopped while this was being written. Continue it or try again.", True)
+
+
+def result_of(event: ToolReturned) -> ToolResultPart:
+    """The part that the event adds."""
+    return ToolResultPart(event.call, event.text, event.failed, event.citations, event.files)
 
 
 def _edited(part: Part, call: str, arguments: str) -> Part:

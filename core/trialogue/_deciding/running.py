@@ -37,7 +37,7 @@ from trialogue._facts.run_events import (
     ToolReturned,
     UsageReported,
 )
-from trialogue._facts.values import CitationPart, Failure, FinishReason, ToolCallPart, Usage, call_id
+from trialogue._facts.values import CitationPart, Failure, FilePart, FinishReason, ToolCallPart, Usage, call_id
 from trialogue._paying.prices import plus, priced
 
 #: Code points per token of a call's name and arguments, as it is counted where the provider does not say.
@@ -178,10 +178,17 @@ def account(run: LiveRun, asked: int | None) -> list[Event]:
 
 
 def returned(
-    run: LiveRun, call: str, text: str, at: datetime, *, failed: bool = False, citations: tuple[CitationPart, ...] = ()
+    run: LiveRun,
+    call: str,
+    text: str,
+    at: datetime,
+    *,
+    failed: bool = False,
+    citations: tuple[CitationPart, ...] = (),
+    files: tuple[FilePart, ...] = (),
 ) -> ToolReturned:
     """The result of one of its calls, as the answer's next part."""
-    return ToolReturned(run.run, run.message, run.parts, call, text, at, failed, citations)
+    return ToolReturned(run.run, run.message, run.parts, call, text, at, failed, citations, files)
 
 
 def close(run: LiveRun, end: RunEnded, asked: int | None = None, *, keep: bool = False) -> list[Event]:

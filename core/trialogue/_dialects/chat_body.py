@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from trialogue._asking.provider import Request
+from trialogue._asking.provider import Request, RequestImage
 from trialogue._dialects.call_ids import ids_of_calls
 from trialogue._dialects.json_schemas import is_strict
 from trialogue._dialects.rounds import Round, rounds_of
 from trialogue._facts.values import AnswerSchema, FilePart, Message, TextPart, ToolCallPart, ToolSpec, text_of
+
+#: Stands before the name of a picture that a tool returned.
+FROM_A_TOOL = "A tool returned the picture"
 
 #: A JSON value.
 _Json = dict[str, Any]
@@ -47,7 +51,7 @@ def _messages(request: Request, own: str | None) -> list[_Json]:
         messages.append({"role": "system", "content": request.system})
     for message in request.messages:
         if message.role == "assistant":
-            messages += _answer(message, own)
+            messages += _answer(message, own, request.images)
         else:
             role = "system" if message.role == "system" else "user"
             messages.append({"role": role, "content": _content(message, request)})
@@ -56,19 +60,28 @@ def _messages(request: Request, own: str | None) -> list[_Json]:
     return messages
 
 
-def _answer(message: Message, own: str | None) -> list[_Json]:
+def _answer(message: Message, own: str | None, images: Mapping[str, RequestImage]) -> list[_Json]:
     """What the model said, and what its calls came to, in turns."""
     ids = ids_of_calls(message, own)
-    return [said for one in rounds_of(message.parts) for said in _round(one, ids)]
+    return [said for one in rounds_of(message.parts) for said in _round(one, ids, images)]
 
 
-def _round(one: Round, ids: dict[str, str]) -> list[_Json]:
+def _round(one: Round, ids: dict[str, str], images: Mapping[str, RequestImage]) -> list[_Json]:
     text = text_of(one.said)
     calls = [_call(part, ids) for part in one.said if isinstance(part, ToolCallPart)]
     if not calls:
         return [{"role": "assistant", "content": text}] if text else []
     results = [{"role": "tool", "tool_call_id": ids[one.call], "content": one.text} for one in one.results]
-    return [{"role": "assistant", "content": text or None, "tool_calls": calls}, *results]
+    return [{"role": "assistant", "content": text or None, "tool_calls": calls}, *results, *_pictures(one, images)]
+
+
+def _pictures(one: Round, images: Mapping[str, RequestImage]) -> list[_Json]:
+    """What tools returned besides text: their messages have no place for pictures, so that it follows as a user's."""
+    content: list[_Json] = []
+    for file in (file for result in one.results for file in result.files):
+        if image := images.get(file.file):
+            content += [{"type": "text", "text": f"{FROM_A_TOOL} {file.name!r}:"}, _image(image)]
+    return [{"role": "user", "content": content}] if content else []
 
 
 def _call(part: ToolCallPart, ids: dict[str, str]) -> _Json:
@@ -98,7 +111,9 @@ def _content(message: Message, request: Request) -> str | list[_Json]:
         if isinstance(part, TextPart):
             content.append({"type": "text", "text": part.text})
         elif isinstance(part, FilePart) and (image := request.images.get(part.file)):
-            content.append(
-                {"type": "image_url", "image_url": {"url": f"data:{image.media_type};base64,{image.base64}"}}
-            )
+            content.append(_image(image))
     return content
+
+
+def _image(image: RequestImage) -> _Json:
+    return {"type": "image_url", "image_url": {"url": f"data:{image.media_type};base64,{image.base64}"}}

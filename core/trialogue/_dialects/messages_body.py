@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 
-from trialogue._asking.provider import Request
+from trialogue._asking.provider import Request, RequestImage
 from trialogue._dialects.call_ids import ids_of_calls
 from trialogue._dialects.event_lines import UNREADABLE
 from trialogue._dialects.rounds import rounds_of
@@ -115,7 +116,7 @@ def _messages(request: Request, prefills: bool, own: str | None) -> list[_Block]
     said: list[_Block] = []
     for message in request.messages:
         if message.role == "assistant":
-            said += _answer(message, own)
+            said += _answer(message, own, request.images)
         elif message.role != "system" and (content := _content(message, request)):
             said.append({"role": "user", "content": content})
     _mark([one["content"] for one in said if one["role"] == "user"])
@@ -137,7 +138,7 @@ def _mark(asked: list[list[_Block]]) -> None:
         asked[-1][-1]["cache_control"] = _STABLE
 
 
-def _answer(message: Message, own: str | None) -> list[_Block]:
+def _answer(message: Message, own: str | None, images: Mapping[str, RequestImage]) -> list[_Block]:
     """What the model said, and what its calls came to, in turns."""
     ids = ids_of_calls(message, own)
     thinks = own is not None and message.model == own
@@ -146,7 +147,7 @@ def _answer(message: Message, own: str | None) -> list[_Block]:
         if content := _said(said, ids, thinks):
             turns.append({"role": "assistant", "content": content})
         if results:
-            turns.append({"role": "user", "content": [_result(result, ids) for result in results]})
+            turns.append({"role": "user", "content": [_result(result, ids, images) for result in results]})
     return turns
 
 
@@ -182,11 +183,19 @@ def _object(arguments: str) -> msgspec.Raw:
     return msgspec.Raw(b"{}")
 
 
-def _result(result: ToolResultPart, ids: dict[str, str]) -> _Block:
+def _result(result: ToolResultPart, ids: dict[str, str], images: Mapping[str, RequestImage]) -> _Block:
     block: _Block = {"type": "tool_result", "tool_use_id": ids[result.call]}
-    if result.text.strip():
-        block["content"] = result.text
+    pictures = [_image(images[file.file]) for file in result.files if file.file in images]
+    text = result.text if result.text.strip() else ""
+    if pictures:
+        block["content"] = [*([{"type": "text", "text": text}] if text else ()), *pictures]
+    elif text:
+        block["content"] = text
     return {**block, "is_error": True} if result.failed else block
+
+
+def _image(image: RequestImage) -> _Block:
+    return {"type": "image", "source": {"type": "base64", "media_type": image.media_type, "data": image.base64}}
 
 
 def _content(message: Message, request: Request) -> list[_Block]:
@@ -197,8 +206,7 @@ def _content(message: Message, request: Request) -> list[_Block]:
             case TextPart(text) if text.strip():
                 blocks.append({"type": "text", "text": text})
             case FilePart(file) if image := request.images.get(file):
-                source = {"type": "base64", "media_type": image.media_type, "data": image.base64}
-                blocks.append({"type": "image", "source": source})
+                blocks.append(_image(image))
             case FilePart(file) if document := request.documents.get(file):
                 source = {"type": "text", "media_type": "text/plain", "data": document.text}
                 titled = {"source": source, "title": document.title[:_LONGEST_TITLE]}

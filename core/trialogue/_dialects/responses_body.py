@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from trialogue._asking.provider import Request
+from trialogue._asking.provider import Request, RequestImage
 from trialogue._dialects.call_ids import ids_of_calls
 from trialogue._dialects.json_schemas import is_strict
 from trialogue._dialects.messages_body import GO_ON
@@ -20,6 +21,7 @@ from trialogue._facts.values import (
     ReasoningPart,
     TextPart,
     ToolCallPart,
+    ToolResultPart,
     ToolSpec,
 )
 
@@ -67,7 +69,7 @@ def _input(request: Request, own: str | None) -> list[_Json]:
         if message.role == "assistant":
             ids = ids_of_calls(message, own)
             thinks = own is not None and message.model == own
-            items += [item for one in rounds_of(message.parts) for item in _round(one, ids, thinks)]
+            items += [item for one in rounds_of(message.parts) for item in _round(one, ids, thinks, request.images)]
         else:
             role = "developer" if message.role == "system" else "user"
             items.append({"role": role, "content": _content(message, request)})
@@ -76,7 +78,7 @@ def _input(request: Request, own: str | None) -> list[_Json]:
     return items
 
 
-def _round(one: Round, ids: dict[str, str], thinks: bool) -> list[_Json]:
+def _round(one: Round, ids: dict[str, str], thinks: bool, images: Mapping[str, RequestImage]) -> list[_Json]:
     items: list[_Json] = []
     for part in one.said:
         if isinstance(part, TextPart) and items and items[-1].get("role") == "assistant":
@@ -86,8 +88,14 @@ def _round(one: Round, ids: dict[str, str], thinks: bool) -> list[_Json]:
     # A thought is taken back only in front of what it led to.
     while items and items[-1].get("type") == "reasoning":
         items.pop()
-    results = [{"type": "function_call_output", "call_id": ids[one.call], "output": one.text} for one in one.results]
-    return [*items, *results]
+    return [*items, *(_result(result, ids, images) for result in one.results)]
+
+
+def _result(result: ToolResultPart, ids: dict[str, str], images: Mapping[str, RequestImage]) -> _Json:
+    pictures = [_image(images[file.file]) for file in result.files if file.file in images]
+    text = [{"type": "input_text", "text": result.text}] if result.text else []
+    output = [*text, *pictures] if pictures else result.text
+    return {"type": "function_call_output", "call_id": ids[result.call], "output": output}
 
 
 def _said(part: Part, ids: dict[str, str], thinks: bool) -> list[_Json]:
@@ -133,8 +141,11 @@ def _content(message: Message, request: Request) -> str | list[_Json]:
         if isinstance(part, TextPart):
             content.append({"type": "input_text", "text": part.text})
         elif isinstance(part, FilePart) and (image := request.images.get(part.file)):
-            url = f"data:{image.media_type};base64,{image.base64}"
-            content.append({"type": "input_image", "detail": "auto", "image_url": url})
+            content.append(_image(image))
     if all(one["type"] == "input_text" for one in content):
         return "".join(one["text"] for one in content)
     return content
+
+
+def _image(image: RequestImage) -> _Json:
+    return {"type": "input_image", "detail": "auto", "image_url": f"data:{image.media_type};base64,{image.base64}"}

@@ -10,6 +10,7 @@ import msgspec
 from trialogue._facts.values import (
     CitationPart,
     Failure,
+    FilePart,
     FinishReason,
     Settings,
     Terms,
@@ -179,7 +180,10 @@ class ToolCalled(msgspec.Struct, frozen=True, tag="tool.called", omit_defaults=T
 
 
 class ToolReturned(msgspec.Struct, frozen=True, tag="tool.returned", omit_defaults=True):
-    """What a call came to, ``failed`` or not; it is part number ``part``. Each call has exactly one."""
+    """What a call came to, ``failed`` or not; it is part number ``part``. Each call has exactly one.
+
+    ``files`` are there by now, as uploads are.
+    """
 
     run: str
     message: str
@@ -189,6 +193,7 @@ class ToolReturned(msgspec.Struct, frozen=True, tag="tool.returned", omit_defaul
     at: datetime
     failed: bool = False
     citations: tuple[CitationPart, ...] = ()
+    files: tuple[FilePart, ...] = ()
 
 
 class GenerationStarted(msgspec.Struct, frozen=True, tag="generation.started"):

@@ -6,6 +6,7 @@ removed while rows written by an older version can be read. Readers ignore field
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -65,12 +66,16 @@ class CitationPart(msgspec.Struct, frozen=True, tag="citation", omit_defaults=Tr
 
 
 class ToolResultPart(msgspec.Struct, frozen=True, tag="tool_result", omit_defaults=True):
-    """What we answered to the tool call of the same ``call`` id: for the model, and with where it comes from for people."""
+    """What we answered to the tool call of the same ``call`` id: for the model, and with where it comes from for people.
+
+    ``files`` are the pictures and other files that the tool returned, kept as uploads are.
+    """
 
     call: str
     text: str
     failed: bool = False
     citations: tuple[CitationPart, ...] = ()
+    files: tuple[FilePart, ...] = ()
 
 
 class DataPart(msgspec.Struct, frozen=True, tag="data"):
@@ -264,6 +269,18 @@ class Model(msgspec.Struct, frozen=True):
 def call_id(message: str, part: int) -> str:
     """The id of the tool call that is part number ``part`` of ``message``: unique, and fit for every upstream."""
     return f"{message}-{part}"
+
+
+def files_of(parts: tuple[Part, ...]) -> Iterator[FilePart]:
+    """The files that parts of a message name, those that tools returned included."""
+    for part in parts:
+        match part:
+            case FilePart():
+                yield part
+            case ToolResultPart():
+                yield from part.files
+            case _:
+                pass
 
 
 def text_of(parts: tuple[Part, ...]) -> str:

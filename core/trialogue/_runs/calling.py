@@ -25,6 +25,7 @@ from trialogue._deciding.running import returned
 from trialogue._facts.events import Event
 from trialogue._facts.run_events import ApprovalAsked, OpenCall, ToolCalled
 from trialogue._facts.values import CitationPart, ToolCallPart
+from trialogue._runs.returned_files import fit_files, forget_files, keep_files
 from trialogue._runs.writer import Writer
 from trialogue._tools.owned_texts import owned_text
 from trialogue._tools.toolbox import allows
@@ -111,10 +112,15 @@ def _due(writer: Writer, live: LiveRun, call: OpenCall, part: ToolCallPart | Non
 
 async def _make(writer: Writer, due: Due) -> None:
     """Make one call, and write down what it came to."""
-    output = await _called(writer, due)
-    live, now, citations = writer.live, writer.node.now(), output.citations
-    if live is not None:
-        writer.append([returned(live, due.call, output.text, now, failed=output.failed, citations=citations)])
+    node, owner = writer.node, writer.activation.state.header.owner
+    said, files = await keep_files(node, owner, await _called(writer, due))
+    live = writer.live
+    if live is None:
+        await forget_files(node.library, owner, [file.file for file in files])
+        return
+    writer.append(
+        [returned(live, due.call, said.text, node.now(), failed=said.failed, citations=said.citations, files=files)]
+    )
 
 
 async def _called(writer: Writer, due: Due) -> ToolOutput:
@@ -126,7 +132,7 @@ async def _called(writer: Writer, due: Due) -> ToolOutput:
     context = ToolContext(header.owner, header.id, writer.run, due.call, deadline, search, read)
     with trio.CancelScope(deadline=deadline):
         try:
-            return cut(await due.tool.call(due.arguments, context), node.limits)
+            return fit_files(cut(await due.tool.call(due.arguments, context), node.limits), node.limits)
         except trio.Cancelled:
             raise
         except BaseExceptionGroup as group:

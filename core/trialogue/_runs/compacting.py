@@ -175,7 +175,7 @@ def _told_part(part: Part) -> str:
             arguments = part.arguments if part.edited is None else part.edited
             return f"[calls {part.name}: {_cut(arguments, ARGUMENTS)}]"
         case ToolResultPart():
-            return f"[result: {_cut(part.text, RESULT)}]"
+            return f"[result: {_cut(part.text, RESULT)}]" + "".join(f" [file {one.name!r}]" for one in part.files)
         case FilePart():
             return f"[file {part.name!r}]"
         case _:

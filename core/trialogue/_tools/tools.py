@@ -37,12 +37,28 @@ class ToolError(Exception):
     """For a tool to raise: its words are told to the model. Of any other exception it is told no more than that."""
 
 
+class ToolFile(msgspec.Struct, frozen=True):
+    """A picture or another file that a tool returns. ``media_type`` is what it is said to be; its content decides."""
+
+    name: str
+    data: bytes
+    media_type: str | None = None
+
+    def __repr__(self) -> str:
+        return f"ToolFile({self.name!r}, {len(self.data)} bytes, {self.media_type!r})"
+
+
 class ToolOutput(msgspec.Struct, frozen=True):
-    """What a call came to: ``text`` for the model, and where it comes from for the people who read the answer."""
+    """What a call came to: ``text`` for the model, and where it comes from for the people who read the answer.
+
+    ``files`` are kept as if the conversation's owner had uploaded them. A model is shown a picture if it sees, and of
+    another file what text there is in it.
+    """
 
     text: str
     citations: tuple[CitationPart, ...] = ()
     failed: bool = False
+    files: tuple[ToolFile, ...] = ()
 
 
 class ToolContext(msgspec.Struct, frozen=True):

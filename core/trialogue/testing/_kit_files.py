@@ -11,7 +11,7 @@ import trio
 
 from trialogue._facts.errors import InvalidError, QuotaError, StorageError
 from trialogue._facts.ids import new_id
-from trialogue._facts.values import FilePart, Message
+from trialogue._facts.values import FilePart, Message, ToolResultPart
 from trialogue._files.files import File, FileText, Space, Variant
 from trialogue._storage.store import Store
 from trialogue.testing._kit_making import BEGAN, StoreCheck, Talk, begin, checks_in, minutes
@@ -185,6 +185,19 @@ async def conversation_takes_the_files_with_it_that_only_it_names(store: Store) 
     assert [await store.files.file(f.id) is not None for f in (mine, shared, free)] == [False, True, True]
     await store.purge(second.id)
     assert [await store.files.file(f.id) is not None for f in (mine, shared, free)] == [False, False, True]
+
+
+@check
+async def conversation_takes_what_its_tools_returned_with_it(store: Store) -> None:
+    mine, free = a_file(b"a"), a_file(b"b")
+    await add(store, mine, free)
+    talk = await begin(store)
+    result = ToolResultPart("c1", "drawn", files=(FilePart(mine.id, mine.name, mine.media_type),))
+    message = Message(new_id(), talk.id, "assistant", (result,), BEGAN)
+    await talk.write("message.added", messages=(message,))
+    assert await store.message(message.id) == message
+    await store.purge(talk.id)
+    assert [await store.files.file(f.id) is not None for f in (mine, free)] == [False, True]
 
 
 @check

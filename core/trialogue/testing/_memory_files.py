@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 from msgspec.structs import replace
 
 from trialogue._facts.errors import QuotaError, StorageError
-from trialogue._facts.values import FilePart, Message
+from trialogue._facts.values import Message, files_of
 from trialogue._files.files import File, FilePage, Files, Space
 from trialogue._storage.places import moment_cursor, moment_in
 from trialogue.testing._memory_rows import micros
@@ -148,8 +148,8 @@ class MemoryFiles(Files):
     def mention(self, messages: Iterable[Message]) -> None:
         """The messages were written."""
         for message in messages:
-            for part in message.parts:
-                file = self._files.get(part.file) if isinstance(part, FilePart) else None
+            for part in files_of(message.parts):
+                file = self._files.get(part.file)
                 if file is not None and file.owner == self._owner_of(message.conversation):
                     self._mentions.setdefault(file.id, set()).add(message.conversation)
 

@@ -81,6 +81,7 @@ class ScriptedProvider(Provider):
         continues: bool = False,
         keeps: bool = False,
         tools: bool = False,
+        sees: bool = False,
     ) -> None:
         self.name: str = name
         self.forever: bool = forever
@@ -88,6 +89,8 @@ class ScriptedProvider(Provider):
         self.keeps: bool = keeps
         #: Whether its models call tools, and so are told of them.
         self.tools: bool = tools
+        #: Whether its models see, and so are shown pictures.
+        self.sees: bool = sees
         #: Every response that was taken up again: its handle, and from where.
         self.reopened: list[tuple[str, int]] = []
         #: The handles of responses that nobody wanted any more.
@@ -116,7 +119,7 @@ class ScriptedProvider(Provider):
 
     async def models(self) -> Sequence[Model]:
         await trio.lowlevel.checkpoint()
-        can = {"continues": self.continues, "tools": self.tools}
+        can = {"continues": self.continues, "tools": self.tools, "vision": self.sees}
         capabilities = tuple(name for name, able in can.items() if able)
         return [
             Model(f"{self.name}:{name}", self.name, name, self._context_tokens, capabilities) for name in self._models

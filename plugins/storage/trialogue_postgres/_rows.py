@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from trialogue import Conversation, Done, Entry, FilePart, Flush, Message, Receipt, text_of
+from trialogue import Conversation, Done, Entry, Flush, Message, Receipt, files_of, text_of
 from trialogue_postgres import _sql as sql
 from trialogue_postgres._charges import Charges
 from trialogue_postgres._connection import TrioConnection
@@ -109,9 +109,8 @@ class Rows:
             about = (message.parent or "", body_of(message), message.role, message.model, message.created_at)
             lat, lon = (message.location.lat, message.location.lon) if message.location else (None, None)
             _add(self._messages, n, message.id, *about, lat, lon, words)
-            for part in message.parts:
-                if isinstance(part, FilePart):
-                    _add(self._mentions, n, message.id, part.file)
+            for part in files_of(message.parts):
+                _add(self._mentions, n, message.id, part.file)
 
     def add_done(self, n: int, done: Done) -> None:
         _add(self._receipts, n, done.command, done.digest, body_of(done.receipt))

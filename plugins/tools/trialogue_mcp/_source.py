@@ -112,7 +112,11 @@ class McpSource(ToolSource):
         from trialogue_mcp._results import output_of
 
         try:
-            return output_of(await connection.call(name, arguments))
+            result = await connection.call(name, arguments)
+            # In a thread: decoding a picture takes a while.
+            return await trio.to_thread.run_sync(output_of, result, abandon_on_cancel=True)
+        except ToolError as error:
+            raise ToolError(f"the server {self.name!r} failed: {error}") from error
         except EndedError as error:
             raise ToolError(
                 f"the server {self.name!r} ended in the midst of the call, and nobody knows whether it had an effect"

@@ -136,7 +136,8 @@ def _part(part: Part) -> str:
         case ToolCallPart():
             return f"*Asked the tool {one_line(part.name)}:*\n\n{fenced(part.arguments, 'json')}"
         case ToolResultPart():
-            return f"*The tool {'failed' if part.failed else 'answered'}:*\n\n{fenced(part.text)}"
+            answered = f"*The tool {'failed' if part.failed else 'answered'}:*\n\n{fenced(part.text)}"
+            return "\n\n".join([answered, *map(_part, part.files)])
         case FilePart():
             return f"*File:* {one_line(part.name)} ({one_line(part.media_type)}, {part.file})"
         case CitationPart():

@@ -12,7 +12,18 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 from msgspec.structs import replace
 
-from trialogue import Beginning, FilePart, InvalidError, Message, MessageRevised, is_id, settled
+from trialogue import (
+    Beginning,
+    FilePart,
+    InvalidError,
+    Message,
+    MessageRevised,
+    Part,
+    ToolResultPart,
+    files_of,
+    is_id,
+    settled,
+)
 from trialogue_server._exchange.document import ExportedConversation, ExportedMessage
 from trialogue_server._exchange.tree import derived_id
 from trialogue_server._http.json_limits import check_json
@@ -101,21 +112,29 @@ def renamed(beginning: Beginning, owner: str) -> Beginning:
 def files_in(beginning: Beginning) -> set[str]:
     """Ids of the files that its messages name, in any wording."""
     messages = (*beginning.messages, *(revision.message for revision in beginning.revisions))
-    return {part.file for message in messages for part in message.parts if isinstance(part, FilePart)}
+    return {part.file for message in messages for part in files_of(message.parts)}
 
 
 def with_files(beginning: Beginning, other: Mapping[str, str]) -> Beginning:
     """The same, with files named by other ids."""
 
     def named(message: Message) -> Message:
-        parts = (
-            replace(part, file=other.get(part.file, part.file)) if isinstance(part, FilePart) else part
-            for part in message.parts
-        )
-        return replace(message, parts=tuple(parts))
+        return replace(message, parts=tuple(_renamed(part, other) for part in message.parts))
 
     return Beginning(
         beginning.header,
         tuple(map(named, beginning.messages)),
         tuple(MessageRevised(named(revision.message), revision.at) for revision in beginning.revisions),
     )
+
+
+def _renamed(part: Part, other: Mapping[str, str]) -> Part:
+    match part:
+        case FilePart():
+            return replace(part, file=other.get(part.file, part.file))
+        case ToolResultPart():
+            return replace(
+                part, files=tuple(replace(file, file=other.get(file.file, file.file)) for file in part.files)
+            )
+        case _:
+            return part

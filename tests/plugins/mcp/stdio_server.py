@@ -15,6 +15,8 @@ from mcp.server.mcpserver.exceptions import ToolError
 
 STATE = Path(os.environ["STATE"])
 server = MCPServer("probe")
+#: A picture of one red pixel.
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC"
 
 
 def note(text: str) -> None:
@@ -66,9 +68,16 @@ def spawn() -> str:
 
 
 @server.tool()
-def picture() -> types.ImageContent:
+def picture(data: str = PIXEL, mime_type: str = "image/png") -> types.ImageContent:
     """Returns a picture."""
-    return types.ImageContent(type="image", data="AAAA", mime_type="image/png")
+    return types.ImageContent(type="image", data=data, mime_type=mime_type)
+
+
+@server.tool()
+def embedded() -> list[types.TextContent | types.EmbeddedResource]:
+    """Returns a text, and a picture as a resource."""
+    resource = types.BlobResourceContents(uri="memory://plots/red.png?at=1", blob=PIXEL, mime_type="image/png")
+    return [types.TextContent(type="text", text="See:"), types.EmbeddedResource(type="resource", resource=resource)]
 
 
 @server.tool()

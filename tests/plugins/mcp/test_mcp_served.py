@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +46,23 @@ def server(tmp_path: Path) -> Iterator[Server]:
         server.close()
 
 
-def test_answer_with_a_tool_of_an_mcp_server_which_ends_with_a_killed_one(server: Server, tmp_path: Path) -> None:
-    account = {"email": "ada@example.org", "password": "correct horse", "name": "Ada"}
+@contextmanager
+def client_of(server: Server, name: str) -> Generator[httpx2.Client]:
+    """A client whose account is made with it."""
+    account = {"email": f"{name}@example.org", "password": "correct horse", "name": name}
     with httpx2.Client(base_url=server.url, trust_env=False, timeout=10) as client:
         client.post("/api/auth/register", json=account).raise_for_status()
+        yield client
+
+
+def returned(client: httpx2.Client, url: str) -> list[dict[str, Any]]:
+    """The files that tools returned in the last answer."""
+    parts = client.get(url).json()["messages"][-1]["parts"]
+    return [file for part in parts if part["type"] == "tool_result" for file in part["files"]]
+
+
+def test_answer_with_a_tool_of_an_mcp_server_which_ends_with_a_killed_one(server: Server, tmp_path: Path) -> None:
+    with client_of(server, "ada") as client:
 
         def offered() -> bool:
             return any(one["name"] == "probe__add" for one in client.get("/api/tools").json()["tools"])
@@ -66,6 +80,29 @@ def test_answer_with_a_tool_of_an_mcp_server_which_ends_with_a_killed_one(server
     pid = (tmp_path / "state").read_text().split()[1]
     server.kill()
     within(10, lambda: not Path(f"/proc/{pid}").exists() or "(python) Z" in Path(f"/proc/{pid}/stat").read_text())
+
+
+def test_picture_of_an_mcp_server_is_its_users_and_stays_with_the_conversation(server: Server) -> None:
+    with client_of(server, "ada") as ada, client_of(server, "bob") as bob:
+        within(30, lambda: any(one["name"] == "probe__picture" for one in ada.get("/api/tools").json()["tools"]))
+        url = f"/api/conversations/{ada.post('/api/conversations', json={}).json()['id']}"
+        message = {"text": "Draw. [[call=probe__picture:{}]]", "tools": ["probe__picture"]}
+        ada.post(f"{url}/messages", json=message).raise_for_status()
+        (part,) = within(10, lambda: returned(ada, url))
+        assert part == {"type": "file", "file": part["file"], "name": "picture-1.png", "media_type": "image/png"}
+        content = f"/api/files/{part['file']}"
+        assert ada.get(content).content.startswith(b"\x89PNG")
+        assert bob.get(content).status_code == 404
+        within(10, lambda: ada.get(f"{content}/info").json()["variants"])
+        # What is given out can be taken in by another, with a copy of the picture.
+        archive = ada.get("/api/export", params={"format": "zip"}).content
+        job = bob.post("/api/import", content=archive, headers={"Content-Type": "application/zip"}).headers["location"]
+        within(30, lambda: bob.get(job).json()["state"] not in ("waiting", "running"))
+        (copy,) = bob.get("/api/files").json()["files"]
+        assert bob.get(f"/api/files/{copy['id']}").content == ada.get(content).content
+        (taken,) = bob.get("/api/conversations").json()["conversations"]
+        assert [one["file"] for one in returned(bob, f"/api/conversations/{taken['id']}")] == [copy["id"]]
+        assert copy["id"] != part["file"]
 
 
 def test_stop_waits_for_no_mcp_server(server: Server, tmp_path: Path) -> None:

@@ -56,7 +56,6 @@ async def test_results_of_every_kind(tmp_path: Path, caplog: pytest.LogCaptureFi
         boom = await probe.call("boom")
         assert boom.failed
         assert "there is no such city" in boom.text
-        assert "cannot be shown here" in (await probe.call("picture")).text
         linked = await probe.call("linked")
         assert linked.text.startswith("The barn is old.")
         assert linked.citations == (CitationPart("https://example.org/barn", "barn"),)
@@ -65,6 +64,22 @@ async def test_results_of_every_kind(tmp_path: Path, caplog: pytest.LogCaptureFi
         assert "secret" not in repr(probe.source)
     assert "hello, secret is ***" in caplog.text
     assert "abcdefgh" not in caplog.text
+
+
+async def test_pictures_are_files_of_the_result(tmp_path: Path) -> None:
+    async with open_probe(tmp_path) as probe:
+        drawn = await probe.call("picture")
+        (file,) = drawn.files
+        assert (file.name, file.media_type, file.data[:8]) == ("picture-1.png", "image/png", b"\x89PNG\r\n\x1a\n")
+        assert drawn.text == "[the picture 'picture-1.png']"
+        embedded = await probe.call("embedded")
+        assert [one.name for one in embedded.files] == ["red.png"]
+        assert embedded.text.startswith("See:\n[the file 'red.png'")
+        assert embedded.citations == (CitationPart("memory://plots/red.png?at=1"),)
+        for data in ("A", "AAA", "A A A A", "é" * 4, "", "-_-_"):
+            with pytest.raises(ToolError, match=r"base64|empty"):
+                await probe.call("picture", data=data)
+        assert (await probe.call("picture", mime_type="image/x-none; a=b")).files[0].media_type == "image/x-none"
 
 
 async def test_only_tools_that_are_wanted_and_what_is_too_long_is_said_to_be(tmp_path: Path) -> None:

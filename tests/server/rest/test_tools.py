@@ -193,7 +193,9 @@ def test_bounds_reach_the_core() -> None:
             tool_seconds=5,
             tool_argument_characters=6,
             tool_output_characters=7,
+            tool_files_per_call=8,
+            tool_files_max_bytes=9,
         )
     )
     assert (told.generations, told.approval, told.tool_calls, told.tool_seconds) == (2, 3 * 3600, 4, 5)
-    assert (told.tool_arguments, told.tool_output) == (6, 7)
+    assert (told.tool_arguments, told.tool_output, told.tool_files, told.tool_file_bytes) == (6, 7, 8, 9)
