@@ -260,6 +260,7 @@ from trialogue._files.library import FileLimits as FileLimits
 from trialogue._files.library import FileObserver as FileObserver
 from trialogue._files.library import Library as Library
 from trialogue._files.library import open_library as open_library
+from trialogue._files.library import sweep_contents as sweep_contents
 from trialogue._files.upload import Upload as Upload
 from trialogue._lists.feed import Feed as Feed
 from trialogue._lists.feed import Feeds as Feeds
@@ -601,6 +602,7 @@ __all__ = [  # noqa: RUF022 - as sorted() has it, which a test compares
     "Provider",
     "ProviderError",
     "ProviderStatistics",
+    "Pruned",
     "Purged",
     "Queued",
     "Quota",
@@ -624,6 +626,7 @@ __all__ = [  # noqa: RUF022 - as sorted() has it, which a test compares
     "Reset",
     "ResetRecord",
     "ResponseStream",
+    "Retention",
     "Role",
     "Round",
     "RunAttached",
@@ -771,6 +774,7 @@ __all__ = [  # noqa: RUF022 - as sorted() has it, which a test compares
     "separated",
     "settled",
     "snippet_of",
+    "sweep_contents",
     "take_snapshot",
     "text_of",
     "title_hit",

@@ -147,6 +147,10 @@ class Accounts(ABC):
     async def drop_session(self, session: str, audit: Sequence[AuditEntry] = ()) -> bool:
         """End a session. Whether there was one."""
 
+    @abstractmethod
+    async def drop_expired_sessions(self, limit: int) -> int:
+        """Remove at most ``limit`` sessions that have ended by themselves; returns how many. ``add_session`` does so too."""
+
     # --- keys ----------------------------------------------------------------------------------------------------
 
     @abstractmethod

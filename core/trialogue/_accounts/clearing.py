@@ -1,4 +1,5 @@
-"""Clearing: removes what deleted accounts leave behind, and entries of the audit log and invitations whose time is over.
+"""Clearing: removes what deleted accounts leave behind, and what of accounts is over: entries of the audit log,
+invitations, sessions (``retention``).
 
 An account is gone the moment it is deleted; its conversations may be many, and go one by one in the background. The store
 lists the account until nothing is left, so that a process that ends in between goes on with it. It stays listed for a while
@@ -16,6 +17,7 @@ import trio
 
 from trialogue._accounts.account_values import Deletion
 from trialogue._actors.node import Node
+from trialogue._actors.retention import Retention
 from trialogue._facts.errors import TrialogueError
 from trialogue._supervision.child import Child
 
@@ -25,8 +27,8 @@ EVERY = 60.0
 BATCH, PAUSE = 50, 0.01
 #: Longer than any request takes.
 SETTLED = timedelta(hours=1)
-#: Seconds between two looks at what has a time, and how much is removed in one transaction.
-OLD_EVERY, ENTRIES = 3600.0, 500
+#: Seconds between two looks at what has a time.
+OLD_EVERY = 3600.0
 
 #: Removes for good what an account with this id had of one kind; again is no error. Raises ``TrialogueError``.
 Purger = Callable[[str], Awaitable[None]]
@@ -35,12 +37,13 @@ _log = logging.getLogger("trialogue.clearing")
 
 
 class Clearing:
-    """The service of one node. ``purge`` removes a conversation, whatever goes on in it."""
+    """The service of one node. ``purge`` removes a conversation, whatever goes on in it; ``retention`` what is over."""
 
-    def __init__(self, node: Node, purge: Purger) -> None:
+    def __init__(self, node: Node, purge: Purger, retention: Retention) -> None:
         self._node = node
         self._accounts = node.store.accounts
         self._purge = purge
+        self._retention = retention
         #: For what is not conversations: each is called with an account whose conversations are gone.
         self.also: list[Purger] = []
         self._asked = trio.Event()
@@ -62,12 +65,13 @@ class Clearing:
             await self._done(self._look_for_deletions)
             if trio.current_time() >= self._old_due:
                 self._old_due = trio.current_time() + OLD_EVERY
-                await self._done(self._drop_audit)
-                await self._done(self._drop_invitations)
+                await self._done(self._retention.audit)
+                await self._done(self._retention.invitations)
+                await self._done(self._retention.sessions)
             with trio.move_on_after(EVERY):
                 await self._asked.wait()
 
-    async def _done(self, chore: Callable[[], Awaitable[None]]) -> None:
+    async def _done(self, chore: Callable[[], Awaitable[object]]) -> None:
         # A store in trouble is no reason for the node to fall: it is done another time.
         try:
             await chore()
@@ -92,13 +96,3 @@ class Clearing:
             _log.info("removed %d conversations of a deleted account", found, extra={"account": deletion.user})
         elif self._node.now() - deletion.at > SETTLED:
             await self._accounts.forget_deletion(deletion.user)
-
-    async def _drop_audit(self) -> None:
-        before = self._node.now() - timedelta(seconds=self._node.limits.audit)
-        while await self._accounts.drop_audit(before, ENTRIES) == ENTRIES:  # noqa: ASYNC110 - a pause between jobs
-            await trio.sleep(PAUSE)
-
-    async def _drop_invitations(self) -> None:
-        before = self._node.now() - timedelta(seconds=self._node.limits.invitations)
-        while await self._accounts.drop_old_invitations(before, ENTRIES) == ENTRIES:  # noqa: ASYNC110 - a pause between jobs
-            await trio.sleep(PAUSE)

@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime, timedelta
 
 import trio
 
 from trialogue._actors.node import Node
+from trialogue._actors.retention import Retention
 from trialogue._facts.errors import TrialogueError
 from trialogue._supervision.child import Child
 
 #: Conversations taken up at a time after a crash: enough to be quick, few enough to leave room for clients.
 TAKE_UP = 16
-#: Conversations pruned at a time, and the pause before the next ones: traffic goes first.
-PRUNE = 20
-PAUSE = 0.1
 #: Seconds that a start waits for lists of models: models of our own are there at once, and others have to be asked for.
 AT_ONCE = 0.1
 #: Seconds after which what an earlier process left is asked for again, when the store would not say.
@@ -31,7 +28,7 @@ _log = logging.getLogger("trialogue.housekeeping")
 
 class Housekeeping:
     """The service that tidies one node: ``wake`` activates a conversation, ``rest`` drops those idle for so many seconds,
-    ``purge`` removes one for good.
+    ``retention`` removes what is over.
     """
 
     def __init__(
@@ -39,12 +36,12 @@ class Housekeeping:
         node: Node,
         wake: Callable[[str], None],
         rest: Callable[[float], int],
-        purge: Callable[[str, datetime], Awaitable[object]],
+        retention: Retention,
     ) -> None:
         self._node = node
         self._activate = wake
         self._rest = rest
-        self._purge = purge
+        self._retention = retention
         #: What earlier processes left, until it is ours or finished.
         self._left: set[str] = set()
 
@@ -71,10 +68,10 @@ class Housekeeping:
             self._rest(self._node.limits.idle)
             self._node.awake.sweep()
             await self._done(self._look_after)
-            await self._done(self._prune)
-            await self._done(self._empty_trash)
+            await self._done(self._retention.events)
+            await self._done(self._retention.trash)
 
-    async def _done(self, chore: Callable[[], Awaitable[None]]) -> bool:
+    async def _done(self, chore: Callable[[], Awaitable[object]]) -> bool:
         """Whether the chore was done. A store in trouble is no reason for the node to fall: it is done another time."""
         try:
             await chore()
@@ -92,18 +89,6 @@ class Housekeeping:
         others = set(await self._node.store.unfinished(self._node.id))
         self._left &= others
         self._wake([name for name in unfinished if name not in others or name in self._left])
-
-    async def _prune(self) -> None:
-        before = self._node.now() - timedelta(seconds=self._node.limits.retention)
-        while await self._node.store.prune(before, PRUNE) == PRUNE:  # noqa: ASYNC110 - a pause between jobs
-            await trio.sleep(PAUSE)
-
-    async def _empty_trash(self) -> None:
-        # What is cut short here is found again by the next sweep.
-        before = self._node.now() - timedelta(seconds=self._node.limits.trash)
-        for name in await self._node.store.trash(before, PRUNE):
-            await self._purge(name, before)
-            await trio.sleep(PAUSE)
 
     async def _take_up(self) -> None:
         unfinished = await self._node.store.unfinished(self._node.id)

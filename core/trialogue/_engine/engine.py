@@ -13,8 +13,9 @@ import msgspec
 
 from trialogue._accounts.clearing import Clearing
 from trialogue._actors.activation import Activation
-from trialogue._actors.cell import Letter
+from trialogue._actors.letter import Letter
 from trialogue._actors.node import Node
+from trialogue._actors.retention import Retention
 from trialogue._actors.snapshot import Snapshot, Tree, take_snapshot, take_tree
 from trialogue._actors.tail import Tail
 from trialogue._asking.health import Health
@@ -48,8 +49,10 @@ class Engine:
         self.store: Store = node.store
         #: Users' lists as they change; whatever changes one past this engine is to be told there.
         self.feeds: Feeds = feeds
+        #: What goes when its time is over; an operator may have it done at once.
+        self.retention: Retention = Retention(node.store, node.limits, node.now, self.purge_trash)
         #: Removes what deleted accounts leave; other parts of the server add what they keep of an account.
-        self.clearing: Clearing = Clearing(node, self.purge)
+        self.clearing: Clearing = Clearing(node, self.purge, self.retention)
         self.clearing.also.append(node.store.ledger.forget)
         #: The other nodes over the same store, where there may be some.
         self.cluster: Cluster | None = None

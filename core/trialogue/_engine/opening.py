@@ -107,7 +107,7 @@ def _join(engine: Engine, node: Node, joining: Joining) -> None:
 
 def _services(engine: Engine, node: Node) -> Sequence[ChildSpec]:
     """In the order in which they start; each ends before those above it, and is begun anew with those below it."""
-    housekeeping = Housekeeping(node, engine.wake, engine.rest, engine.purge_trash)
+    housekeeping = Housekeeping(node, engine.wake, engine.rest, engine.retention)
     return [
         ChildSpec("flusher", node.flusher.run),
         ChildSpec("pacer", node.pacer.run),

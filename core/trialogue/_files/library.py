@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeAlias
 
@@ -33,6 +33,8 @@ from trialogue._supervision.supervisor import open_supervisor
 #: Told of a file that was added, learnt about or removed (``None``): its owner, its id, and what it is.
 FileObserver: TypeAlias = Callable[[str, str, File | None], None]
 
+#: More than anybody's files take.
+_ANY = 1 << 62
 #: Seconds between two sweeps, and content removed at a time.
 SWEEP, MOST = 60.0, 100
 
@@ -79,6 +81,18 @@ class Library:
         finally:
             await upload.aclose()
 
+    async def set_aside(self, upload: str, owner: str, size: int, lasts: timedelta, *, there: bool = False) -> None:
+        """Count ``size`` bytes that lie elsewhere as ``owner``'s, in place of what ``upload`` had, for so long.
+
+        Raises ``QuotaError``, but not for what is ``there`` already; ``StorageError``.
+        """
+        at, quota = self._now(), _ANY if there else self._limits.quota
+        await self.files.reserve(upload, owner, size, quota=quota, at=at, until=at + lasts)
+
+    async def give_back(self, upload: str) -> None:
+        """What ``upload`` had set aside is free again. Raises ``StorageError``."""
+        await self.files.release(upload)
+
     def added(self, files: Sequence[File]) -> None:
         """An upload was committed: have the files read, and tell of them."""
         for file in files:
@@ -103,12 +117,7 @@ class Library:
 
     async def sweep(self) -> int:
         """Remove content that nobody needs, and what dead uploads left; returns how much. Raises ``StorageError``."""
-        swept = await self.blobs.sweep()
-        while doomed := await self.files.doomed(self._now(), MOST):
-            await self.blobs.remove(doomed)
-            await self.files.forget(doomed)
-            swept += len(doomed)
-        return swept
+        return await sweep_contents(self.files, self.blobs, self._now)
 
     # --- who wants to know ---------------------------------------------------------------------------------------
 
@@ -132,6 +141,16 @@ class Library:
             except TrialogueError as error:
                 _log.warning("content that nobody needs is removed later: %s", error)
             await trio.sleep(SWEEP)
+
+
+async def sweep_contents(files: Files, blobs: Blobs, now: Callable[[], datetime] = utc_now) -> int:
+    """Remove content that nobody needs, and what dead uploads left; returns how much. Raises ``StorageError``."""
+    swept = await blobs.sweep()
+    while doomed := await files.doomed(now(), MOST):
+        await blobs.remove(doomed)
+        await files.forget(doomed)
+        swept += len(doomed)
+    return swept
 
 
 @asynccontextmanager

@@ -138,6 +138,21 @@ async def expired_session_is_not_found(store: Store) -> None:
 
 
 @check
+async def expired_sessions_go_and_the_rest_stays(store: Store) -> None:
+    user = await store.accounts.add_user(someone("a@example.org"), "hash")
+    kept, *others = [device(user, token=bytes([n]) * 32) for n in range(4)]
+    for session in (kept, *others):
+        await store.accounts.add_session(session)
+    for session in others:  # One that is added drops those before it.
+        await store.accounts.touch_session(session.id, session.seen_at, session.seen_at - timedelta(hours=1))
+    assert await store.accounts.drop_expired_sessions(0) == 0
+    assert await store.accounts.drop_expired_sessions(2) == 2
+    assert await store.accounts.drop_expired_sessions(2) == 1
+    assert await store.accounts.drop_expired_sessions(2) == 0
+    assert await store.accounts.sessions(user.id) == [kept]
+
+
+@check
 async def dropped_session_is_not_found(store: Store) -> None:
     user = await store.accounts.add_user(someone("a@example.org"), "hash")
     session = device(user)

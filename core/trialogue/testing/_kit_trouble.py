@@ -127,6 +127,7 @@ def calls_on(store: Store, talk: Talk, message: str) -> list[Callable[[], Awaita
         lambda: store.accounts.invitations(limit=5),
         lambda: store.accounts.drop_invitation(new_id()),
         lambda: store.accounts.drop_old_invitations(minutes(-60), 5),
+        lambda: store.accounts.drop_expired_sessions(5),
         lambda: store.accounts.note((Origin().entry("login"),)),
         lambda: store.accounts.audit(limit=5),
         lambda: store.accounts.drop_audit(minutes(-60), 5),

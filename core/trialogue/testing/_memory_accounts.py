@@ -256,6 +256,16 @@ class MemoryAccounts(MemoryAccess):
 
         await self._call("touch_session", effect, writes=True)
 
+    async def drop_expired_sessions(self, limit: int) -> int:
+        def effect() -> int:
+            now = self._now()
+            old = [name for name, one in self._sessions.items() if one.expires_at <= now][: max(limit, 0)]
+            for name in old:
+                del self._sessions[name]
+            return len(old)
+
+        return await self._call("drop_expired_sessions", effect, writes=True)
+
     async def drop_session(self, session: str, audit: Sequence[AuditEntry] = ()) -> bool:
         return await self._call("drop_session", lambda: self._drop(self._sessions, session, audit), writes=True)
 

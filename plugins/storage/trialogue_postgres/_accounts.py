@@ -211,6 +211,9 @@ class PostgresAccounts(Accounts):
         page, more = _page(await self._database.read(audit_statement(list(wanted)), values), limit)
         return AuditPage(tuple(_decode_entry(body) for _, body in page), more)
 
+    async def drop_expired_sessions(self, limit: int) -> int:
+        return len(await self._execute(sql.DROP_EXPIRED, {"now": _now(), "limit": max(limit, 0)}))
+
     async def drop_old_invitations(self, before: datetime, limit: int) -> int:
         made = f"{max(0, int(before.timestamp() * 1000)):012x}"
         values = {"made": f"{made[:8]}-{made[8:]}", "before": before, "limit": max(limit, 0)}

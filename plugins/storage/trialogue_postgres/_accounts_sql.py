@@ -60,8 +60,8 @@ DROP_IDENTITIES = "DELETE FROM identity WHERE account = %(id)s"
 #: Some at a time, and none that somebody else is dropping.
 DROP_EXPIRED = """
 DELETE FROM session WHERE id = ANY (ARRAY(
-    SELECT id FROM session WHERE expires <= %(now)s ORDER BY expires LIMIT 100 FOR UPDATE SKIP LOCKED
-))
+    SELECT id FROM session WHERE expires <= %(now)s ORDER BY expires LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+)) RETURNING id
 """
 PUT_SESSION = """
 INSERT INTO session VALUES (%(id)s, %(token)s, %(account)s, %(expires)s, %(body)s)

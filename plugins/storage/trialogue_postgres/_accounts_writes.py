@@ -28,6 +28,9 @@ from trialogue_postgres._connection import TrioConnection
 from trialogue_postgres._database import first_row, rows, send
 from trialogue_postgres._rows import body_of
 
+#: Sessions that have expired, dropped with each new one, so that there are never many.
+SOME = 100
+
 decode_user = msgspec.json.Decoder(User).decode
 decode_session = msgspec.json.Decoder(Session).decode
 decode_key = msgspec.json.Decoder(ApiKey).decode
@@ -212,7 +215,7 @@ async def add_session(
     connection: TrioConnection, session: Session, most: int, now: datetime, audit: Sequence[AuditEntry]
 ) -> list[str]:
     """A session; those that have expired go, so that the table does not grow, and of too many the oldest."""
-    await send(connection, sql.DROP_EXPIRED, {"now": now})
+    await send(connection, sql.DROP_EXPIRED, {"now": now, "limit": SOME})
     await _locked_user(connection, session.user)
     values = {
         "id": session.id,

@@ -183,6 +183,9 @@ class SQLiteAccounts(Accounts):
         # Filters may skip any number of rows before a page is full.
         return await self._far(partial(reads.read_audit, limit=limit, cursor=cursor, filters=filters))
 
+    async def drop_expired_sessions(self, limit: int) -> int:
+        return await self._write(partial(writes.drop_expired, limit=limit, now=now()))
+
     async def drop_old_invitations(self, before: datetime, limit: int) -> int:
         return await self._write(partial(writes.drop_old_invitations, before=before, limit=limit))
 

@@ -37,7 +37,7 @@ DROP_IDENTITIES = "DELETE FROM identity WHERE account = ?"
 
 # --- sessions --------------------------------------------------------------------------------------------------------
 
-DROP_EXPIRED = "DELETE FROM session WHERE expires <= ?"
+DROP_EXPIRED = "DELETE FROM session WHERE id IN (SELECT id FROM session WHERE expires <= ? ORDER BY expires LIMIT ?)"
 PUT_SESSION = "INSERT OR REPLACE INTO session VALUES (?, ?, ?, ?, ?)"
 SESSION = "SELECT s.body, a.body FROM session s JOIN account a ON a.id = s.account WHERE s.token = ?"
 SESSIONS = "SELECT s.body, a.body FROM session s JOIN account a ON a.id = s.account WHERE s.account = ?"

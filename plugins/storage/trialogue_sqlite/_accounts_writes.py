@@ -31,6 +31,9 @@ from trialogue_sqlite._accounts_reads import (
 from trialogue_sqlite._driver import Connection
 from trialogue_sqlite._rows import body_of, micros
 
+#: Sessions that have expired, dropped with each new one, so that there are never many.
+SOME = 100
+
 
 def note(connection: Connection, audit: Sequence[AuditEntry]) -> None:
     """Write entries of the audit log."""
@@ -173,7 +176,7 @@ def add_session(
     connection: Connection, session: Session, most: int, now: datetime, audit: Sequence[AuditEntry]
 ) -> list[str]:
     """A session; those that have expired go, so that the table does not grow, and of too many the oldest."""
-    connection.execute(sql.DROP_EXPIRED, (micros(now),))
+    drop_expired(connection, SOME, now)
     values = (session.id, session.token_hash, session.user, micros(session.expires_at), body_of(session))
     connection.execute(sql.PUT_SESSION, values)
     rows = [decode_session(body) for (body,) in connection.execute(sql.SESSION_BODIES, (session.user,))]
@@ -246,6 +249,13 @@ def drop_invitation(connection: Connection, invitation: str, audit: Sequence[Aud
     connection.execute(sql.DROP_INVITATION, (invitation,))
     note(connection, audit)
     return True
+
+
+def drop_expired(connection: Connection, limit: int, now: datetime) -> int:
+    """Remove sessions that nobody can use any more."""
+    known = connection.total_changes()
+    connection.execute(sql.DROP_EXPIRED, (micros(now), max(limit, 0)))
+    return connection.total_changes() - known
 
 
 def drop_old_invitations(connection: Connection, before: datetime, limit: int) -> int:
