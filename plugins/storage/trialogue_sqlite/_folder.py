@@ -2,8 +2,8 @@
 
 Three names in it are ours: ``trialogue.json`` says which store lives here, ``trialogue.lock`` is locked by the process that
 has it open, and the database. A folder that holds other things and no ``trialogue.json`` is refused, as is one whose
-database is missing or is another one's: starting empty beside old data is how data gets lost. A folder for files in it, empty
-or in use, is left to whoever opens that one and compares it with what the store knows of it.
+database is missing or is another one's: starting empty beside old data is how data gets lost. A folder for files in it is
+left to whoever opens that one, and compares it with what the store knows of it.
 """
 
 from __future__ import annotations
