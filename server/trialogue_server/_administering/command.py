@@ -7,7 +7,6 @@ import logging
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -124,6 +123,7 @@ async def _opened(arguments: argparse.Namespace, config: Config) -> AsyncGenerat
     from trialogue_server._administering.direct import open_direct
     from trialogue_server._administering.local import find_local
     from trialogue_server._administering.remote import Remote
+    from trialogue_server._top.reading import read_token
 
     if arguments.server is None:
         if (local := find_local(config.data_dir)) is not None:
@@ -144,19 +144,7 @@ async def _opened(arguments: argparse.Namespace, config: Config) -> AsyncGenerat
         raise ConfigurationError(
             "a server wants an administrator's API key: name the file that holds it in --token-file"
         )
-    yield Remote(arguments.server, _token(Path(arguments.token_file)))
-
-
-def _token(path: Path) -> str:
-    from trialogue import ConfigurationError
-
-    try:
-        token = path.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"the token file {str(path)!r} cannot be read: {error}") from error
-    if not token or not token.isprintable():
-        raise ConfigurationError(f"the token file {str(path)!r} holds no token: one line of visible characters")
-    return token
+    yield Remote(arguments.server, read_token(arguments.token_file))
 
 
 # --- what can be done --------------------------------------------------------------------------------------------

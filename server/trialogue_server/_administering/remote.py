@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 from collections.abc import Sequence
 from typing import NoReturn, TypeVar
 from urllib.parse import quote
@@ -12,7 +11,7 @@ import trio
 
 from trialogue import ConfigurationError, ForbiddenError, UserRole, is_id, normal_email
 from trialogue_server._administering.doing import Administration, no_account
-from trialogue_server._top.reading import connection_to
+from trialogue_server._top.reading import UnreachableError, ask
 from trialogue_server.api._account_bodies import (
     InvitationBody,
     KeyList,
@@ -25,8 +24,6 @@ from trialogue_server.api.admin import Users
 
 T = TypeVar("T")
 
-#: Bytes of an answer; a page of accounts is less.
-MOST = 16 * 1024 * 1024
 _encode = msgspec.json.Encoder().encode
 
 
@@ -105,7 +102,11 @@ class Remote(Administration):
             ) from error
 
     async def _tell(self, method: str, path: str, body: object = None) -> bytes:
-        status, answer = await trio.to_thread.run_sync(self._asked, method, path, body)
+        data = None if body is None else _encode(body)
+        try:
+            status, answer = await trio.to_thread.run_sync(ask, self._address, method, path, self._token, data)
+        except UnreachableError as error:
+            raise ConfigurationError(f"{self._address} {error}") from error
         if status < 400:
             return answer
         try:
@@ -113,15 +114,3 @@ class Remote(Administration):
         except msgspec.DecodeError:
             detail = "is this a Trialogue server?"
         raise ConfigurationError(f"{self._address} answers {status}: {detail}")
-
-    def _asked(self, method: str, path: str, body: object) -> tuple[int, bytes]:
-        connection = connection_to(self._address)
-        headers = {"Authorization": f"Bearer {self._token}", "Connection": "close", "Content-Type": "application/json"}
-        try:
-            connection.request(method, path, None if body is None else _encode(body), headers)
-            answer = connection.getresponse()
-            return answer.status, answer.read(MOST)
-        except (OSError, http.client.HTTPException) as error:
-            raise ConfigurationError(f"{self._address} cannot be reached: {error or type(error).__name__}") from error
-        finally:
-            connection.close()

@@ -10,5 +10,6 @@ jobs       takes them in (taking, growth, files_in), and says how far it is (pro
 pieces     finds out what is in an upload, by its shape
 splitter   a large JSON document, cut into the conversations in it
 ours, chatgpt, claude   read one conversation of theirs
+values     what may stand in theirs, looked at before it is used
 tree       what others' exports are turned into, and how that becomes a conversation here
 """

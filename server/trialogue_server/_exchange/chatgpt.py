@@ -26,6 +26,7 @@ from trialogue import (
 )
 from trialogue_server._exchange.marks import sources_of, unmarked
 from trialogue_server._exchange.tree import Foreign, Node, sensible_time
+from trialogue_server._exchange.values import fields_of, list_of, word_of
 
 SOURCE = "chatgpt"
 
@@ -77,27 +78,27 @@ def read_chatgpt(piece: bytes, place: int, now: datetime) -> Foreign:
     above = {
         child: name
         for name, node in found.mapping.items()
-        for child in _list(_decode_links(node).children)
+        for child in list_of(_decode_links(node).children)
         if isinstance(child, str)
     }
-    name = _word(found.conversation_id) or _word(found.id) or next(iter(found.mapping), str(place))
+    name = word_of(found.conversation_id) or word_of(found.id) or next(iter(found.mapping), str(place))
     return Foreign(
         source=SOURCE,
         id=name,
-        title=_word(found.title),
+        title=word_of(found.title),
         created_at=sensible_time(found.create_time, now),
         updated_at=sensible_time(found.update_time, now),
         nodes=tuple(_node(name, above.get(name), _decode_node(node), now) for name, node in found.mapping.items()),
-        current=_word(found.current_node),
+        current=word_of(found.current_node),
         archived=found.is_archived is True,
         pinned=found.is_starred is True,
     )
 
 
 def _node(name: str, above: str | None, node: _Node, now: datetime) -> Node:
-    parent = _word(node.parent) or above
-    message = _fields(node.message)
-    author, metadata = _fields(message.get("author")), _fields(message.get("metadata"))
+    parent = word_of(node.parent) or above
+    message = fields_of(node.message)
+    author, metadata = fields_of(message.get("author")), fields_of(message.get("metadata"))
     role = author.get("role")
     parts: tuple[Part, ...] = ()
     if role in ("user", "assistant", "tool") and not _is_hidden(message, metadata):
@@ -106,21 +107,21 @@ def _node(name: str, above: str | None, node: _Node, now: datetime) -> Node:
         "incomplete" if message.get("status") in ("in_progress", "finished_partial_completion") else "completed"
     )
     ours: Role = "user" if role == "user" else "assistant"
-    reason = _REASONS.get(_word(_fields(metadata.get("finish_details")).get("type")) or "")
+    reason = _REASONS.get(word_of(fields_of(metadata.get("finish_details")).get("type")) or "")
     return Node(
         id=name,
         parent=parent,
         role=ours,
         parts=parts,
         at=sensible_time(message.get("create_time"), now),
-        model=_word(metadata.get("model_slug")) if ours == "assistant" else None,
+        model=word_of(metadata.get("model_slug")) if ours == "assistant" else None,
         status=status if ours == "assistant" else "completed",
         finish_reason=reason if ours == "assistant" and status == "completed" else None,
     )
 
 
 def _is_hidden(message: dict[str, Any], metadata: dict[str, Any]) -> bool:
-    kind = _fields(message.get("content")).get("content_type")
+    kind = fields_of(message.get("content")).get("content_type")
     return (
         metadata.get("is_visually_hidden_from_conversation") is True
         or metadata.get("is_user_system_message") is True
@@ -132,8 +133,8 @@ def _is_hidden(message: dict[str, Any], metadata: dict[str, Any]) -> bool:
 def _parts(
     name: str, parent: str | None, message: dict[str, Any], metadata: dict[str, Any], role: str
 ) -> Iterator[Part]:
-    content = _fields(message.get("content"))
-    recipient = _word(message.get("recipient")) or "all"
+    content = fields_of(message.get("content"))
+    recipient = word_of(message.get("recipient")) or "all"
     if role == "tool":
         text = _text_of(content)
         if text:
@@ -151,7 +152,7 @@ def _parts(
         # What some models think comes as a message of its own.
         yield from (ReasoningPart(text),) if text else ()
         return
-    names = [_word(_fields(one).get("name")) for one in _list(metadata.get("attachments"))]
+    names = [word_of(fields_of(one).get("name")) for one in list_of(metadata.get("attachments"))]
     files = "\n".join(f"[File: {' '.join(one.split())}]" for one in names if one)
     said = "\n\n".join(filter(None, (text, files)))
     if said:
@@ -160,47 +161,35 @@ def _parts(
 
 
 def _thoughts(thoughts: Any) -> Iterator[Part]:
-    for one in _list(thoughts):
-        said = [_word(_fields(one).get(key)) for key in ("summary", "content")]
+    for one in list_of(thoughts):
+        said = [word_of(fields_of(one).get(key)) for key in ("summary", "content")]
         if any(said):
             yield ReasoningPart("\n\n".join(filter(None, said)))
 
 
 def _text_of(content: dict[str, Any]) -> str:
     """The text of any kind of content."""
-    kind, text = content.get("content_type"), _word(content.get("text"))
+    kind, text = content.get("content_type"), word_of(content.get("text"))
     if kind == "code" and text:
-        language = re.sub(r"\W", "", _word(content.get("language")) or "")
+        language = re.sub(r"\W", "", word_of(content.get("language")) or "")
         return text if language in ("", "unknown", "json") else f"```{language}\n{text}\n```"
     if kind in ("tether_quote", "sonic_webpage"):
-        quoted = text or _word(content.get("snippet"))
-        return "\n\n".join(filter(None, (_word(content.get("title")), _word(content.get("url")), quoted)))
-    parts = [_part_text(part) for part in _list(content.get("parts"))]
-    said = [text, *(_word(content.get(key)) for key in ("result", "summary", "output_str")), *parts]
+        quoted = text or word_of(content.get("snippet"))
+        return "\n\n".join(filter(None, (word_of(content.get("title")), word_of(content.get("url")), quoted)))
+    parts = [_part_text(part) for part in list_of(content.get("parts"))]
+    said = [text, *(word_of(content.get(key)) for key in ("result", "summary", "output_str")), *parts]
     return "\n\n".join(filter(None, said))
 
 
 def _part_text(part: Any) -> str | None:
     if isinstance(part, str):
         return part
-    fields = _fields(part)
-    kind = _word(fields.get("content_type"))
+    fields = fields_of(part)
+    kind = word_of(fields.get("content_type"))
     if kind in _PLACEHOLDERS:
-        pointed = [fields, *(_fields(fields.get(name)) for name in _WITHIN)]
-        asset = next((found for one in pointed if (found := _word(one.get("asset_pointer")))), "").rpartition("/")[2]
-        prompt = _word(_fields(_fields(fields.get("metadata")).get("dalle")).get("prompt"))
+        pointed = [fields, *(fields_of(fields.get(name)) for name in _WITHIN)]
+        asset = next((found for one in pointed if (found := word_of(one.get("asset_pointer")))), "").rpartition("/")[2]
+        prompt = word_of(fields_of(fields_of(fields.get("metadata")).get("dalle")).get("prompt"))
         about = ", ".join(filter(None, (asset, prompt and f"drawn from: {' '.join(prompt.split())}")))
         return f"[{_PLACEHOLDERS[kind]}{f': {about}' if about else ''}]"
-    return _word(fields.get("text")) or (f"[{kind}]" if kind else None)
-
-
-def _fields(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}  # pyright: ignore[reportUnknownVariableType] - any JSON object
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []  # pyright: ignore[reportUnknownVariableType] - any JSON array
-
-
-def _word(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return word_of(fields.get("text")) or (f"[{kind}]" if kind else None)

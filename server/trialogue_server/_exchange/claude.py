@@ -14,6 +14,7 @@ import msgspec
 from trialogue import CitationPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from trialogue_server._exchange.text import fenced
 from trialogue_server._exchange.tree import Foreign, Node, sensible_time
+from trialogue_server._exchange.values import fields_of, list_of, word_of
 
 SOURCE = "claude"
 
@@ -55,67 +56,67 @@ def read_claude(piece: bytes, place: int, now: datetime) -> Foreign:
     """The conversation in ``piece``. Raises what msgspec does."""
     found = _decode(piece)
     messages = [_decode_message(message) for message in found.chat_messages]
-    branched = any(_word(message.parent_message_uuid) for message in messages)
+    branched = any(word_of(message.parent_message_uuid) for message in messages)
     nodes: list[Node] = []
     for number, message in enumerate(messages):
-        name = _word(message.uuid) or f"message {number}"
+        name = word_of(message.uuid) or f"message {number}"
         before = nodes[-1].id if nodes else None
         nodes.append(
             Node(
                 id=name,
-                parent=_word(message.parent_message_uuid) if branched else before,
+                parent=word_of(message.parent_message_uuid) if branched else before,
                 role="user" if message.sender in ("human", "user") else "assistant",
                 parts=tuple(_parts(name, message)),
                 at=sensible_time(message.created_at, now),
-                model=None if message.sender in ("human", "user") else _word(found.model),
+                model=None if message.sender in ("human", "user") else word_of(found.model),
             )
         )
     return Foreign(
         source=SOURCE,
-        id=_word(found.uuid) or (nodes[0].id if nodes else str(place)),
-        title=_word(found.name),
+        id=word_of(found.uuid) or (nodes[0].id if nodes else str(place)),
+        title=word_of(found.name),
         created_at=sensible_time(found.created_at, now),
         updated_at=sensible_time(found.updated_at, now),
         nodes=tuple(nodes),
-        current=_word(found.current_leaf_message_uuid),
+        current=word_of(found.current_leaf_message_uuid),
         pinned=found.is_starred is True,
     )
 
 
 def _parts(name: str, message: _Message) -> Iterator[Part]:
-    blocks = [part for block in _list(message.content) for part in _block(name, _fields(block))]
-    text = _NOT_SHOWN.sub("", _word(message.text) or "")
+    blocks = [part for block in list_of(message.content) for part in _block(name, fields_of(block))]
+    text = _NOT_SHOWN.sub("", word_of(message.text) or "")
     if not any(isinstance(part, TextPart) for part in blocks) and text.strip():
         blocks.append(TextPart(text))
     yield from blocks
-    for one in _list(message.attachments):
-        yield from _attachment(_fields(one))
-    for one in _list(message.files):
-        if file := _word(_fields(one).get("file_name")):
+    for one in list_of(message.attachments):
+        yield from _attachment(fields_of(one))
+    for one in list_of(message.files):
+        if file := word_of(fields_of(one).get("file_name")):
             yield TextPart(f"\n\n[File: {' '.join(file.split())}]")
 
 
 def _block(name: str, block: dict[str, Any]) -> Iterator[Part]:
-    call = _word(block.get("id")) or _word(block.get("tool_use_id")) or name
+    call = word_of(block.get("id")) or word_of(block.get("tool_use_id")) or name
     match block.get("type"):
         case "text":
-            if text := _word(block.get("text")):
+            if text := word_of(block.get("text")):
                 yield TextPart(text)
                 yield from _sources(block.get("citations"))
         case "thinking":
-            if thought := _word(block.get("thinking")) or _summary(block.get("summaries")):
-                yield ReasoningPart(thought, _word(block.get("signature")))
+            if thought := word_of(block.get("thinking")) or _summary(block.get("summaries")):
+                yield ReasoningPart(thought, word_of(block.get("signature")))
         case "voice_note":
-            if spoken := "\n\n".join(filter(None, (_word(block.get("title")), _word(block.get("text"))))):
+            if spoken := "\n\n".join(filter(None, (word_of(block.get("title")), word_of(block.get("text"))))):
                 yield TextPart(spoken)
         case "tool_use":
             arguments = msgspec.json.encode(block.get("input")).decode()
-            yield ToolCallPart(call, _word(block.get("name")) or "tool", arguments)
+            yield ToolCallPart(call, word_of(block.get("name")) or "tool", arguments)
         case "tool_result":
-            call = _word(block.get("tool_use_id")) or call
+            call = word_of(block.get("tool_use_id")) or call
             content = block.get("content")
             yield ToolResultPart(call, _result(content), block.get("is_error") is True, tuple(_sources(content)))
-        case str() as kind if text := _word(block.get("text")):
+        case str() as kind if text := word_of(block.get("text")):
             yield TextPart(text)
             del kind
         case _:
@@ -124,48 +125,36 @@ def _block(name: str, block: dict[str, Any]) -> Iterator[Part]:
 
 def _summary(summaries: Any) -> str:
     """What is left of a thought whose words are not exported."""
-    return "\n\n".join(filter(None, (_word(_fields(one).get("summary")) for one in _list(summaries))))
+    return "\n\n".join(filter(None, (word_of(fields_of(one).get("summary")) for one in list_of(summaries))))
 
 
 def _result(content: Any) -> str:
     if isinstance(content, str):
         return content
-    return "\n\n".join(filter(None, (_item(_fields(one)) for one in _list(content))))
+    return "\n\n".join(filter(None, (_item(fields_of(one)) for one in list_of(content))))
 
 
 def _item(item: dict[str, Any]) -> str | None:
     """The words of one item of a result: its text, a page that was found, a picture, a file."""
-    kind, title, url = item.get("type"), _word(item.get("title")), _word(item.get("url"))
+    kind, title, url = item.get("type"), word_of(item.get("title")), word_of(item.get("url"))
     if kind == "image":
         return "[Image]"
-    name = _word(item.get("file_path")) or _word(item.get("name")) or _word(item.get("file_name"))
-    return _word(item.get("text")) or "\n".join(filter(None, (title, url))) or (name and f"[File: {name}]")
+    name = word_of(item.get("file_path")) or word_of(item.get("name")) or word_of(item.get("file_name"))
+    return word_of(item.get("text")) or "\n".join(filter(None, (title, url))) or (name and f"[File: {name}]")
 
 
 def _sources(citations: Any) -> Iterator[CitationPart]:
-    for one in _list(citations)[:50]:
-        fields = _fields(one)
-        url = _word(fields.get("url")) or _word(_fields(fields.get("details")).get("url"))
+    for one in list_of(citations)[:50]:
+        fields = fields_of(one)
+        url = word_of(fields.get("url")) or word_of(fields_of(fields.get("details")).get("url"))
         if url:
-            yield CitationPart(url, _word(fields.get("title")))
+            yield CitationPart(url, word_of(fields.get("title")))
 
 
 def _attachment(one: dict[str, Any]) -> Iterator[Part]:
-    file, text = _word(one.get("file_name")), _word(one.get("extracted_content"))
+    file, text = word_of(one.get("file_name")), word_of(one.get("extracted_content"))
     if not file and not text:
         return
     # What was pasted has no name.
     named = f"\n\n[File: {' '.join(file.split())}]" if file else ""
     yield TextPart(f"{named}\n\n{fenced(text)}" if text else named)
-
-
-def _fields(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}  # pyright: ignore[reportUnknownVariableType] - any JSON object
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []  # pyright: ignore[reportUnknownVariableType] - any JSON array
-
-
-def _word(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None

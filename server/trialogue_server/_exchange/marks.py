@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from trialogue import CitationPart
+from trialogue_server._exchange.values import list_of, objects_of
 
 # Any: what a foreign document holds is looked at before it is used.
 
@@ -46,7 +47,7 @@ def _named(field: str) -> str:
         found: Any = _decode(field)
     except (msgspec.DecodeError, RecursionError):
         return field
-    names = [one for one in found if isinstance(one, str)] if isinstance(found, list) else []  # pyright: ignore[reportUnknownVariableType] - any JSON array
+    names = [one for one in list_of(found) if isinstance(one, str)]
     return names[1] if len(names) > 1 else ""
 
 
@@ -62,13 +63,9 @@ def sources_of(metadata: dict[str, Any]) -> Iterator[CitationPart]:
 
 
 def _sources(metadata: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for one in [*_objects(metadata.get("content_references")), *_objects(metadata.get("citations"))]:
+    for one in [*objects_of(metadata.get("content_references")), *objects_of(metadata.get("citations"))]:
         yield one
-        yield from _objects([one.get("metadata")])
-        yield from _objects(one.get("items"))
-    for group in _objects(metadata.get("search_result_groups")):
-        yield from _objects(group.get("entries"))
-
-
-def _objects(value: Any) -> list[dict[str, Any]]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []  # pyright: ignore[reportUnknownVariableType] - any JSON array
+        yield from objects_of([one.get("metadata")])
+        yield from objects_of(one.get("items"))
+    for group in objects_of(metadata.get("search_result_groups")):
+        yield from objects_of(group.get("entries"))

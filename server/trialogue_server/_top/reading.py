@@ -8,6 +8,7 @@ import socket
 import ssl
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -54,7 +55,7 @@ class UnreachableError(Exception):
 
 def read(address: str, token: str, *, tree: bool = False) -> Reading:
     """Ask ``address`` (``http://host:port`` or ``unix:/path``). Raises ``UnreachableError``."""
-    status, body = _get(address, "/metrics", token)
+    status, body = ask(address, "GET", "/metrics", token)
     if status in (401, 403):
         raise UnreachableError(
             "may not be read: give a file with the metrics token or an administrator's key (--token-file)"
@@ -66,7 +67,7 @@ def read(address: str, token: str, *, tree: bool = False) -> Reading:
 
 def nodes(address: str, token: str) -> tuple[str, ...]:
     """Where the living nodes of a server's cluster are; itself where it has none. Raises ``UnreachableError``."""
-    status, body = _get(address, "/api/admin/nodes", token)
+    status, body = ask(address, "GET", "/api/admin/nodes", token)
     if status != 200:
         raise UnreachableError(
             f"does not tell its nodes ({status}): give a file with an administrator's key (--token-file)"
@@ -93,7 +94,7 @@ def parse(text: str) -> dict[Key, float]:
 
 
 def _busy(address: str, token: str) -> tuple[str, ...]:
-    status, body = _get(address, "/api/admin/actors", token)
+    status, body = ask(address, "GET", "/api/admin/actors", token)
     if status != 200:
         return ()
     try:
@@ -103,17 +104,29 @@ def _busy(address: str, token: str) -> tuple[str, ...]:
     return tuple(line.strip() for line in lines if line.lstrip().startswith("<Cell"))
 
 
-def _get(address: str, path: str, token: str) -> tuple[int, bytes]:
+def ask(address: str, method: str, path: str, token: str, body: bytes | None = None) -> tuple[int, bytes]:
+    """The status and the body of one answer. Raises ``UnreachableError``, and ``ConfigurationError`` for no address."""
     connection = connection_to(address)
-    headers = {"Connection": "close", "Accept": "*/*", **({"Authorization": f"Bearer {token}"} if token else {})}
+    headers = {"Connection": "close", "Accept": "*/*", "Content-Type": "application/json"}
     try:
-        connection.request("GET", path, headers=headers)
+        connection.request(method, path, body, headers | ({"Authorization": f"Bearer {token}"} if token else {}))
         answer = connection.getresponse()
         return answer.status, answer.read(MOST_BYTES)
     except (OSError, http.client.HTTPException) as error:
         raise UnreachableError(f"cannot be reached: {error or type(error).__name__}") from error
     finally:
         connection.close()
+
+
+def read_token(path: str) -> str:
+    """What a file holds that is to be shown as a bearer token. Raises ``ConfigurationError``."""
+    try:
+        token = Path(path).read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"the token file {path!r} cannot be read: {error}") from error
+    if not token or not token.isprintable():
+        raise ConfigurationError(f"the token file {path!r} holds no token: one line of visible characters")
+    return token
 
 
 def connection_to(address: str) -> http.client.HTTPConnection:

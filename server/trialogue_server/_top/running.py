@@ -8,14 +8,13 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
 from trialogue import ConfigurationError
 from trialogue_server._top.figures import Figures, figures
-from trialogue_server._top.reading import Reading, UnreachableError, nodes, read
+from trialogue_server._top.reading import Reading, UnreachableError, nodes, read, read_token
 from trialogue_server._top.screen import lines
 from trialogue_server.config import Config
 
@@ -50,14 +49,7 @@ def wanted(
         raise ConfigurationError(f"--interval cannot be {interval:g}: seconds from 0.1 to 3600")
     if len(addresses) > MOST:
         raise ConfigurationError(f"{len(addresses)} servers are too many to look at: {MOST} at most")
-    token = config.metrics_token
-    if token_file is not None:
-        try:
-            token = Path(token_file).read_text(encoding="ascii").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"the token file {token_file!r} cannot be read: {error}") from error
-        if not token.isprintable() or not token:
-            raise ConfigurationError(f"the token file {token_file!r} holds no token: one line of visible characters")
+    token = config.metrics_token if token_file is None else read_token(token_file)
     shown = tuple(addresses) or (_own(config),)
     if all_nodes:
         shown = _nodes(shown[0], token)
