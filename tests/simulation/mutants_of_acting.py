@@ -21,10 +21,12 @@ from trialogue import (
     Stop,
     Store,
 )
-from trialogue._actors import activate, housekeeping
+from trialogue._actors import activate, housekeeping, knowing, recovering
 from trialogue._actors import cell as cells
 from trialogue._actors.activation import Activation
-from trialogue._actors.cell import Cell, Letter
+from trialogue._actors.cell import Cell
+from trialogue._actors.letter import Letter
+from trialogue._actors.node import Node
 from trialogue._deciding import decide as deciding
 from trialogue._deciding import running
 from trialogue._deciding.state import State, decode_state
@@ -108,11 +110,11 @@ def stop_acknowledged_at_once() -> AbstractContextManager[object]:
 def stale_reads() -> AbstractContextManager[object]:
     """What a command looked up is used though the run has ended meanwhile."""
 
-    async def known(cell: Cell, activation: Activation, command: Command, given: Sequence[str]) -> Any:
+    async def look_up(node: Node, activation: Activation, command: Command, given: Sequence[str]) -> Any:
         await activation.wait_settled()
-        return await cell._read(activation.state, command, given)
+        return await knowing._read(node.store, activation.state, command, given)
 
-    return patch.object(Cell, "_known", known)
+    return patch.object(cells, "look_up", look_up)
 
 
 # --- runs ------------------------------------------------------------------------------------------------------------
@@ -167,7 +169,7 @@ def recovery_forgets_the_inbox() -> AbstractContextManager[object]:
         return replace(decision, events=decision.events[: taken[0]]) if taken and _is_recovery(command) else decision
 
     original = deciding.decide
-    return patch.object(cells, "decide", decide)
+    return patch.object(recovering, "decide", decide)
 
 
 def _is_recovery(command: Command) -> bool:

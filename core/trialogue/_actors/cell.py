@@ -9,73 +9,41 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from hashlib import sha256
 
 import msgspec
 import trio
 
 from trialogue._actors.activate import activate
 from trialogue._actors.activation import Activation
+from trialogue._actors.knowing import look_up
+from trialogue._actors.letter import Letter, digest_of, used_otherwise
 from trialogue._actors.node import Node
-from trialogue._actors.reply import Reply
-from trialogue._deciding.changing import leaves, oldest_summaries
+from trialogue._actors.recovering import begun_anew, taken_over
 from trialogue._deciding.commands import (
-    AnswerApproval,
-    Command,
-    CompactContext,
-    EditMessage,
     ExpireApprovals,
     Known,
-    Receipt,
-    Recover,
-    RemoveMessage,
+    PostMessage,
     Stop,
     names,
-    needs,
-    terms_of,
 )
 from trialogue._deciding.decide import decide
-from trialogue._deciding.live_run import LiveRun
-from trialogue._deciding.state import State
 from trialogue._facts.errors import (
     BrokenError,
     ClosedError,
-    ConflictError,
     FaultedError,
     FencedError,
     ThrottledError,
     TrialogueError,
 )
-from trialogue._facts.run_events import RunAttached
 from trialogue._runs.run import Run
 from trialogue._storage.store import Done
 from trialogue._supervision.budget import Budget, RestartBudget
-from trialogue._watching.observer import Cause
 
-#: Runs that may write one answer before a crash ends it: more than a rolling restart takes, fewer than a bill notices.
-ATTEMPTS = 10
 #: Seconds for a cancelled run to be gone: a provider that does not let itself be cancelled holds up nothing for longer.
 CLOSING = 5.0
 
-_encoder = msgspec.json.Encoder()
 _log = logging.getLogger("trialogue.cell")
-
-
-@dataclass(slots=True)
-class Letter:
-    """A command in a mailbox, with the reply its sender waits for; a bare wake-up has none."""
-
-    command: Command | None
-    #: Its ids were made just now: it is no repeat, and no message has them.
-    fresh: bool = False
-    #: What it comes of, for those who look on.
-    cause: Cause = None
-    reply: Reply[Receipt] = field(default_factory=lambda: Reply[Receipt]())
-    #: The run this command ended, which its sender may want to see gone.
-    ended: Run | None = None
 
 
 class Cell:
@@ -184,18 +152,19 @@ class Cell:
         activation = await self._activated(must=letter.command is None)
         if letter.command is None:
             return
-        digest = _digest(letter.command)
+        digest = digest_of(letter.command)
         done = activation.receipts.get(letter.command.id)
         if done is None and not letter.fresh:
             done = await self._node.store.receipt(self.id, letter.command.id)
         if done is not None:
             if done.digest != digest:
-                raise _used_otherwise(letter.command)
+                raise used_otherwise(letter.command)
             self._stops(letter)  # a stop said twice is answered twice when the run is gone
             activation.reply_when_committed(letter.reply, done.receipt)
             return
         try:
-            known = await self._known(activation, letter.command, () if letter.fresh else names(letter.command))
+            given = () if letter.fresh else names(letter.command)
+            known = await look_up(self._node, activation, letter.command, given)
             self._stops(letter)
             self._take(activation, letter, known, digest)
         except TrialogueError:
@@ -224,6 +193,9 @@ class Cell:
             raise replaced
         if activation.state.run is not None:
             known = msgspec.structs.replace(known, asked=activation.asked)
+        if isinstance(letter.command, PostMessage):
+            limits = self._node.limits
+            known = msgspec.structs.replace(known, inbox=limits.inbox, inbox_bytes=limits.inbox_bytes)
         if self._node.held:
             known = msgspec.structs.replace(known, held=True)
         decision = decide(activation.state, letter.command, known)
@@ -233,42 +205,6 @@ class Cell:
         activation.append(decision.events, Done(letter.command.id, digest, decision.receipt))
         activation.reply_when_committed(letter.reply, decision.receipt)
         self.follow()
-
-    async def _known(self, activation: Activation, command: Command, given: Sequence[str]) -> Known:
-        while given or needs(command):
-            # What was appended but not committed cannot be read back yet; and what was read while the run came to its
-            # end, and perhaps the next one began, is of two times: it is read again.
-            version = activation.state.header.version
-            await activation.wait_settled()
-            known = await self._read(activation.state, command, given)
-            await self._afford(activation, command, known)
-            if activation.state.header.version == version:
-                return known
-        await self._afford(activation, command, Known())
-        return Known()
-
-    async def _afford(self, activation: Activation, command: Command, known: Known) -> None:
-        terms = terms_of(command, known)
-        if terms is not None:
-            await self._node.budgets.check(activation.state.header.owner, terms)
-
-    async def _read(self, state: State, command: Command, given: Sequence[str]) -> Known:
-        store = self._node.store
-        found = [await store.message(message) for message in needs(command)]
-        taken = [message for message in given if await store.taken(message)]
-        below: Sequence[str] = ()
-        if isinstance(command, RemoveMessage):
-            below = await self._below(command.target, leaves(state))
-        elif isinstance(command, EditMessage) and any(one is not None and one.role == "assistant" for one in found):
-            below = await self._below(command.target, state.summaries)
-            found += [await store.message(message) for message in below]
-        elif isinstance(command, CompactContext):
-            found += [await store.message(message) for message in oldest_summaries(state)]
-        messages = {message.id: message for message in found if message is not None}
-        return Known(messages, frozenset(below), taken=frozenset(taken))
-
-    async def _below(self, message: str, those: Sequence[str]) -> Sequence[str]:
-        return [one for one in those if await self._node.store.is_above(self.id, message, one)]
 
     # --- its activation and its run ------------------------------------------------------------------------------
 
@@ -286,34 +222,9 @@ class Cell:
         return self.activation
 
     def _recover(self, activation: Activation) -> None:
-        """Whoever ran what is live here is gone: this is a new claim. Close it and, where possible, go on with it."""
-        run = activation.state.run
-        if run is None and not activation.state.inbox:
-            return
-        if run is not None and self._may_take_over(run):
-            activation.append([RunAttached(run.run, run.message, run.handle, run.cursor, run.reopened + 1)])
+        if activation.state.unfinished:
+            activation.append(taken_over(self._node, activation))
             self.follow()
-        else:
-            self._begin_anew(activation)
-
-    def _begin_anew(self, activation: Activation) -> None:
-        run = activation.state.run
-        resume = run is not None and self._may_go_on(run)
-        command = Recover(self._node.new_id(), self._node.now(), self._node.new_id(), resume)
-        activation.append(decide(activation.state, command, Known(asked=activation.asked)).events)
-        self.follow()
-
-    def _may_take_over(self, run: LiveRun) -> bool:
-        """Whether the provider keeps what it is being answered with, so that it goes on as if nothing had happened."""
-        return run.handle is not None and not self._must_end(run)
-
-    def _may_go_on(self, run: LiveRun) -> bool:
-        able = run.between or "continues" in self._node.catalog.describe(run.model).capabilities
-        return able and not self._must_end(run)
-
-    def _must_end(self, run: LiveRun) -> bool:
-        # An answer that takes the process with it each time must not do so for ever.
-        return self._node.limits.recovery == "end" or run.attempt + run.reopened >= ATTEMPTS
 
     def follow(self) -> None:
         """Let the running task be the one the state calls for: end one that is over, start one that is due."""
@@ -339,7 +250,7 @@ class Cell:
             self._node.runs -= 1
         self.used_at = trio.current_time()
         if run.lost and run.live is not None and self.activation is not None and self.run is run:
-            self._begin_anew(self.activation)
+            self.activation.append(begun_anew(self._node, self.activation))
         self.follow()
 
     def expire(self) -> None:
@@ -392,18 +303,3 @@ class Cell:
             self._refuse(FaultedError(f"conversation {self.id} failed too often and is parked"))
         elif activation is not None and activation.state.unfinished and not self._mailbox:
             self.post(Letter(None))  # commands that wait bring it back by themselves
-
-
-def _used_otherwise(command: Command) -> ConflictError:
-    if isinstance(command, AnswerApproval):
-        return ConflictError("this call was decided about already, and otherwise")
-    return ConflictError(f"the id {command.id!r} was used for another command: choose a new one")
-
-
-def _digest(command: Command) -> bytes:
-    """What the command asks for, without what may be another with a retry: its time, its fresh ids, and its terms."""
-    asked = msgspec.to_builtins(command)
-    for name in ("at", "run", "answer", "message", "seen", "terms"):
-        if name != "run" or not isinstance(command, Stop):
-            asked.pop(name, None)
-    return sha256(_encoder.encode(asked)).digest()

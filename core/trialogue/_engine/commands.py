@@ -7,7 +7,7 @@ import time
 import msgspec
 import trio
 
-from trialogue._actors.cell import Letter
+from trialogue._actors.letter import Letter
 from trialogue._actors.node import Node
 from trialogue._cluster.router import Router
 from trialogue._cluster.transport import Parcel
