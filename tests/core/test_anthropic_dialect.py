@@ -172,7 +172,7 @@ def test_counts_of_the_end_hold() -> None:
         ("stop_sequence", "stop"),
         ("max_tokens", "length"),
         ("model_context_window_exceeded", "length"),
-        ("pause_turn", "length"),
+        ("pause_turn", "pause"),
         ("refusal", "content_filter"),
         ("tool_use", "stop"),
         ("of_tomorrow", "stop"),

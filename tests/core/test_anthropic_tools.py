@@ -137,12 +137,54 @@ def test_what_cannot_be_a_call_is_malformed(steps: list[bytes]) -> None:
     assert decoder.failure.kind == "malformed"
 
 
-def test_what_runs_at_anthropic_means_nothing() -> None:
-    block: Json = {"type": "server_tool_use", "id": "t", "name": "web_search", "input": {}}
-    found = [message_block(1, block), input_delta(1, '{"query": "x"}'), END, *message_end(index=None)]
-    pieces, decoder = decode(plain(*message_begin(), message_text("a"), *found))
-    assert pieces[:2] == [TextPiece("a"), FinishPiece("stop")]
+SEARCH: Json = {"type": "server_tool_use", "id": "t", "name": "web_search", "input": {}}
+FOUND: Json = {"type": "web_search_tool_result", "tool_use_id": "t", "content": [{"url": "https://x", "title": "é"}]}
+
+
+def sealed(block: Json) -> str:
+    return f"block:{msgspec.json.encode(block).decode()}"
+
+
+def test_what_runs_at_anthropic_is_kept_for_a_turn_that_is_paused() -> None:
+    asked = [message_block(1, SEARCH), input_delta(1, '{"que'), input_delta(1, 'ry": "x"}'), END]
+    found = [message_block(2, FOUND), END, *message_end(index=None, reason="pause_turn")]
+    pieces, decoder = decode(plain(*message_begin(), message_text("a"), *asked, *found))
+    assert pieces[:4] == [
+        TextPiece("a"),
+        ReasoningPiece("", sealed({**SEARCH, "input": {"query": "x"}})),
+        ReasoningPiece("", sealed(FOUND)),
+        FinishPiece("pause"),
+    ]
     assert decoder.over
+
+
+def test_input_that_is_cut_off_is_not_kept() -> None:
+    asked = [message_block(1, SEARCH), input_delta(1, '{"que'), *message_end(index=1, reason="max_tokens")]
+    pieces, _ = decode(plain(*message_begin(), message_text("a"), *asked))
+    assert pieces[:2] == [TextPiece("a"), FinishPiece("length")]
+
+
+@pytest.mark.parametrize("paused", [True, False])
+def test_paused_turn_is_sent_back_as_it_is(paused: bool) -> None:
+    thought = ReasoningPart("hm", "c2VhbA==")
+    kept = [ReasoningPart("", sealed(one)) for one in (SEARCH, FOUND)]
+    broken = [ReasoningPart("", f"block:{junk}") for junk in ("{", "7", "{}")]
+    parts: tuple[Part, ...] = (thought, TextPart("Let me see. "), *kept, *broken, TextPart("So \n"))
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    question = Message("q", "c", "user", (TextPart("?"),), at)
+    messages = (question, Message("a", "c", "assistant", parts, at, model="anthropic:m"))
+    request = Request("m", messages, paused=paused)
+    body = msgspec.json.decode(messages_body(request, max_tokens=9, own="anthropic:m"))["messages"]
+    said = body[-1]
+    assert [one["role"] for one in body] == ["user", "assistant"]
+    thinking = {"type": "thinking", "thinking": "hm", "signature": "c2VhbA=="}
+    if paused:
+        first, last = ({"type": "text", "text": words} for words in ("Let me see. ", "So"))
+        assert said["content"] == [thinking, first, SEARCH, FOUND, last]
+    else:
+        assert said["content"] == [thinking, {"type": "text", "text": "Let me see. So \n"}]
+    other = msgspec.json.decode(messages_body(request, max_tokens=9, own="anthropic:other"))["messages"][-1]
+    assert [one["type"] for one in other["content"]] == ["text"]
 
 
 def test_a_citation_of_nothing_known_is_none() -> None:

@@ -408,6 +408,20 @@ async def test_thoughts_come_sealed() -> None:
     assert pieces[:2] == [ReasoningPiece("hm"), ReasoningPiece("", "c2VhbA==")]
 
 
+async def test_paused_turn_is_gone_on_with_where_it_was() -> None:
+    paused = [chat_head(), *message_begin(), message_text("One, "), *message_end(reason="pause_turn")]
+    on = [chat_head(), *message_begin(), message_text(" two."), *message_end()]
+    async with asking(paused, on) as (provider, upstream):
+        first = await answer(provider, request(model=NEW))
+        assert first[-2].reason == "pause"  # type: ignore[union-attr]  # a finish
+        said = message("assistant", TextPart("One, "), model=f"anthropic:{NEW}")
+        pieces = await answer(provider, Request(NEW, (message("user", TextPart("?")), said), paused=True))
+    # The space that cannot be sent is not doubled.
+    assert text_of_pieces(pieces) == "two."
+    last = upstream.requests[1].json()["messages"][-1]
+    assert last == {"role": "assistant", "content": [{"type": "text", "text": "One,"}]}
+
+
 def thoughtful() -> Request:
     said = message("assistant", ReasoningPart("hm", "c2VhbA=="), TextPart("yes"), model=f"anthropic:{NEW}")
     return Request(NEW, (message("user", TextPart("?")), said, message("user", TextPart("!"))))

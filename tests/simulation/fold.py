@@ -267,7 +267,8 @@ class Fold:
 
     def _next_generation(self, event: Json) -> None:
         parts = self._written(event)["parts"]
-        require(not self.calls and parts[-1]["type"] == "tool_result", "the model goes on without results:", event)
+        require(not self.calls, "the model goes on without results:", event)
+        require(event.get("paused") or parts[-1]["type"] == "tool_result", "the model goes on for no reason:", event)
 
     def _waits(self, event: Json) -> None:
         self._written(event)

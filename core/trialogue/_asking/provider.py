@@ -77,6 +77,8 @@ class Request(msgspec.Struct, frozen=True):
     tools: tuple[ToolSpec, ...] = ()
     tool_choice: ToolChoice = "auto"
     answer_schema: AnswerSchema | None = None
+    #: The last message is an answer that the same upstream paused: it is to be sent back as it is, and goes on from there.
+    paused: bool = False
     #: What it is for: an answer in the conversation, its title, or a summary of a part of it.
     purpose: Literal["answer", "title", "summary"] = "answer"
 
@@ -137,9 +139,12 @@ class UsagePiece(msgspec.Struct, frozen=True, tag="usage"):
 
 
 class FinishPiece(msgspec.Struct, frozen=True, tag="finish"):
-    """The model ended its answer, or waits for its tool calls (``tool_call``). Only a ``UsagePiece`` may still follow."""
+    """The model ended its answer, or waits for its tool calls (``tool_call``). Only a ``UsagePiece`` may still follow.
 
-    reason: FinishReason
+    ``pause``: the upstream worked on it for long enough, and goes on when it is sent its answer back (``Request.paused``).
+    """
+
+    reason: FinishReason | Literal["pause"]
 
 
 Piece: TypeAlias = TextPiece | ReasoningPiece | ToolCallPiece | CitationPiece | HandlePiece | UsagePiece | FinishPiece

@@ -57,6 +57,8 @@ class Steps(msgspec.Struct, frozen=True, omit_defaults=True):
     tokens: int = 0
     #: How many parts the answer had when the last result had come.
     settled: int = 0
+    #: How many it had when its provider paused the turn, if that is why the present generation was begun.
+    paused: int = 0
     calls: tuple[OpenCall, ...] = ()
 
     def changed(self, call: str, **changes: object) -> Steps:
@@ -111,6 +113,11 @@ class LiveRun(msgspec.Struct, frozen=True, omit_defaults=True):
         """Whether there is nothing to do for it but wait for a person: it needs no task, and survives any restart."""
         calls = self.steps.calls
         return bool(calls) and all(call.state == "asked" for call in calls)
+
+    @property
+    def paused(self) -> bool:
+        """Whether the answer is to be sent back as it is, since its provider paused the turn and nothing came since."""
+        return 0 < self.steps.paused == self.parts
 
     @property
     def between(self) -> bool:
@@ -179,6 +186,7 @@ def _with_generation(run: LiveRun, event: GenerationStarted) -> LiveRun:
         usage=run.usage or run.steps.usage,
         counted=event.counted,
         tokens=run.tokens,
+        paused=run.parts if event.paused else 0,
     )
     return replace(run, usage=None, steps=steps)
 

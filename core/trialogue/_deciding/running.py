@@ -22,6 +22,7 @@ from trialogue._asking.provider import (
 from trialogue._deciding.live_run import LiveRun
 from trialogue._facts.events import Event
 from trialogue._facts.run_events import (
+    GenerationStarted,
     OpenCall,
     PartAdded,
     PartDelta,
@@ -115,6 +116,14 @@ def _whole(run: LiveRun, part: int, piece: ToolCallPiece | CitationPiece) -> Par
     call = ToolCallPart(call_id(run.message, part), piece.name, piece.arguments, signature=piece.signature)
     tokens = 1 + (len(piece.name) + len(piece.arguments)) // CODE_POINTS_PER_TOKEN
     return PartAdded(run.run, run.message, part, call, tokens)
+
+
+def pause(run: LiveRun, at: datetime, asked: int | None = None) -> list[Event]:
+    """The provider paused the turn: what was said is whole, accounted for, and the next generation goes on with it."""
+    ended = [] if run.open_kind is None else [PartEnded(run.run, run.message, run.parts - 1, run.length)]
+    number = run.steps.generation + 1
+    started = GenerationStarted(run.run, run.message, number, at, counted(run, asked), paused=True)
+    return [*ended, *account(run, asked), started]
 
 
 def finish(run: LiveRun, reason: FinishReason, at: datetime, asked: int | None = None) -> list[Event]:

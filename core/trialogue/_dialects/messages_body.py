@@ -24,6 +24,8 @@ from trialogue._facts.values import (
 
 #: Stands before what is kept as the signature of a thought that came encrypted. No signature holds a colon.
 REDACTED: Final = "redacted:"
+#: The same of a block that a tool of Anthropic's own was asked or answered with: it follows as JSON.
+OWN_TOOL: Final = "block:"
 #: Marks the end of what the next request will begin with too, so that it is kept ready and costs a tenth.
 _STABLE: Final = {"type": "ephemeral"}
 #: Asked of a model that does not take the beginning of its own answer.
@@ -73,6 +75,11 @@ def expected_space(prefix: str) -> str:
     return prefix[len(prefix.rstrip()) :]
 
 
+def is_own_tool(kind: str) -> bool:
+    """Whether a block of this type is of a tool that runs at Anthropic."""
+    return kind == "server_tool_use" or (kind.endswith("_tool_result") and kind != "tool_result")
+
+
 def documents_of(request: Request) -> tuple[str, ...]:
     """The files that stand in a request as documents, in the order in which its answer counts them."""
     parts = [part for message in request.messages if message.role != "system" for part in message.parts]
@@ -116,9 +123,11 @@ def _messages(request: Request, prefills: bool, own: str | None) -> list[_Block]
     said: list[_Block] = []
     for message in request.messages:
         if message.role == "assistant":
-            said += _answer(message, own, request.images)
+            said += _answer(message, own, request.images, paused=request.paused and message is request.messages[-1])
         elif message.role != "system" and (content := _content(message, request)):
             said.append({"role": "user", "content": content})
+    if request.paused:
+        _trim(said)
     _mark([one["content"] for one in said if one["role"] == "user"])
     prefix = request.prefix.rstrip()
     if prefix:
@@ -126,6 +135,12 @@ def _messages(request: Request, prefills: bool, own: str | None) -> list[_Block]
         if not prefills:
             said.append({"role": "user", "content": GO_ON})
     return said
+
+
+def _trim(said: list[_Block]) -> None:
+    """What is sent back to be gone on with must not end in a space."""
+    if said and said[-1]["role"] == "assistant" and said[-1]["content"][-1]["type"] == "text":
+        said[-1]["content"][-1]["text"] = said[-1]["content"][-1]["text"].rstrip()
 
 
 def _mark(asked: list[list[_Block]]) -> None:
@@ -138,20 +153,20 @@ def _mark(asked: list[list[_Block]]) -> None:
         asked[-1][-1]["cache_control"] = _STABLE
 
 
-def _answer(message: Message, own: str | None, images: Mapping[str, RequestImage]) -> list[_Block]:
-    """What the model said, and what its calls came to, in turns."""
+def _answer(message: Message, own: str | None, images: Mapping[str, RequestImage], *, paused: bool) -> list[_Block]:
+    """What the model said, and what its calls came to, in turns; what ran at Anthropic only where it is ``paused``."""
     ids = ids_of_calls(message, own)
     thinks = own is not None and message.model == own
     turns: list[_Block] = []
     for said, results in rounds_of(message.parts):
-        if content := _said(said, ids, thinks):
+        if content := _said(said, ids, thinks, paused):
             turns.append({"role": "assistant", "content": content})
         if results:
             turns.append({"role": "user", "content": [_result(result, ids, images) for result in results]})
     return turns
 
 
-def _said(parts: tuple[Part, ...], ids: dict[str, str], thinks: bool) -> list[_Block]:
+def _said(parts: tuple[Part, ...], ids: dict[str, str], thinks: bool, paused: bool) -> list[_Block]:
     """The blocks of an answer: no empty text, which is refused, and no thought at its end."""
     blocks: list[_Block] = []
     for part in parts:
@@ -160,6 +175,8 @@ def _said(parts: tuple[Part, ...], ids: dict[str, str], thinks: bool) -> list[_B
                 blocks[-1]["text"] += text  # One text, which a citation stands in.
             case TextPart(text) if text:
                 blocks.append({"type": "text", "text": text})
+            case ReasoningPart(signature=str() as signature) if signature.startswith(OWN_TOOL):
+                blocks += _own_tool(signature.removeprefix(OWN_TOOL)) if thinks and paused else []
             case ReasoningPart(signature=str()) if thinks:
                 blocks.append(_thought(part))
             case ToolCallPart():
@@ -171,6 +188,14 @@ def _said(parts: tuple[Part, ...], ids: dict[str, str], thinks: bool) -> list[_B
     while blocks and blocks[-1]["type"] in ("thinking", "redacted_thinking"):
         blocks.pop()
     return blocks
+
+
+def _own_tool(kept: str) -> list[_Block]:
+    try:
+        block = msgspec.json.decode(kept)
+    except UNREADABLE:
+        return []
+    return [block] if isinstance(block, dict) and isinstance(block.get("type"), str) else []
 
 
 def _object(arguments: str) -> msgspec.Raw:

@@ -6,14 +6,14 @@ Only the few fields that become pieces are decoded, because the cost of a token 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final, Literal
 
 import msgspec
 
 from trialogue._asking.provider import CitationPiece, FinishPiece, Piece, ReasoningPiece, TextPiece, UsagePiece
 from trialogue._dialects.call_collector import CallCollector
 from trialogue._dialects.event_lines import UNREADABLE, EventDecoder, is_foreign, shown
-from trialogue._dialects.messages_body import REDACTED
+from trialogue._dialects.messages_body import OWN_TOOL, REDACTED, is_own_tool
 from trialogue._dialects.messages_usage import MessagesUsage, usage_of
 from trialogue._facts.errors import ProviderError
 from trialogue._facts.values import FinishReason
@@ -87,13 +87,12 @@ _EVENTS: Final = {
     "ping",
     "error",
 }
-_REASONS: Final[dict[str, FinishReason]] = {
+_REASONS: Final[dict[str, FinishReason | Literal["pause"]]] = {
     "end_turn": "stop",
     "stop_sequence": "stop",
     "max_tokens": "length",
     "model_context_window_exceeded": "length",
-    # A turn that was paused is not at its end: it goes on when it is sent back.
-    "pause_turn": "length",
+    "pause_turn": "pause",
     "refusal": "content_filter",
     "tool_use": "tool_call",
 }
@@ -126,6 +125,9 @@ class MessagesDecoder(EventDecoder):
         self._calls = CallCollector()
         self._calling: set[int] = set()
         self._counts = MessagesUsage()
+        #: The block of a tool of Anthropic's own that is open, and the pieces of its input.
+        self._own: dict[str, Any] | None = None  # Any JSON.
+        self._input: list[str] = []
         #: The seal of the thought that is being thought.
         self._signature: str | None = None
 
@@ -140,7 +142,10 @@ class MessagesDecoder(EventDecoder):
             case "content_block_delta" if event.delta is not None:
                 self._write(event.delta, pieces, event.index)
             case "content_block_start" if event.content_block is not None:
-                self._begin(event.content_block, pieces, event.index)
+                if is_own_tool(event.content_block.type):
+                    self._own, self._input = msgspec.json.decode(data)["content_block"], []
+                else:
+                    self._begin(event.content_block, pieces, event.index)
             case "content_block_stop":
                 self._seal(pieces)
             case "message_start" if event.message is not None and event.message.usage is not None:
@@ -166,6 +171,8 @@ class MessagesDecoder(EventDecoder):
             self._signature = delta.signature
         elif delta.partial_json and index in self._calling:
             self._call(index, None, None, delta.partial_json)
+        elif delta.partial_json and self._own is not None:
+            self._input.append(delta.partial_json)
         elif delta.citation is not None:
             self._cite(delta.citation, pieces)
 
@@ -199,12 +206,24 @@ class MessagesDecoder(EventDecoder):
             self._write(_Delta(block.text, block.thinking, block.signature), pieces, index)
 
     def _seal(self, pieces: list[Piece]) -> None:
+        if self._own is not None:
+            self._keep(self._own, pieces)
         if self._signature is not None:
             pieces.append(ReasoningPiece("", self._signature))
             self._signature = None
         if self._calling:
             self._calling.clear()
             pieces += self._calls.end_whole()
+
+    def _keep(self, block: dict[str, Any], pieces: list[Piece]) -> None:
+        """What a tool of Anthropic's own was asked or said: nothing for a reader, but it is wanted back as it came."""
+        self._own = None
+        try:
+            if self._input:
+                block["input"] = msgspec.json.decode("".join(self._input))
+        except UNREADABLE:
+            return
+        pieces.append(ReasoningPiece("", OWN_TOOL + msgspec.json.encode(block).decode()))
 
     def _close(self, event: _Event, pieces: list[Piece]) -> None:
         if event.usage is not None:

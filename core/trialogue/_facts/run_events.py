@@ -196,10 +196,11 @@ class ToolReturned(msgspec.Struct, frozen=True, tag="tool.returned", omit_defaul
     files: tuple[FilePart, ...] = ()
 
 
-class GenerationStarted(msgspec.Struct, frozen=True, tag="generation.started"):
+class GenerationStarted(msgspec.Struct, frozen=True, tag="generation.started", omit_defaults=True):
     """The model, told of the results, is asked to go on: call number ``generation`` of it in this run, from 2 on.
 
-    ``counted`` is our own count of the calls of it before this one.
+    ``counted`` is our own count of the calls of it before this one. With ``paused`` it was its provider that did not let it
+    say all it had to say at once.
     """
 
     run: str
@@ -207,6 +208,7 @@ class GenerationStarted(msgspec.Struct, frozen=True, tag="generation.started"):
     generation: int
     at: datetime
     counted: Usage
+    paused: bool = False
 
 
 class UsageReported(msgspec.Struct, frozen=True, tag="usage"):

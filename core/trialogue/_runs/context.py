@@ -67,7 +67,7 @@ async def build_request(
     if not gathered.messages:
         raise NotFoundError(f"the answer {run.message!r} is not there any more")
     answer, *history = gathered.messages
-    done, prefix = so_far(answer)
+    done, prefix = ((answer,), "") if run.paused else so_far(answer)
     request = Request(
         model=model,
         messages=(*gathered.beginning, *_from_user(history[::-1]), *done),
@@ -76,6 +76,7 @@ async def build_request(
         prefix=prefix,
         images=attach.images if attach is not None else {},
         documents=attach.documents if attach is not None else {},
+        paused=run.paused,
     )
     return Context(request, gathered.room, gathered.room - gathered.left)
 

@@ -6,6 +6,7 @@ It never waits for storage except when too much waits there already. What comes 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import trio
 from msgspec.structs import replace
@@ -33,7 +34,7 @@ from trialogue._runs.context import build_request
 from trialogue._runs.kept import Kept, LostError
 from trialogue._runs.repairing import shaped, with_misfit
 from trialogue._runs.turning import Looping
-from trialogue._runs.writer import Outcome, Writer
+from trialogue._runs.writer import Ending, Writer
 
 
 class Generation:
@@ -55,7 +56,7 @@ class Generation:
     def __repr__(self) -> str:
         return f"<Generation of {self._writer.run} opened={self.opened} afforded={self.afforded}>"
 
-    async def make(self) -> Outcome | None:
+    async def make(self) -> Ending | None:
         """Ask, and write the response; ``None`` when the run was ended meanwhile."""
         writer = self._writer
         live = writer.live
@@ -71,7 +72,7 @@ class Generation:
         writer.activation.request = self.request = request
         return await self._ask(writer.node.turns.provider(writer.turn(live), request, provider), request)
 
-    async def _take_over(self, provider: Provider, name: str, handle: str, cursor: int) -> Outcome | None:
+    async def _take_over(self, provider: Provider, name: str, handle: str, cursor: int) -> Ending | None:
         """Go on with what a process that is gone was being answered with. Raises ``LostError``, if that is lost too."""
         writer = self._writer
         request, answer, live = writer.activation.request, writer.activation.answer, writer.live
@@ -139,13 +140,13 @@ class Generation:
         self.afforded = await node.budgets.reserve(owner, live, model, asked)
         return replace(request, settings=replace(request.settings, max_tokens=self.afforded))
 
-    async def _ask(self, provider: Provider, request: Request) -> Outcome | None:
+    async def _ask(self, provider: Provider, request: Request) -> Ending | None:
         writer = self._writer
         owner = writer.activation.state.header.owner
         model = provider.model if isinstance(provider, Looping) else writer.model
         question = Question(owner, model, provider, request, writer.deadline)
 
-        async def listen(answering: Answering) -> Outcome | None:
+        async def listen(answering: Answering) -> Ending | None:
             before = writer.characters
             try:
                 return await self._pump(answering)
@@ -167,10 +168,10 @@ class Generation:
         if live is not None and question.taken and not question.begun and question.heard:
             self._writer.append(write(live, question.heard, self._writer.node.limits.buffer_tokens))
 
-    async def _pump(self, answering: Answering) -> Outcome | None:
+    async def _pump(self, answering: Answering) -> Ending | None:
         writer, (batch, stream, watch) = self._writer, answering
         node, limits, activation, last = writer.node, writer.node.limits, writer.activation, writer.deadline
-        reason: FinishReason | None = None
+        reason: FinishReason | Literal["pause"] | None = None
         while batch:
             live = writer.live
             if live is None:
@@ -196,9 +197,9 @@ class Generation:
             raise ProviderError("the response ended without saying why", kind="broken")
         return reason
 
-    def _look_through(self, batch: Sequence[Piece]) -> FinishReason | None:
+    def _look_through(self, batch: Sequence[Piece]) -> FinishReason | Literal["pause"] | None:
         """Why the model ended, if it did; counts the characters on the way."""
-        reason: FinishReason | None = None
+        reason: FinishReason | Literal["pause"] | None = None
         count = 0
         for piece in batch:
             match piece:

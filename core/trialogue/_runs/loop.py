@@ -11,13 +11,13 @@ from __future__ import annotations
 import trio
 
 from trialogue._deciding.live_run import LiveRun
-from trialogue._deciding.running import account, counted
+from trialogue._deciding.running import account, counted, pause
 from trialogue._facts.errors import BudgetError
 from trialogue._facts.run_events import GenerationStarted
 from trialogue._runs.calling import make_calls
 from trialogue._runs.generation import Generation
 from trialogue._runs.repairing import judged
-from trialogue._runs.writer import Outcome, Writer
+from trialogue._runs.writer import Ending, Outcome, Writer
 
 
 class Loop:
@@ -65,24 +65,35 @@ class Loop:
             writer.append([GenerationStarted(live.run, live.message, number, writer.node.now(), own)])
         self.generation = Generation(writer)
         try:
-            outcome = await self.generation.make()
+            ending = await self.generation.make()
         except BudgetError:
             if live.steps.settled == 0:
                 raise
             return writer.cut("budget")  # What was said and found out so far stays, and is no failure.
-        outcome = self._after(outcome)
+        outcome = self._after(ending)
         with trio.CancelScope(deadline=writer.deadline):
             return await judged(writer, outcome)
         return writer.cut("max_seconds")
 
-    def _after(self, outcome: Outcome | None) -> Outcome | None:
+    def _after(self, ending: Ending | None) -> Outcome | None:
         """What follows on a generation. Some upstreams say ``stop`` where they mean that they wait for their calls."""
-        live = self._writer.live
-        if live is None or outcome is None:
+        live, asked = self._writer.live, self._writer.activation.asked
+        if live is None or ending is None:
             return None
-        if outcome in ("tool_call", "stop") and live.steps.calls:
-            self._writer.append(account(live, self._writer.activation.asked))
+        if ending in ("tool_call", "stop", "pause") and live.steps.calls:
+            self._writer.append(account(live, asked))
             return None
+        return self._paused(live, asked) if ending == "pause" else self._bounded(live, ending)
+
+    def _paused(self, live: LiveRun, asked: int | None) -> Outcome | None:
+        """Go on with what the provider paused, as often as a model may be asked."""
+        if live.steps.generation >= self._writer.node.limits.generations:
+            return self._writer.cut("max_generations")
+        self._writer.append(pause(live, self._writer.node.now(), asked))
+        return None
+
+    def _bounded(self, live: LiveRun, outcome: Outcome) -> Outcome:
+        """The end of an answer, which may be one of our limits'."""
         if outcome == "length" and self._is_budgets(live):
             return self._writer.cut("budget")
         return outcome

@@ -22,6 +22,8 @@ from trialogue._runs.turns import TurnContext
 
 #: How a run came to its end: the model's reason, one of our limits, or what failed.
 Outcome: TypeAlias = FinishReason | RunIncomplete | Failure
+#: How a generation came to its end: one that is paused goes on in the next.
+Ending: TypeAlias = Outcome | Literal["pause"]
 
 
 class Writer:

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from trialogue import Model, ProviderError, Request
+from trialogue import Model, ProviderError, Request, TextPart
 from trialogue.anthropic_dialect import MessagesDecoder, documents_of, expected_space, holds_thoughts, messages_body
 from trialogue.sdk_provider import SdkProvider
 from trialogue_anthropic._facts import Facts, headers_of, length_of, takes_prefix, thinking_of
@@ -71,7 +71,7 @@ class AnthropicProvider(SdkProvider["AnthropicUpstream"]):
     async def _ask(self, upstream: AnthropicUpstream, request: Request) -> DecodedStream:
         from trialogue.upstreams import DecodedStream
 
-        space = expected_space(request.prefix) if takes_prefix(request.model) else ""
+        space = expected_space(_sent_back(request))
         return DecodedStream(await self._begun(upstream, request), MessagesDecoder(space, documents_of(request)))
 
     async def _begun(self, upstream: AnthropicUpstream, request: Request) -> Body:
@@ -98,6 +98,14 @@ class AnthropicProvider(SdkProvider["AnthropicUpstream"]):
             own=own,
             thinking=thinking_of(facts, request, self._thinks),
         )
+
+
+def _sent_back(request: Request) -> str:
+    """The text that the answer is to go on from, where it is sent as the model's own and at the end."""
+    if request.paused:
+        last = request.messages[-1].parts[-1]
+        return last.text if isinstance(last, TextPart) else ""
+    return request.prefix if takes_prefix(request.model) else ""
 
 
 def _over_thoughts(error: ProviderError) -> bool:
