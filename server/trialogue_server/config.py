@@ -109,6 +109,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     trash_days: Annotated[
         float, Meta(gt=0, le=3660, description="Days after which what is in the trash is removed for good.")
     ] = 30.0
+    inbox_messages: Annotated[
+        int, Meta(ge=1, le=10_000, description="Messages that may wait in one conversation for their turn.")
+    ] = 100
+    inbox_bytes: Annotated[
+        int,
+        Meta(ge=1024, description="Their bytes as JSON but for the first; each snapshot of the conversation holds them."),
+    ] = 4_194_304
     history_messages: Annotated[
         int, Meta(ge=1, le=100_000, description="Messages that a fork or an imported conversation may begin with.")
     ] = 10_000

@@ -36,7 +36,6 @@ from trialogue import (
 )
 from trialogue._deciding.changing import leaves
 from trialogue._deciding.decide import create
-from trialogue._deciding.saying import MAX_WAITING, MAX_WAITING_BYTES
 
 HELLO = (TextPart("hello"),)
 USER = Message("u1", "c", "user", HELLO, NOW)
@@ -109,16 +108,17 @@ def test_message_that_waits_and_is_not_answered_promises_no_answer() -> None:
 
 def test_inbox_is_bounded() -> None:
     state = answering()
-    for number in range(2, MAX_WAITING + 2):
+    for number in range(2, Known().inbox + 2):
         state = after(state, decide(state, post(number), Known()).events)
-    with pytest.raises(LimitError):
+    with pytest.raises(LimitError, match="inbox_messages"):
         decide(state, post(1000), Known())
-    assert len(state.inbox) == MAX_WAITING
+    assert len(state.inbox) == Known().inbox
+    assert decide(state, post(1000), Known(inbox=Known().inbox + 1)).receipt.queued
 
 
 def test_inbox_is_bounded_in_bytes_but_for_the_first() -> None:
-    state, large = answering(), (TextPart("x" * (MAX_WAITING_BYTES // 2)),)
-    state = after(state, decide(state, post(2, parts=(TextPart("x" * MAX_WAITING_BYTES),)), Known()).events)
+    state, large = answering(), (TextPart("x" * (Known().inbox_bytes // 2)),)
+    state = after(state, decide(state, post(2, parts=(TextPart("x" * Known().inbox_bytes),)), Known()).events)
     with pytest.raises(LimitError):
         decide(state, post(3), Known())
     state = after(state, decide(state, RemoveMessage("x", NOW, "u2"), Known()).events)

@@ -19,6 +19,7 @@ from trialogue import (
     FaultedError,
     FencedError,
     InvalidError,
+    LimitError,
     Limits,
     NotFoundError,
     PartDelta,
@@ -114,6 +115,15 @@ async def test_interrupt_replaces_what_is_being_said(autojump_clock: trio.testin
         assert await answer_of(talk, first.answer) == "start"
         assert await answer_of(talk, second.answer) == "now"
         assert provider.open_streams == 0
+
+
+async def test_no_more_wait_than_the_limits_say(autojump_clock: trio.testing.MockClock) -> None:
+    async with talking(["a", Pause(3), "b"], limits=Limits(inbox=2)) as (talk, _):
+        await talk.post("1")
+        for _ in range(2):
+            await talk.post("2", respond=False)
+        with pytest.raises(LimitError, match="2 messages are waiting already"):
+            await talk.post("3")
 
 
 async def test_latest_replaces_what_waits(autojump_clock: trio.testing.MockClock) -> None:

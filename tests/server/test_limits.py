@@ -60,6 +60,8 @@ def test_limits_reach_the_core() -> None:
         invitation_days=11.5,
         history_messages=12,
         history_bytes=1025,
+        inbox_messages=30,
+        inbox_bytes=1026,
         awake_per_user=13,
         run_failovers=4,
         fallbacks={"a:b": ("c:d",)},
@@ -88,7 +90,7 @@ def test_limits_reach_the_core() -> None:
     assert (told.run_seconds, told.run_characters, told.idle) == (5, 6, 7)
     assert (told.retention, told.file_patience, told.history) == (8 * 3600, 9, 12)
     assert (told.trash, told.audit, told.invitations) == (10 * 86_400, 11 * 86_400, 11.5 * 86_400)
-    assert (told.history_bytes, told.awake) == (1025, 13)
+    assert (told.history_bytes, told.awake, told.inbox, told.inbox_bytes) == (1025, 13, 30, 1026)
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,10 @@ class Limits(msgspec.Struct, frozen=True):
     pending_bytes: int = 1_048_576
     #: Commands waiting in one mailbox: more than any client sends, few enough to answer when we stop.
     mailbox: int = 256
+    #: Messages that may wait in one conversation for their turn, and their bytes as JSON but for the first: each of its
+    #: snapshots holds them.
+    inbox: int = 100
+    inbox_bytes: int = 4_194_304
     #: Conversations of one user that are awake at a time; some 60 KB each.
     awake: int = 1_000
     #: Idle time after which an activation is dropped; the next command brings it back in two store calls.

@@ -257,6 +257,10 @@ class Known(msgspec.Struct, frozen=True):
     taken: frozenset[str] = frozenset()
     #: No run may begin: another process is about to go on, and what is said waits for that one.
     held: bool = False
+    #: Messages that may wait in the conversation's inbox: far more than a person types ahead, few enough for a snapshot; and
+    #: what they may take as JSON, all in all, but for the first: every snapshot of the conversation holds them.
+    inbox: int = 100
+    inbox_bytes: int = 4_194_304
 
 
 def needs(command: Command) -> tuple[str, ...]:

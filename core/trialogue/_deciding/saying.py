@@ -16,10 +16,6 @@ from trialogue._facts.errors import ConflictError, LimitError
 from trialogue._facts.events import ConversationUpdated, Event, InboxAdded, InboxRemoved, MessageAdded, Queued
 from trialogue._facts.values import Message, text_of
 
-#: Messages that may wait in one conversation's inbox: far more than a person types ahead, few enough for a snapshot.
-MAX_WAITING = 100
-#: What they may take as JSON, all in all, but for the first: every snapshot of the conversation holds them.
-MAX_WAITING_BYTES = 4_194_304
 #: Length of the title taken from a first message, in code points: a line of a sidebar.
 TITLE_LENGTH = 60
 
@@ -42,23 +38,23 @@ def post(draft: Draft, command: PostMessage, known: Known) -> Receipt:
             if not known.held:
                 say(draft, queued, command.at)
                 return said(draft, command)
-            _must_have_room(state.inbox, queued)
+            _must_have_room(state.inbox, queued, known)
         case "latest":
             draft.add(*(InboxRemoved(waiting.message.id, "superseded") for waiting in state.inbox))
         case "queue" | "steer" | "reject":
-            _must_have_room(state.inbox, queued)
+            _must_have_room(state.inbox, queued, known)
     # A steering message goes first: it is read at the next boundary between generations.
     draft.add(InboxAdded(queued, front=command.policy == "steer"))
     return said(draft, command, queued=True)
 
 
-def _must_have_room(inbox: Sequence[Queued], queued: Queued) -> None:
-    if len(inbox) >= MAX_WAITING:
-        raise LimitError(f"{MAX_WAITING} messages are waiting already: wait for an answer, or take some back")
-    if inbox and len(msgspec.json.encode((*inbox, queued))) > MAX_WAITING_BYTES:
-        raise LimitError(
-            f"with it more than {MAX_WAITING_BYTES} bytes of messages would wait: wait for an answer, or take some back"
-        )
+def _must_have_room(inbox: Sequence[Queued], queued: Queued, known: Known) -> None:
+    most, size = known.inbox, known.inbox_bytes
+    instead = "wait for an answer, or take some back"
+    if len(inbox) >= most:
+        raise LimitError(f"{most} messages are waiting already (inbox_messages): {instead}")
+    if inbox and len(msgspec.json.encode((*inbox, queued))) > size:
+        raise LimitError(f"with it more than {size} bytes of messages would wait (inbox_bytes): {instead}")
 
 
 def said(draft: Draft, command: PostMessage | EditMessage, *, queued: bool = False) -> Receipt:
