@@ -260,7 +260,7 @@ from trialogue._files.library import FileLimits as FileLimits
 from trialogue._files.library import FileObserver as FileObserver
 from trialogue._files.library import Library as Library
 from trialogue._files.library import open_library as open_library
-from trialogue._files.library import sweep_contents as sweep_contents
+from trialogue._files.library import tidy_folder as tidy_folder
 from trialogue._files.upload import Upload as Upload
 from trialogue._lists.feed import Feed as Feed
 from trialogue._lists.feed import Feeds as Feeds
@@ -774,9 +774,9 @@ __all__ = [  # noqa: RUF022 - as sorted() has it, which a test compares
     "separated",
     "settled",
     "snippet_of",
-    "sweep_contents",
     "take_snapshot",
     "text_of",
+    "tidy_folder",
     "title_hit",
     "tool",
     "with_siblings",

@@ -13,6 +13,7 @@ import logging
 import os
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -122,7 +123,8 @@ async def open_all(config: Config, port: int | None = None) -> AsyncGenerator[Op
             authenticators = plugins.authenticators(store)
             parts = Parts(engine, hub, config, authenticators, logins, soft, searcher, importer, plugins, seeing, part)
             app = create_app(parts)
-            desk = open_desk(Attended(app.services), place(config.data_dir))
+            prune = partial(engine.retention.all, library.sweep)
+            desk = open_desk(Attended(app.services), prune, place(config.data_dir))
             async with open_apart(app, config.metrics_listen), desk:
                 yield Opened(app, engine, hub)
 
@@ -162,6 +164,8 @@ def limits(config: Config) -> Limits:
         failovers=config.run_failovers,
         run_seconds=config.run_max_seconds,
         run_characters=config.run_max_characters,
+        inbox=config.inbox_messages,
+        inbox_bytes=config.inbox_bytes,
         awake=config.awake_per_user,
         idle=config.passivation_seconds,
         generations=config.run_generations,

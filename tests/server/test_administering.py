@@ -19,7 +19,7 @@ from rest import open_stream
 from served import Server
 from talking import make
 
-from trialogue import new_id
+from trialogue import Pruned, new_id
 from trialogue.testing import MemoryStore
 from trialogue_server import cli
 from trialogue_server._administering.desk import open_desk
@@ -244,6 +244,11 @@ except ConnectionError:
     assert done.stdout in ("b''\n", "hung up\n"), done.stdout + done.stderr
 
 
+async def _nothing_to_prune() -> Pruned:
+    await trio.lowlevel.checkpoint()
+    return Pruned()
+
+
 async def test_it_answers_however_deep_its_folder_lies(tmp_path: Path) -> None:
     class Nothing(Direct):
         async def users(self, text: str | None) -> Sequence[Me]:
@@ -252,7 +257,7 @@ async def test_it_answers_however_deep_its_folder_lies(tmp_path: Path) -> None:
 
     folder = tmp_path / ("deep" * 30)
     folder.mkdir()
-    async with open_desk(Nothing(MemoryStore()), folder / "admin.sock"):
+    async with open_desk(Nothing(MemoryStore()), _nothing_to_prune, folder / "admin.sock"):
         local = await trio.to_thread.run_sync(find_local, folder)
         assert local is not None
         assert await local.users(None) == ()

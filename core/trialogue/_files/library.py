@@ -117,7 +117,7 @@ class Library:
 
     async def sweep(self) -> int:
         """Remove content that nobody needs, and what dead uploads left; returns how much. Raises ``StorageError``."""
-        return await sweep_contents(self.files, self.blobs, self._now)
+        return await _sweep(self.files, self.blobs, self._now)
 
     # --- who wants to know ---------------------------------------------------------------------------------------
 
@@ -143,8 +143,14 @@ class Library:
             await trio.sleep(SWEEP)
 
 
-async def sweep_contents(files: Files, blobs: Blobs, now: Callable[[], datetime] = utc_now) -> int:
-    """Remove content that nobody needs, and what dead uploads left; returns how much. Raises ``StorageError``."""
+async def tidy_folder(files: Files, folder: Path, now: Callable[[], datetime] = utc_now) -> int:
+    """What ``Library.sweep`` does, by whoever has the store while no server runs. Raises as it and ``open_library`` do."""
+    blobs = Blobs(folder)
+    await claim_folder(files, blobs)
+    return await _sweep(files, blobs, now)
+
+
+async def _sweep(files: Files, blobs: Blobs, now: Callable[[], datetime]) -> int:
     swept = await blobs.sweep()
     while doomed := await files.doomed(now(), MOST):
         await blobs.remove(doomed)

@@ -55,7 +55,12 @@ class Revoke(msgspec.Struct, frozen=True, tag="revoke"):
     key: str
 
 
-Ask: TypeAlias = Users | Create | Change | OfferReset | SignOut | Delete | Invite | Keys | Revoke
+class Prune(msgspec.Struct, frozen=True, tag="prune"):
+    """Of no account: have everything removed whose time is over."""
+
+
+OfAccounts: TypeAlias = Users | Create | Change | OfferReset | SignOut | Delete | Invite | Keys | Revoke
+Ask: TypeAlias = OfAccounts | Prune
 
 
 class Answer(msgspec.Struct, frozen=True):

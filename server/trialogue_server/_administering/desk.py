@@ -1,4 +1,4 @@
-"""A socket in the data folder, at which a running server is asked for what ``Administration`` can.
+"""A socket in the data folder, at which a running server is asked for what ``Administration`` can, and to prune.
 
 Whoever may read the data may ask: the server's own user, and root. The kernel says who is there; others are hung up on. No
 port is opened, and no secret needed.
@@ -11,7 +11,7 @@ import logging
 import os
 import socket
 import struct
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import assert_never
@@ -19,12 +19,14 @@ from typing import assert_never
 import msgspec
 import trio
 
-from trialogue import TrialogueError
+from trialogue import Pruned, TrialogueError
 from trialogue_server._administering import asks
 from trialogue_server._administering.doing import Administration
 
 #: Asks at a time, and seconds for each: there are few people who do this.
 AT_ONCE, PATIENCE = 4, 60.0
+#: Seconds for pruning, which gives way to traffic all the time.
+LONG = 6 * 3600.0
 #: The peer's process, user and group, as the kernel gives them.
 _CREDENTIALS = struct.Struct("3i")
 
@@ -32,7 +34,7 @@ _log = logging.getLogger("trialogue.serve")
 
 
 @asynccontextmanager
-async def open_desk(admin: Administration, path: Path) -> AsyncGenerator[None]:
+async def open_desk(admin: Administration, prune: Callable[[], Awaitable[Pruned]], path: Path) -> AsyncGenerator[None]:
     """Answer at ``path`` while the block lasts. Where there can be no such socket it is said, and nothing else is worse."""
     try:
         listening = _listen(path)
@@ -42,7 +44,7 @@ async def open_desk(admin: Administration, path: Path) -> AsyncGenerator[None]:
         return
     listener = trio.SocketListener(trio.socket.from_stdlib_socket(listening))
     mine = os.stat(path).st_ino
-    desk = Desk(admin)
+    desk = Desk(admin, prune)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(trio.serve_listeners, desk.answer, [listener])
         try:
@@ -55,23 +57,29 @@ async def open_desk(admin: Administration, path: Path) -> AsyncGenerator[None]:
 class Desk:
     """Answers one connection after the other, a few at a time."""
 
-    def __init__(self, admin: Administration) -> None:
+    def __init__(self, admin: Administration, prune: Callable[[], Awaitable[Pruned]]) -> None:
         self._admin = admin
+        self._prune = prune
         self._places = trio.CapacityLimiter(AT_ONCE)
 
     async def answer(self, stream: trio.SocketStream) -> None:
         """One connection: an ask, and what came of it."""
         with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
             async with stream, self._places:
-                with trio.move_on_after(PATIENCE):
+                with trio.move_on_after(PATIENCE) as scope:
                     if not _may_ask(stream.socket):
                         return
-                    answer = await self._answered(await _line(stream))
+                    answer = await self._answered(await _line(stream), scope)
                     await stream.send_all(await trio.to_thread.run_sync(asks.encode, answer))
 
-    async def _answered(self, line: bytes) -> asks.Answer:
+    async def _answered(self, line: bytes, scope: trio.CancelScope) -> asks.Answer:
         try:
-            value = await do(self._admin, asks.decode_ask(line))
+            ask = asks.decode_ask(line)
+            if isinstance(ask, asks.Prune):
+                scope.deadline = trio.current_time() + LONG
+                value: object = await self._prune()
+            else:
+                value = await do(self._admin, ask)
         except msgspec.DecodeError as error:
             return asks.Answer(problem=f"the server does not know what is asked ({error}): is it of this version?")
         except TrialogueError as error:
@@ -82,7 +90,7 @@ class Desk:
         return asks.Answer(msgspec.Raw(await trio.to_thread.run_sync(asks.encode, value)))
 
 
-async def do(admin: Administration, ask: asks.Ask) -> object:
+async def do(admin: Administration, ask: asks.OfAccounts) -> object:
     """Have it done. Raises ``TrialogueError``."""
     match ask:
         case asks.Users(text):

@@ -10,9 +10,9 @@ from typing import TypeVar
 import msgspec
 import trio
 
-from trialogue import ConfigurationError, UserRole
+from trialogue import ConfigurationError, Pruned, UserRole
 from trialogue_server._administering import asks
-from trialogue_server._administering.desk import PATIENCE, short
+from trialogue_server._administering.desk import LONG, PATIENCE, short
 from trialogue_server._administering.doing import Administration
 from trialogue_server.api._account_bodies import (
     InvitationBody,
@@ -72,8 +72,12 @@ class Local(Administration):
     async def revoke(self, key: str) -> None:
         await self._ask(asks.Revoke(key), type(None))
 
-    async def _ask(self, ask: asks.Ask, kind: type[T]) -> T:
-        said = await trio.to_thread.run_sync(self._asked, asks.encode(ask) + b"\n")
+    async def prune(self) -> Pruned:
+        """Have everything removed whose time is over, as the server does it from time to time."""
+        return await self._ask(asks.Prune(), Pruned, LONG)
+
+    async def _ask(self, ask: asks.Ask, kind: type[T], patience: float = PATIENCE) -> T:
+        said = await trio.to_thread.run_sync(self._asked, asks.encode(ask) + b"\n", patience)
         try:
             answer = asks.decode_answer(said)
             if answer.problem is None:
@@ -84,10 +88,11 @@ class Local(Administration):
             ) from error
         raise ConfigurationError(answer.problem)
 
-    def _asked(self, line: bytes) -> bytes:
+    def _asked(self, line: bytes, patience: float) -> bytes:
         said = b""
         try:
             with _connected(self._path) as connection:
+                connection.settimeout(patience + 5)
                 connection.sendall(line)
                 while (piece := connection.recv(65_536)) and len(said) < asks.MOST_ANSWERED:
                     said += piece

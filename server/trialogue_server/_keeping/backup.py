@@ -1,7 +1,7 @@
 """Making a backup, while servers run: the rows of one moment, and the contents they name.
 
-    PLACE/20261124T133000Z/manifest.json, rows.jsonl.gz     a backup each; complete, or not there under such a name
-    PLACE/files/ab/abcdef...                                 contents, each once for all backups
+    PLACE/20261124T133000.000000Z/manifest.json, rows.jsonl.gz     a backup each; complete, or not there under such a name
+    PLACE/files/ab/abcdef...                                        contents, each once for all backups
 
 Contents are copied twice: all there are before the rows are read, so that one that goes away meanwhile is had already, and
 what the rows name besides afterwards.

@@ -34,16 +34,6 @@ async def check(config: Config, *, deep: bool = False) -> Sequence[Finding]:
     return found
 
 
-async def orphans(config: Config) -> Sequence[str]:
-    """Contents in the folder for files that no row knows of. Raises ``ConfigurationError``."""
-    plugins = load_plugins(disabled=config.disabled_plugins)
-    transfer = plugins.store_transfer(config.storage_url, config.data_dir)
-    with told(config.data_dir):
-        there = await trio.to_thread.run_sync(lambda: set(digests_in(config.data_dir / config.files_dir)))
-        _, known = await examined(transfer)
-    return sorted(there - known)
-
-
 async def examined(transfer: Transfer) -> tuple[Soundness, set[str]]:
     """All rows of a store, held against one another, and all contents that they know of."""
     soundness, known = Soundness(), set[str]()

@@ -20,7 +20,7 @@ ACTIONS: Mapping[str, str] = {
     "backup": "make a backup, whether or not a server runs",
     "restore": "put a backup back, while no server runs",
     "copy": "fill an empty storage of this or another kind from this one, while no server runs",
-    "prune": "remove contents of files that no row knows of",
+    "prune": "remove everything whose time is over, and contents of files that no row knows of",
 }
 
 
@@ -147,10 +147,24 @@ def _prune(arguments: argparse.Namespace, config: Config) -> int:
     import trio
 
     from trialogue_server._keeping.pruning import prune
+    from trialogue_server.serve import limits
 
-    gone = trio.run(lambda: prune(config, dry_run=arguments.dry_run))
+    gone = trio.run(lambda: prune(config, limits(config), dry_run=arguments.dry_run))
+    over = gone.over
     word = "would be removed" if arguments.dry_run else "removed"
-    _tell(gone, [f"{len(gone)} contents of files {word}"], as_json=arguments.json)
+    counts = (
+        (
+            over.events,
+            f"conversations' pieces of answers (older than delta_retention_hours = {config.delta_retention_hours:g})",
+        ),
+        (over.trash, f"conversations in the trash (trash_days = {config.trash_days:g})"),
+        (over.audit, f"entries of the audit log (audit_days = {config.audit_days:g})"),
+        (over.invitations, f"invitations (invitation_days = {config.invitation_days:g})"),
+        (over.sessions, "sessions that had ended"),
+        (over.contents, "contents of files that nothing names any more"),
+        (len(gone.strays), "contents of files that no row knows of"),
+    )
+    _tell(gone, [f"{word}: {count} {what}" for count, what in counts], as_json=arguments.json)
     return 0
 
 

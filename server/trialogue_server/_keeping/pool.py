@@ -28,10 +28,15 @@ def digests_in(folder: Path) -> Iterator[str]:
 
 def copy_content(source: Path, target: Path, digest: str) -> bool:
     """Have content in ``target`` as well; returns whether it was there and whole. Raises ``OSError``."""
+    return content_path(target, digest).exists() or put_content(source, target, digest)
+
+
+def put_content(source: Path, target: Path, digest: str) -> bool:
+    """The same, in the place of what is there."""
     place = content_path(target, digest)
-    if place.exists():
-        return True
-    place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not place.parent.is_dir():
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        sync_folder(target)
     fresh = place.with_name(f".{digest}.new")
     try:
         if not _copied(content_path(source, digest), fresh, digest):

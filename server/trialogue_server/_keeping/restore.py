@@ -12,7 +12,7 @@ import trio
 from trialogue import ConfigurationError, load_plugins, new_id
 from trialogue_server._keeping.backup import POOL, told, verify_rows
 from trialogue_server._keeping.manifest import ROWS, Manifest, read_manifest
-from trialogue_server._keeping.pool import copy_content, is_whole, sync_folder
+from trialogue_server._keeping.pool import is_whole, put_content, sync_folder
 from trialogue_server._keeping.rows import Tally, read_rows
 from trialogue_server.config import Config
 
@@ -89,9 +89,9 @@ def claim(files: Path, folder: str) -> None:
 
 
 def put_contents(source: Path, files: Path, tally: Tally, missing: Sequence[str]) -> None:
-    """What is there stays: under the same name content is the same. Raises ``ConfigurationError`` for what is lacking."""
+    """What is there and whole stays. Raises ``ConfigurationError`` for what is lacking."""
     for digest in tally.contents:
-        if not copy_content(source, files, digest) and digest not in missing:
+        if not (is_whole(files, digest) or put_content(source, files, digest)) and digest not in missing:
             raise ConfigurationError(
                 f"content {digest} is not in {str(source)!r}, or damaged: name a backup that is whole"
             )

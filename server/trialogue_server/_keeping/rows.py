@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from trialogue import AboutRecord, ConfigurationError, FileRecord, decode_records
+from trialogue import AboutRecord, ConfigurationError, FileRecord, InvalidError, decode_records
 
 #: Bytes that are read at once.
 PIECE = 256 * 1024
@@ -32,7 +32,8 @@ class Tally:
         if self.about is None:
             first, _, chunk = chunk.partition(b"\n")
             (record,) = decode_records(first)
-            assert isinstance(record, AboutRecord), "a dump begins with it"
+            if not isinstance(record, AboutRecord):
+                raise InvalidError("the first row does not say where the rows are from: this is no dump")
             self.about = record
         self._digest.update(chunk)
         for line in chunk.splitlines():
