@@ -24,6 +24,7 @@ from trialogue import (
     ImportJob,
     ImportState,
     LimitError,
+    NotFoundError,
     Principal,
     Skipped,
     StorageError,
@@ -35,6 +36,7 @@ from trialogue_server._exchange.files_in import FilesIn, FoundFile
 from trialogue_server._exchange.ours import SOURCE as OURS
 from trialogue_server._exchange.pieces import Bounds, Found, pieces_of
 from trialogue_server._exchange.progress import Progress
+from trialogue_server._exchange.room import Room
 from trialogue_server._exchange.spool import Spool
 from trialogue_server._exchange.taking import take
 from trialogue_server._http.call import Call
@@ -84,7 +86,7 @@ class Importer:
     async def take(self, principal: Principal, call: Call, pace: Pace) -> ImportJob:
         """Receive the upload in the body of ``call``, and begin to take it in.
 
-        Raises ``ThrottledError`` (the user has too many open), ``ClosedError``, and what receiving raises.
+        Raises ``ThrottledError`` (the user has too many open), ``QuotaError``, ``ClosedError``, and what receiving raises.
         """
         owner = principal.user.id
         others = sum(job.owner == owner for job in self._open.values())
@@ -94,13 +96,18 @@ class Importer:
         job = ImportJob(new_id(), owner, now, now, 0, node=self._name)
         # Counted while it arrives, so that many at once are not more than may be.
         self._open[job.id] = job
+        room = self._room(job)
         try:
-            size = await self.spool.receive(job.id, call, pace, self._limits.bytes)
+            size = await self.spool.receive(job.id, call, pace, self._limits.bytes, room)
+            await room.settle(size)
             job = replace(job, size=size)
             await self._imports.put(job)
+            if job.id not in self._open:
+                raise NotFoundError("the account of this import is gone")
+            self._open[job.id] = job
         except BaseException:
             self._open.pop(job.id, None)
-            await self.spool.remove(job.id)
+            await self._let_go(job)
             raise
         self._start(job)
         return job
@@ -119,7 +126,7 @@ class Importer:
         if present.open:
             await self._imports.put(replace(present, state="cancelled", updated_at=datetime.now(UTC)))
             self._open.pop(job.id, None)
-            await self.spool.remove(job.id)
+            await self._let_go(job)
 
     async def forget(self, owner: str) -> None:
         """An account is gone: so are its imports."""
@@ -132,7 +139,8 @@ class Importer:
     async def take_up(self, found: Sequence[Path]) -> None:
         """Go on with what an earlier process left, and with what was ``found`` in the spool."""
         left = [job for job in await self._left() if job.id not in self._open]
-        await self.spool.sweep(found, [job.id for job in left])
+        for name in await self.spool.sweep(found, [job.id for job in left]):
+            await Room(self._engine.library, name, "").give_back()
         for job in left:
             self._open[job.id] = job
             self._start(job)
@@ -169,11 +177,13 @@ class Importer:
             # Its file was on another machine, or went with a crash.
             await self._end(job, "cut_off", "the upload is not here any more: send it again")
             return
+        room = self._room(job)
+        await room.settle(job.size)
         progress = Progress(self, replace(job, state="running"), FilesIn(self._engine, job.owner))
         bounds = Bounds(self._limits.conversation, self._limits.unpacked)
         pieces = pieces_of(path, job.owner, datetime.now(UTC), bounds)
         try:
-            await self._read(pieces, progress)
+            await self._read(pieces, progress, room)
         except (StorageError, ClosedError):
             raise
         except TrialogueError as error:
@@ -183,13 +193,16 @@ class Importer:
             await self._end(progress.job, "failed", "this failed on our side: report the import's id, or try again")
         finally:
             pieces.close()
+            if job.id not in self._open:
+                await self._let_go(job)  # Over, or cancelled, perhaps at another node.
 
-    async def _read(self, pieces: Generator[Found | FoundFile], progress: Progress) -> None:
+    async def _read(self, pieces: Generator[Found | FoundFile], progress: Progress, room: Room) -> None:
         place = 0
         done = progress.job.added + progress.job.present + progress.job.failed
         following = partial(next, pieces, None)
         while (found := await trio.to_thread.run_sync(following)) is not None:
             if isinstance(found, FoundFile):
+                await room.leave(found.packed)
                 await self._take_file(found, progress)
             else:
                 if place >= done:
@@ -237,9 +250,19 @@ class Importer:
 
     async def _end(self, job: ImportJob, state: ImportState, detail: str | None) -> None:
         ended = replace(job, state=state, detail=detail, updated_at=datetime.now(UTC))
+        # Before it is told: whoever hears of it may send the next one.
+        await self._room(job).give_back()
         await self.store(ended)
         self._open.pop(job.id, None)
+        await self._let_go(job)
+
+    def _room(self, job: ImportJob) -> Room:
+        return Room(self._engine.library, job.id, job.owner, job.size)
+
+    async def _let_go(self, job: ImportJob) -> None:
+        """Nobody needs the upload any more."""
         await self.spool.remove(job.id)
+        await self._room(job).give_back()
 
 
 @asynccontextmanager

@@ -127,8 +127,9 @@ def _files_in(packed: zipfile.ZipFile, meter: _Meter) -> Iterator[FoundFile]:
     # No more of them than there are names; what goes on is not ours.
     for file in islice(index, len(names)):
         if FOLDER + file.id in names:
-            read = meter.of(_opened(packed, packed.getinfo(FOLDER + file.id)))
-            yield FoundFile(file, iter(partial(read, READ_FILE), b""))
+            member = packed.getinfo(FOLDER + file.id)
+            read = meter.of(_opened(packed, member))
+            yield FoundFile(file, iter(partial(read, READ_FILE), b""), member.compress_size)
 
 
 def _indexed(read: Callable[[int], bytes]) -> Iterator[ExportedFile]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import trio
 
 from trialogue import InvalidError, LimitError, StorageError
+from trialogue_server._exchange.room import Room
 from trialogue_server._http.call import Call
 from trialogue_server._http.uploads import Pace
 
@@ -29,17 +30,20 @@ class Spool:
         """Where the upload of an import is."""
         return self._folder / f"{job}.upload"
 
-    async def receive(self, job: str, call: Call, pace: Pace, most: int) -> int:
+    async def receive(self, job: str, call: Call, pace: Pace, most: int, room: Room) -> int:
         """Write the body of ``call`` to the disk while it arrives; returns its size once it is there for good.
 
-        Raises ``LimitError``, ``SlowBodyError``, ``InvalidError`` (cut off, or nothing), ``StorageError``.
+        Raises ``LimitError``, ``QuotaError`` of its ``room``, ``SlowBodyError``, ``InvalidError`` (cut off, or nothing),
+        ``StorageError``.
         """
         length = call.header("content-length")
         if length.isdecimal() and int(length) > most:
             raise _too_large(most)
+        if length.isdecimal():
+            await room.expect(int(length))
         part = self.path(job).with_suffix(".part")
         try:
-            size = await self._write(part, call, pace, most)
+            size = await self._write(part, call, pace, most, room)
             await trio.to_thread.run_sync(_publish, part, self.path(job))
         except OSError as error:
             await self._drop(part)
@@ -51,7 +55,7 @@ class Spool:
             raise
         return size
 
-    async def _write(self, part: Path, call: Call, pace: Pace, most: int) -> int:
+    async def _write(self, part: Path, call: Call, pace: Pace, most: int, room: Room) -> int:
         await trio.Path(self._folder).mkdir(mode=0o700, parents=True, exist_ok=True)
         size, more = 0, True
         async with await trio.open_file(part, "wb", opener=_private) as file:
@@ -65,6 +69,7 @@ class Spool:
                 size += held
                 if size > most:
                     raise _too_large(most)
+                await room.grow(size)
                 await file.write(b"".join(pieces))
             await file.flush()
             await trio.to_thread.run_sync(os.fsync, file.fileno())
@@ -88,12 +93,13 @@ class Spool:
         entries = self._folder.iterdir() if self._folder.is_dir() else ()
         return [entry for entry in entries if entry.suffix in (".upload", ".part")]
 
-    async def sweep(self, found: Sequence[Path], wanted: Collection[str]) -> None:
-        """Of what was found, remove what no import is waiting for."""
+    async def sweep(self, found: Sequence[Path], wanted: Collection[str]) -> list[str]:
+        """Of what was found, remove what no import is waiting for; returns which imports that was of."""
         kept = {self.path(job) for job in wanted}
-        for path in found:
-            if path not in kept:
-                await self._drop(path)
+        swept = [path for path in found if path not in kept]
+        for path in swept:
+            await self._drop(path)
+        return [path.stem for path in swept]
 
 
 def _private(path: str, flags: int) -> int:

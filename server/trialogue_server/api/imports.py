@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from trialogue import ImportJob, LimitError, NotFoundError, ThrottledError, is_id
+from trialogue import ImportJob, LimitError, NotFoundError, QuotaError, ThrottledError, is_id
 from trialogue_server._exchange.jobs import Importer
 from trialogue_server._http.call import Call, Reply, json_reply
 from trialogue_server._http.errors import MediaTypeError, SlowBodyError
@@ -24,7 +24,8 @@ async def take(services: Services, call: Call) -> Reply:
     """``POST /api/import``: import conversations: 202, and the body's are taken in one after the other.
 
     The body is an export, as JSON or as the zip it came in: ours, ChatGPT's or Claude's, found out by its shape. Sent as
-    it is, not as a form. What is here already is left alone, so that the same export may be sent again.
+    it is, not as a form. What is here already is left alone, so that the same export may be sent again. While it is being
+    taken in, it counts against the quota for files.
     """
     principal = await services.principal(call)
     media_type = call.header("content-type").partition(";")[0].strip().lower()
@@ -84,7 +85,7 @@ ROUTES = (
         reply=ImportJob,
         status=202,
         headers=("Location",),
-        problems=(LimitError, MediaTypeError, SlowBodyError, ThrottledError, NotFoundError),
+        problems=(LimitError, QuotaError, MediaTypeError, SlowBodyError, ThrottledError, NotFoundError),
     ),
     Route("GET", "/api/import/<id>", show, reply=ImportJob),
     Route("DELETE", "/api/import/<id>", cancel, status=204),

@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 from collections.abc import AsyncGenerator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -348,11 +349,72 @@ async def test_zip_holds_the_files_and_gives_them_back(server: Server, ada: http
         assert (await send(cyd, answer.content))["files"] == 0
 
 
+def packed(archive: bytes) -> bytes:
+    """The same, as small as it goes."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(archive)) as before, zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as after:
+        for name in before.namelist():
+            after.writestr(name, before.read(name))
+    return made.getvalue()
+
+
+async def used(server: Server, client: httpx2.AsyncClient) -> tuple[int, int]:
+    """What the caller's files take, and what is set aside."""
+    me = (await client.get("/api/auth/me")).json()["id"]
+    space = await server.engine.store.files.space(me, datetime.now(UTC))
+    return space.used, space.reserved
+
+
+async def test_upload_takes_room_until_it_is_over(tmp_path: Path) -> None:
+    store = MemoryStore()
+    document = chats(300)
+    async with (
+        serve(store=store, files=tmp_path, files_quota_bytes=len(document) + 100) as server,
+        server.user() as ada,
+    ):
+        store.faults.next("create", *(Fault(delay=0.01) for _ in range(300)))
+        first = await ada.post("/api/import", content=document)
+        assert (first.status_code, await used(server, ada)) == (202, (0, len(document)))
+        for path, body in (
+            ("/api/import", {"content": b" " * 200}),
+            ("/api/import", {"content": pieces(b" " * 200)}),
+            ("/api/upload", {"files": {"file": b"x" * 200}}),
+        ):
+            full = await ada.post(path, **body)
+            assert full.status_code == 413, full.text
+            assert "files_quota_bytes" in full.json()["detail"]
+        assert await used(server, ada) == (0, len(document))
+        assert (await ended(ada, first.headers["location"]))["state"] == "done"
+        assert await used(server, ada) == (0, 0)
+        second = await ada.post("/api/import", content=document)
+        assert (await ada.delete(second.headers["location"])).status_code == 204
+        assert await used(server, ada) == (0, 0)
+        assert (await send(ada, b"nonsense"))["state"] == "failed"
+        assert await used(server, ada) == (0, 0)
+        assert not list((tmp_path / "imports").glob("*"))
+
+
+async def pieces(data: bytes) -> AsyncGenerator[bytes]:
+    """A body whose length nobody is told beforehand."""
+    yield data
+
+
+async def test_files_of_an_import_need_no_room_twice(ada: httpx2.AsyncClient, tmp_path: Path) -> None:
+    for name in ("one", "two", "three"):
+        await uploaded(ada, name, name[:1].encode() * 50_000)
+    await make(ada, title="Tea")
+    document = (await ada.get("/api/export", params={"format": "zip"})).content
+    async with serve(files=tmp_path / "other", files_quota_bytes=len(document)) as other, other.user("bob") as bob:
+        job = await send(bob, document)
+        assert (job["state"], job["files"], job["skipped"]) == ("done", 3, [])
+        assert await used(other, bob) == (150_000, 0)
+
+
 async def test_files_beyond_the_quota_are_told_and_the_rest_goes_in(ada: httpx2.AsyncClient, tmp_path: Path) -> None:
     for name, size in (("small", 10), ("large", 50_000)):
         await uploaded(ada, name, b"x" * size)
     await make(ada, title="Tea")
-    document = (await ada.get("/api/export", params={"format": "zip"})).content
+    document = packed((await ada.get("/api/export", params={"format": "zip"})).content)
     async with serve(files=tmp_path / "other", files_quota_bytes=20_000) as other, other.user("bob") as bob:
         job = await send(bob, document)
         assert (job["state"], job["added"], job["files"]) == ("done", 1, 1)
