@@ -61,7 +61,7 @@ class Lifespan:
 
 def _opened() -> AbstractAsyncContextManager[Application]:
     from trialogue_server._process import logs
-    from trialogue_server._process.process import connection_limits
+    from trialogue_server._process.connections import connection_limits
     from trialogue_server.serve import open_app
 
     read_credentials(os.environ)

@@ -28,7 +28,7 @@ import importlib.metadata, os, sys, time, trio, msgspec
 from trialogue_server._settings.settings import load_settings
 plugins = importlib.metadata.entry_points(group="trialogue").names
 config = load_settings({}, os.environ, plugins=plugins).config
-from trialogue_server._process.process import open_all
+from trialogue_server.serve import open_all
 
 async def main():
     async with open_all(config):

@@ -7,7 +7,7 @@ from typing import Any
 
 from trialogue_server._guard import Limits
 from trialogue_server._guard.crowd import Crowd
-from trialogue_server._process.process import connection_limits
+from trialogue_server._process.connections import connection_limits
 from trialogue_server.config import Config
 
 KEEP = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
