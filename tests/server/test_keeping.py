@@ -215,6 +215,16 @@ def test_restore_takes_the_files_that_are_left(backup: Path, data: Path) -> None
     assert cli.main(["db", "check", "--deep", "--data-dir", "new"]) == 0
 
 
+def test_restore_mends_a_content_that_was_damaged(backup: Path, data: Path) -> None:
+    Path("new").mkdir()
+    (data / "files").rename("new/files")
+    (content,) = Path("new/files").glob("[0-9a-f][0-9a-f]/*")
+    content.unlink()
+    content.write_bytes(b"mice and bowls")
+    assert cli.main(["db", "restore", str(backup), "--data-dir", "new"]) == 0
+    assert cli.main(["db", "check", "--deep", "--data-dir", "new"]) == 0
+
+
 def test_killed_backup_is_none(backup: Path) -> None:
     killed("trialogue_server._keeping", "backup", "_named", "db", "backup", str(backup.parent))
     names = [name for name in os.listdir(backup.parent) if name[0].isdigit()]
