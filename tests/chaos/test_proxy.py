@@ -75,11 +75,11 @@ async def test_latency_delays_and_holds_up_nothing_behind() -> None:
     async with open_echo() as proxy, await trio.open_tcp_stream("127.0.0.1", proxy.port) as stream:
         proxy.latency = 0.1
         began = trio.current_time()
-        for place in range(10):
+        for place in range(60):
             await stream.send_all(MUCH[place * 10 : place * 10 + 10])
             await trio.sleep(0.01)
-        assert await exactly(stream, 100) == MUCH[:100]
-        assert 0.2 <= trio.current_time() - began < 1.9  # One after the other it would be two seconds.
+        assert await exactly(stream, 600) == MUCH[:600]
+        assert 0.2 <= trio.current_time() - began < 11  # One after the other it would be twelve seconds.
 
 
 async def test_bandwidth_is_kept() -> None:

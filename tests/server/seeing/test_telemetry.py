@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Generator
 from pathlib import Path
 
@@ -113,14 +112,13 @@ def test_collector_that_hangs_keeps_nobody(tmp_path: Path, monkeypatch: pytest.M
     with socket.create_server(("127.0.0.1", 0)) as deaf:  # It takes connections, and says nothing.
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{deaf.getsockname()[1]}")
         monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "600")  # Seconds, for which the SDK would wait.
         server = Server(tmp_path)
         try:
             server.start()
             talk(server)
-            began = time.monotonic()
             server.signal(signal.SIGTERM)
-            assert server.wait(20) == 0
-            assert time.monotonic() - began < 12
+            assert server.wait(60) == 0
         finally:
             server.close()
 
