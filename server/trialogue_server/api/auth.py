@@ -69,13 +69,18 @@ async def reset(services: Services, call: Call) -> Reply:
     """
     services.peers.check_origin(call)
     body = await read_struct(call, ResetBody)
-    services.tries.address.take(services.peers.network(call))
-    token_hash = hash_of(body.token)
-    # Looked at first: a hash is not made for everyone who asks.
-    user = await services.accounts.reset(token_hash)
-    if user is None or not await _offered_by_administrator(services, user):
+    network, token_hash = services.peers.network(call), hash_of(body.token)
+    services.tries.address.take(network)
+    try:
+        # Looked at first: a hash is not made for everyone who asks.
+        user = await services.accounts.reset(token_hash)
+        offered = user is not None and await _offered_by_administrator(services, user)
+    except Exception:
+        services.tries.address.give_back(network)  # Not the caller's failure.
+        raise
+    if user is None or not offered:
         raise ForbiddenError("this reset was used or is too old: ask the administrator for a new one")
-    services.tries.address.give_back(services.peers.network(call))
+    services.tries.address.give_back(network)
     entry = msgspec.structs.replace(services.origin(call), actor=user.id).entry("password.reset", user.id)
     _, ended = await services.authenticator().reset_secret(token_hash, body.password, (entry,))
     services.endings.forget_user(user.id, close=False)

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from rest import PASSWORD, Server, open_stream, serve
 
 from trialogue import load_plugins, new_id
-from trialogue.testing import MemoryStore
+from trialogue.testing import Fault, MemoryStore
 from trialogue_server._serving.services import Services
 
 NEW = "battery staple"
@@ -129,6 +129,15 @@ async def test_reset_is_overtaken_by_a_new_password(
     assert (await eve.post("/api/auth/password", json={"old": PASSWORD, "new": NEW})).status_code == 204
     answer = await eve.post("/api/auth/reset", json={"token": token, "password": "another password"})
     assert answer.status_code == 403
+
+
+async def test_reset_that_fails_on_our_side_is_no_guess() -> None:
+    store = MemoryStore()
+    async with serve(store=store) as server, server.client() as client:
+        store.faults.next("reset", *(Fault(fail="before") for _ in range(60)))
+        body = {"token": "tl_reset_guess", "password": NEW}
+        answers = [(await client.post("/api/auth/reset", json=body)).status_code for _ in range(61)]
+    assert answers == [503] * 60 + [403]
 
 
 async def test_guessing_resets_is_throttled(server: Server) -> None:
