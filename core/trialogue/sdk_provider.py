@@ -31,6 +31,15 @@ UpstreamT = TypeVar("UpstreamT", bound="Upstream")
 _T = TypeVar("_T")
 
 
+def is_address(url: str) -> bool:
+    """Whether an upstream can be asked there: an http or https address with a host. Never raises."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
 class ClosableStream(ResponseStream):
     """A response stream that holds a connection."""
 

@@ -311,6 +311,11 @@ def test_a_whole_may_be_none(status: str, kind: str) -> None:
     assert caught.value.kind == kind
     with pytest.raises(ProviderError, match="cannot be read"):
         rest_of({"status": 7}, Heard())
+    deep: Json = {}
+    for _ in range(100_000):
+        deep = {"a": deep}
+    with pytest.raises(ProviderError, match="cannot be read"):
+        rest_of({**WHOLE_RESPONSE, "metadata": deep}, Heard())
     assert rest_of({**WHOLE_RESPONSE, "status": "in_progress"}, Heard()) is None
 
 

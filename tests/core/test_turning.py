@@ -266,6 +266,42 @@ async def test_loop_that_fails_harms_its_own_answers_alone(autojump_clock: MockC
         assert (await answer_to(talk, "hi")).status == "completed"
 
 
+class Nesting(TurnLoop):
+    """Asks the model within a nursery of its own."""
+
+    name = "nesting"
+
+    def takes(self, turn: TurnContext, request: Request) -> bool:
+        return True
+
+    @asynccontextmanager
+    async def open_turn(
+        self, turn: TurnContext, request: Request, generate: Generate
+    ) -> AsyncGenerator[ResponseStream]:
+        async with trio.open_nursery(), generate(request) as stream, trio.open_nursery():
+            yield stream
+
+
+@pytest.mark.parametrize("script", [[Fail("throttled")], ["half", Fail("throttled")]])
+async def test_what_fails_in_a_nursery_of_a_loop_is_told_as_it_is(script: Any, autojump_clock: MockClock) -> None:
+    async with talking(ScriptedProvider(script), Nesting(), failovers=0) as talk:
+        answer = await answer_to(talk, "hi")
+    assert answer.failure is not None
+    assert answer.failure.code == "provider_throttled"
+
+
+async def test_answer_of_a_loop_with_a_nursery_can_be_stopped(autojump_clock: MockClock) -> None:
+    provider = ScriptedProvider(["x"], forever=True)
+    async with talking(provider, Nesting()) as talk:
+        receipt = await talk.post("hi")
+        await talk.until("part.delta")
+        await talk.stop()
+        await talk.settled()
+        answer = await talk.engine.store.message(receipt.answer or "")
+        assert answer is not None
+        assert answer.status == "cancelled"
+
+
 async def test_loop_that_hangs_is_ended_as_a_silent_provider_is(autojump_clock: MockClock) -> None:
     class Hangs(TurnLoop):
         name = "hangs"

@@ -422,6 +422,13 @@ async def test_paused_turn_is_gone_on_with_where_it_was() -> None:
     assert last == {"role": "assistant", "content": [{"type": "text", "text": "One,"}]}
 
 
+@pytest.mark.parametrize("url", ["http://[x", "http://x:y", "localhost:80"])
+def test_address_that_is_none_is_refused_in_one_line(url: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        trialogue_anthropic.trialogue_providers({"ANTHROPIC_BASE_URL": url})
+    assert str(caught.value) == "ANTHROPIC_BASE_URL must be an http or https address"
+
+
 def thoughtful() -> Request:
     said = message("assistant", ReasoningPart("hm", "c2VhbA=="), TextPart("yes"), model=f"anthropic:{NEW}")
     return Request(NEW, (message("user", TextPart("?")), said, message("user", TextPart("!"))))

@@ -84,6 +84,8 @@ def test_each_profile_is_a_provider_of_its_own_name() -> None:
         ({"PROFILES": "openai"}, "not be openai"),
         ({"PROFILES": "mine"}, "MINE_BASE_URL is not set"),
         ({"PROFILES": "mine", "MINE_BASE_URL": "127.0.0.1:80"}, "http or https"),
+        ({"PROFILES": "mine", "MINE_BASE_URL": "http://[x"}, "MINE_BASE_URL must be an http or https address"),
+        ({"PROFILES": "mine", "MINE_BASE_URL": "http://x:123456"}, "MINE_BASE_URL must be an http or https address"),
         ({"PROFILES": "mine", "MINE_KIND": "olama"}, "one of ollama"),
         ({"PROFILES": "ollama", "OLLAMA_CONTEXT_TOKENS": "4k"}, "whole number"),
         ({"PROFILES": "ollama", "OLAMA_TITLE": "x"}, "OLAMA_TITLE belongs to no profile"),
@@ -98,6 +100,13 @@ def test_each_profile_is_a_provider_of_its_own_name() -> None:
 def test_what_cannot_be_meant_is_refused(variables: dict[str, str], told: str) -> None:
     with pytest.raises(ConfigurationError, match=told):
         declared(**variables)
+
+
+@pytest.mark.parametrize("url", ["http://[x", "http://x:y", "http://", "localhost:80", "ftp://x"])
+def test_address_that_is_none_is_refused_in_one_line(url: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        trialogue_openai.trialogue_providers({"OPENAI_BASE_URL": url})
+    assert str(caught.value) == "OPENAI_BASE_URL must be an http or https address"
 
 
 async def test_models_carry_the_name_and_the_title() -> None:

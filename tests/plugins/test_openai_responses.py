@@ -334,6 +334,21 @@ async def test_what_is_not_streamed_any_more_is_waited_for(monkeypatch: pytest.M
     assert len(kept.begun) == 1
 
 
+@pytest.mark.parametrize("whole", [b"[" * 100_000, b'{"status": "completed", "output": ', b"\xff\xfe"])
+async def test_whole_that_cannot_be_read_is_malformed(whole: bytes) -> None:
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(whole)}\r\n\r\n"
+
+    def reply(asked: HttpRequest) -> list[ReplyStep]:
+        # It is streamed no more, and as a whole it is junk.
+        return TOO_OLD if "stream" in asked.path else [head.encode() + whole]
+
+    async with asking(reply, background=True) as (provider, _):
+        with pytest.raises(ProviderError, match="cannot be read") as caught:
+            async with provider.reopen("m", "resp_1", 3) as stream:
+                await drain(stream)
+    assert caught.value.kind == "malformed"
+
+
 async def test_what_nobody_wants_is_given_up() -> None:
     kept = KeptResponses(EVENTS)
     async with asking(kept, background=True) as (provider, upstream):

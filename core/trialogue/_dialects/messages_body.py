@@ -192,10 +192,10 @@ def _said(parts: tuple[Part, ...], ids: dict[str, str], thinks: bool, paused: bo
 
 def _own_tool(kept: str) -> list[_Block]:
     try:
-        block = msgspec.json.decode(kept)
+        block = msgspec.json.decode(kept, type=_Block)
     except UNREADABLE:
         return []
-    return [block] if isinstance(block, dict) and isinstance(block.get("type"), str) else []
+    return [block] if isinstance(block.get("type"), str) else []
 
 
 def _object(arguments: str) -> msgspec.Raw:

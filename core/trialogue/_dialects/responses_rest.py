@@ -81,11 +81,11 @@ def rest_of(response: object, heard: Heard) -> list[Piece] | None:
     """
     try:
         whole = msgspec.convert(response, _Whole)
-    except msgspec.ValidationError as error:
+        if whole.status in ("queued", "in_progress"):
+            return None
+        return [*_unheard(whole.output, heard), *_end(whole.status, response)]
+    except (msgspec.ValidationError, RecursionError) as error:
         raise ProviderError(f"the upstream keeps a response that cannot be read: {error}", kind="malformed") from error
-    if whole.status in ("queued", "in_progress"):
-        return None
-    return [*_unheard(whole.output, heard), *_end(whole.status, response)]
 
 
 def _unheard(output: Sequence[_Item], heard: Heard) -> Iterator[Piece]:

@@ -18,6 +18,7 @@ from trialogue._asking.provider import HandlePiece, Piece, Provider, Request, Re
 from trialogue._facts.errors import ForbiddenError, ProviderError, TrialogueError
 from trialogue._facts.values import Model
 from trialogue._runs.turns import TurnContext, TurnEnd, TurnHook, TurnLoop
+from trialogue._supervision.child import unwrap
 
 T = TypeVar("T")
 
@@ -115,15 +116,22 @@ class Looping(Provider):
 
     @asynccontextmanager
     async def open_response(self, request: Request) -> AsyncGenerator[ResponseStream]:
-        async with AsyncExitStack() as stack:
-            try:
-                opened = self._loop.open_turn(self._turn, request, self._provider.open_response)
-                stream = await stack.enter_async_context(opened)
-            except TrialogueError:
+        try:
+            async with AsyncExitStack() as stack:
+                yield _Heard(self._loop, await self._opened(stack, request))
+        except BaseExceptionGroup as group:
+            # A nursery of the loop's wraps what is raised within it, the provider's and ours as well.
+            single = unwrap(group)
+            if not isinstance(single, Exception):
                 raise
-            except Exception as error:
-                raise _broken(self._loop, error) from error
-            yield _Heard(self._loop, stream)
+            raise single from single.__cause__
+
+    async def _opened(self, stack: AsyncExitStack, request: Request) -> ResponseStream:
+        try:
+            opened = self._loop.open_turn(self._turn, request, self._provider.open_response)
+            return await stack.enter_async_context(opened)
+        except Exception as error:
+            raise _told(self._loop, error) from error
 
 
 class _Heard(ResponseStream):
@@ -138,13 +146,15 @@ class _Heard(ResponseStream):
             while batch := await self._stream.receive():
                 if passed := [piece for piece in batch if not isinstance(piece, HandlePiece)]:
                     return passed
-        except TrialogueError:
-            raise
         except Exception as error:
-            raise _broken(self._loop, error) from error
+            raise _told(self._loop, error) from error
         return ()
 
 
-def _broken(loop: TurnLoop, error: Exception) -> ProviderError:
+def _told(loop: TurnLoop, error: Exception) -> TrialogueError:
+    """What became of a loop; alone, if a nursery of its own wrapped it."""
+    single = unwrap(error)
+    if isinstance(single, TrialogueError):
+        return single
     _log.error("%r failed", loop, exc_info=error)
     return ProviderError(f"the turn loop {loop.name!r} failed: see the log", kind="broken")

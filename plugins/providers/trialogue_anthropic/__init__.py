@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 
 from trialogue import ConfigurationError, Provider, hookimpl
+from trialogue.sdk_provider import is_address
 from trialogue_anthropic._provider import AnthropicProvider as AnthropicProvider
 
 __all__ = ["AnthropicProvider", "trialogue_providers"]
@@ -33,6 +34,8 @@ def trialogue_providers(environment: Mapping[str, str]) -> Sequence[Provider]:
     key, base_url = environment.get("ANTHROPIC_API_KEY"), environment.get("ANTHROPIC_BASE_URL")
     if not key and not base_url:
         return []
+    if base_url and not is_address(base_url):
+        raise ConfigurationError("ANTHROPIC_BASE_URL must be an http or https address")
     if not find_spec("anthropic") or not find_spec("httpx2"):
         raise ConfigurationError(
             "ANTHROPIC_API_KEY or ANTHROPIC_BASE_URL is set, but the SDK is missing: install trialogue[anthropic]"

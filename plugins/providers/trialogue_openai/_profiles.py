@@ -26,6 +26,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from trialogue import ConfigurationError
+from trialogue.sdk_provider import is_address
 
 PREFIX: Final = "TRIALOGUE_OPENAI_"
 #: Whose prices, models and habits are known.
@@ -103,6 +104,8 @@ class Profile(msgspec.Struct, frozen=True):
 def read_own(environment: Mapping[str, str]) -> Profile | None:
     """The one that goes by the vendor's own variables, if they are set. Raises ``ConfigurationError``."""
     key, base_url = environment.get("OPENAI_API_KEY"), environment.get("OPENAI_BASE_URL")
+    if base_url and not is_address(base_url):
+        raise ConfigurationError("OPENAI_BASE_URL must be an http or https address")
     profile = Profile(key=key or None, base_url=base_url or None)
     return _with_manners(profile, "", environment) if key or base_url else None
 
@@ -137,7 +140,7 @@ def _read(name: str, environment: Mapping[str, str]) -> Profile:
     base_url = given("BASE_URL") or kind.base_url
     if base_url is None:
         raise ConfigurationError(f"{_variable(name, 'BASE_URL')} is not set, and profile {name!r} cannot do without it")
-    if urlsplit(base_url).scheme not in ("http", "https") or not urlsplit(base_url).hostname:
+    if not is_address(base_url):
         raise ConfigurationError(f"{_variable(name, 'BASE_URL')} must be an http or https address")
     context = given("CONTEXT_TOKENS")
     if context is not None and not (context.isascii() and context.isdigit() and int(context) > 0):

@@ -10,6 +10,7 @@ from urllib.parse import quote
 import httpx2
 import openai
 
+from trialogue import ProviderError
 from trialogue.upstreams import TIMEOUT, Body, Upstream, translated
 
 #: The SDK's ``create`` walks through every message of the history in search of parameters to rename, which takes 0.17 ms
@@ -65,6 +66,10 @@ class OpenAIUpstream(Upstream):
             return await self.sdk.get(_path_of(response), cast_to=object)
         except openai.OpenAIError as error:
             raise translated(error) from error
+        except (ValueError, RecursionError) as error:
+            raise ProviderError(
+                "the upstream keeps a response that cannot be read as JSON", kind="malformed"
+            ) from error
 
     async def cancel(self, response: str) -> None:
         """Have the upstream work on a response no longer. Raises ``ProviderError``."""
