@@ -319,7 +319,7 @@ class Activation:
             self._clear()
         else:
             # Only deltas, as nearly always: there are no rows to hand over, and none to clear.
-            flush = Flush(self.state.header.id, self.node, self.epoch, self._flush, entries)
+            flush = Flush(self.id, self.node, self.epoch, self._flush, entries, generation=self._generation)
             self._entries.clear()
         self._in_flight = flush
         return flush
@@ -340,6 +340,7 @@ class Activation:
             done=tuple(self._done),
             charges=tuple(self._charges.values()),
             next_seq=None if entries else self.state.next_seq,
+            generation=self._generation,
         )
 
     def committed(self) -> float:

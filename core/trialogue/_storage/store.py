@@ -49,7 +49,8 @@ class Flush(msgspec.Struct, frozen=True):
 
     It happens only if the row is owned by ``node`` at ``epoch``, its next sequence number is that of the first entry (or
     ``next_seq``, without one) and its stored flush number is below ``number``; then ``number`` is stored and the next
-    sequence number advanced.
+    sequence number advanced. After the store has gone backwards another row may look just like that: a flush of another
+    ``generation`` than the store's is fenced whatever it says.
     """
 
     conversation: str
@@ -78,6 +79,12 @@ class Flush(msgspec.Struct, frozen=True):
     #: The next sequence number that the row must have where no entry says so: a command that changed nothing leaves its
     #: receipt only in the log that it was decided on. ``None``: whichever it has.
     next_seq: int | None = None
+    #: The store's generation when the conversation was claimed; ``None``: whichever it is.
+    generation: int | None = None
+
+    def is_of(self, generation: int) -> bool:
+        """Whether it continues what a store of that generation holds."""
+        return self.generation is None or self.generation == generation
 
 
 class History(msgspec.Struct, frozen=True):

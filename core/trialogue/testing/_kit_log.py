@@ -55,6 +55,18 @@ async def appended_entries_come_back_in_order_as_they_were(store: Store) -> None
 
 
 @check
+async def flush_of_another_generation_is_fenced(store: Store) -> None:
+    talk, other = await begin(store), await begin(store)
+    entry = Entry(1, 1, "usage", b"{}")
+    old = Flush(talk.id, talk.node, 1, 1, (entry,), generation=store.generation + 1)
+    new = Flush(other.id, other.node, 1, 1, (entry,), generation=store.generation)
+    assert list(await store.append([old, new])) == ["fenced", "committed"]
+    assert list(await store.append([old])) == ["fenced"]
+    assert list(await store.events(talk.id, 0, 100)) == [FIRST]
+    await talk.write("usage")  # Its place is still free.
+
+
+@check
 async def events_are_read_from_a_number_up_to_a_limit(store: Store) -> None:
     talk = await begin(store)
     await talk.write(*["usage"] * 9)

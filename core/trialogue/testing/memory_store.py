@@ -192,6 +192,8 @@ class MemoryStore(Store):
         return await self._call("append", effect, writes=True)
 
     def _flush(self, flush: Flush) -> Verdict:
+        if not flush.is_of(self.generation):
+            return "fenced"
         row = self._rows.get(flush.conversation)
         given = (*(message.id for message in flush.messages), *flush.waiting)
         homes = {self._homes.get(name, flush.conversation) for name in given}

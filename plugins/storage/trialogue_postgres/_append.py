@@ -11,7 +11,7 @@ appended again one by one, so that the one it was about is found and nothing is 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import trio
 
@@ -28,17 +28,21 @@ _log = logging.getLogger("trialogue.postgres")
 LITTLE = 5_000
 
 
-async def append(database: Database, flushes: Sequence[Flush]) -> list[Verdict]:
-    """Commit the flushes; one verdict each, in order."""
+async def append(database: Database, flushes: Sequence[Flush], generation: Callable[[], int]) -> list[Verdict]:
+    """Commit the flushes; one verdict each, in order.
+
+    ``generation`` is asked once there is a connection, because it is a new one that may lead to another generation.
+    """
     # In the order of ids, so that nodes that disagree about who owns what seldom wait for each other in a circle.
     sound = sorted(filter(_is_sound, flushes), key=lambda flush: flush.conversation)
     if not sound:
         await trio.lowlevel.checkpoint()
+        return ["fenced"] * len(flushes)
     words = await words_by_message([message for flush in sound for message in flush.messages])
     try:
-        happened = await _together(database, sound, words)
+        happened = await _together(database, sound, words, generation)
     except RefusedError:
-        happened = set[str]().union(*[await _alone(database, flush, words) for flush in sound])
+        happened = set[str]().union(*[await _alone(database, flush, words, generation) for flush in sound])
     return ["committed" if flush.conversation in happened else "fenced" for flush in flushes]
 
 
@@ -55,32 +59,37 @@ def _words(messages: Sequence[Message]) -> dict[str, str]:
     return {message.id: words_of(message) for message in messages}
 
 
-async def _alone(database: Database, flush: Flush, words: dict[str, str]) -> set[str]:
+async def _alone(database: Database, flush: Flush, words: dict[str, str], generation: Callable[[], int]) -> set[str]:
     try:
-        return await _together(database, [flush], words)
+        return await _together(database, [flush], words, generation)
     except RefusedError as error:
         _say_refused(flush, error)
         return set()
 
 
-async def _together(database: Database, flushes: Sequence[Flush], words: dict[str, str]) -> set[str]:
+async def _together(
+    database: Database, flushes: Sequence[Flush], words: dict[str, str], generation: Callable[[], int]
+) -> set[str]:
     """Append in one transaction; returns the conversations whose flush happened, now or before."""
-    if not flushes:
-        return set()
-    is_plain = all(map(_is_plain, flushes))
 
     async def work(connection: TrioConnection) -> set[str]:
-        passed: list[Row]
-        if is_plain:
-            passed = await rows(connection, sql.APPEND, _values(flushes))
-        else:
-            passed = await _with_rows(connection, flushes, words)
-        happened: set[str] = {flushes[int(place)].conversation for place, *_ in passed}
-        if len(happened) < len(flushes):
-            happened |= await _happened_before(connection, flushes)
-        return happened
+        now = generation()
+        present = [flush for flush in flushes if flush.is_of(now)]
+        return await _append(connection, present, words) if present else set()
 
     return await database.append(work)
+
+
+async def _append(connection: TrioConnection, flushes: Sequence[Flush], words: dict[str, str]) -> set[str]:
+    passed: list[Row]
+    if all(map(_is_plain, flushes)):
+        passed = await rows(connection, sql.APPEND, _values(flushes))
+    else:
+        passed = await _with_rows(connection, flushes, words)
+    happened: set[str] = {flushes[int(place)].conversation for place, *_ in passed}
+    if len(happened) < len(flushes):
+        happened |= await _happened_before(connection, flushes)
+    return happened
 
 
 async def _with_rows(connection: TrioConnection, flushes: Sequence[Flush], words: dict[str, str]) -> list[Row]:

@@ -129,7 +129,7 @@ class PostgresStore(Store):
         return await writes.claim(self.database, conversation, node)
 
     async def append(self, flushes: Sequence[Flush]) -> Sequence[Verdict]:
-        verdicts = await append(self.database, flushes)
+        verdicts = await append(self.database, flushes, lambda: self.generation)
         self._entries += sum(len(f.entries) for f, v in zip(flushes, verdicts, strict=True) if v == "committed")
         return verdicts
 

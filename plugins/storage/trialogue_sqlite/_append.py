@@ -56,23 +56,24 @@ def is_contiguous(flush: Flush) -> bool:
 class Append:
     """One call of ``Store.append``, as a job. ``alone`` is set when it needs no transaction but its own."""
 
-    def __init__(self, flushes: Sequence[Flush]) -> None:
+    def __init__(self, flushes: Sequence[Flush], generation: int) -> None:
         self._flushes = flushes
         self._plain: list[Flush] = []
         self._rich: list[Flush] = []
         for flush in flushes:
-            (self._plain if is_plain(flush) else self._rich).append(flush)
+            if flush.is_of(generation):
+                (self._plain if is_plain(flush) else self._rich).append(flush)
         try:
             self._rows = door_rows(self._plain)
         except UnicodeDecodeError:
             # No event looks like that. Statement by statement the bytes are kept as they are.
-            self._plain, self._rich, self._rows = [], list(flushes), "[]"
+            self._plain, self._rich, self._rows = [], self._plain + self._rich, "[]"
         #: Entries that this call added to the log, once it ran.
         self.entries = 0
         self.alone: Callable[[Connection], list[Verdict]] | None = None
-        if not self._rich:
+        if len(self._plain) == len(flushes):
             self.alone = self._through_the_door
-        elif len(flushes) == 1:
+        elif len(self._rich) == len(flushes) == 1:
             self.alone = self._rich_alone
 
     def __call__(self, connection: Connection) -> list[Verdict]:
@@ -82,7 +83,7 @@ class Append:
             found[flush.conversation] = verdict
         for flush in self._rich:
             found[flush.conversation] = self._append_rich(connection, flush)
-        return [found[flush.conversation] for flush in self._flushes]
+        return [found.get(flush.conversation, "fenced") for flush in self._flushes]
 
     def _through_the_door(self, connection: Connection) -> list[Verdict]:
         if not self._plain:

@@ -156,7 +156,7 @@ class SQLiteStore(Store):
         return await self.writer.run(partial(writes.claim, conversation=conversation, node=node))
 
     async def append(self, flushes: Sequence[Flush]) -> Sequence[Verdict]:
-        job = Append(flushes)
+        job = Append(flushes, self.generation)
         verdicts = await self.writer.run(job, job.alone)
         self._entries += job.entries
         return verdicts
