@@ -47,8 +47,10 @@ class Soundness:
         self._accounts: set[str] = set()
         self._kept: set[str] = set()
         self._files: set[str] = set()
-        #: The conversation of each message.
-        self._messages: dict[str, str] = {}
+        #: The conversation of each message, both by the hashes of their ids: there may be millions, of which nothing else is
+        #: asked. Two that are alike by chance would only hide a trouble.
+        self._messages: dict[int, int] = {}
+        #: Messages whose parents had not come yet; in the order of a dump there are few.
         self._parents: list[tuple[str, str]] = []
         self._logs = _Logs(self._note)
 
@@ -62,7 +64,7 @@ class Soundness:
         """One for each kind of trouble, or one that says that there is none."""
         self._logs.end()
         for message, parent in self._parents:
-            if self._messages.get(parent) != self._messages[message]:
+            if not self._is_below(message, parent):
                 self._note("messages below one that is not there", message)
         for what, places in self._troubles.items():
             detail = f"{what}: {len(places)}, such as {', '.join(places[:NAMED])}"
@@ -94,15 +96,18 @@ class Soundness:
                 self._logs.must_know(share.conversation, "links")
             case MessageRecord(name, conversation, parent):
                 self._logs.must_know(conversation, "messages")
-                self._messages[name] = conversation
-                if parent is not None:
+                self._messages[hash(name)] = self._logs.number(conversation)
+                if parent is not None and not self._is_below(name, parent):
                     self._parents.append((name, parent))
             case _:
                 pass
 
+    def _is_below(self, message: str, parent: str) -> bool:
+        return self._messages.get(hash(parent)) == self._messages[hash(message)]
+
     def _take_file(self, record: FileRecord | MentionRecord) -> None:
         if isinstance(record, MentionRecord):
-            if record.message not in self._messages or record.file not in self._files:
+            if hash(record.message) not in self._messages or record.file not in self._files:
                 self._note("mentions of what is not there", f"{record.file} in {record.message}")
             return
         file = record.file
@@ -119,6 +124,7 @@ class _Logs:
         self._note = note
         self._known: dict[str, ConversationRecord] = {}
         self._unread: set[str] = set()
+        self._numbers: dict[str, int] = {}
         #: Of the log that is being read: whose it is, its last entry, and the fold of it as far as it is of use.
         self._now: ConversationRecord | None = None
         self._last = EntryRecord("", -1, 0, "", "")
@@ -128,6 +134,10 @@ class _Logs:
     def must_know(self, conversation: str, what: str) -> None:
         if conversation not in self._known:
             self._note(f"{what} without their conversation", conversation)
+
+    def number(self, conversation: str) -> int:
+        """What stands for it, the same object each time."""
+        return self._numbers.setdefault(conversation, hash(conversation))
 
     def take(self, record: ConversationRecord | EntryRecord) -> None:
         if isinstance(record, ConversationRecord):
