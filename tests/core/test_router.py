@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import msgspec
+import pytest
 import trio
 import trio.testing
 from support import NOW
@@ -15,7 +16,7 @@ from trialogue._cluster.nodes import Kept, Load, Member, NodeInfo
 from trialogue._cluster.outcomes import encode_outcome
 from trialogue._cluster.router import Router
 from trialogue._cluster.transport import Parcel
-from trialogue._facts.errors import ElsewhereError
+from trialogue._facts.errors import ElsewhereError, FencedError, ThrottledError
 from trialogue._supervision.child import Child, ChildSpec
 
 
@@ -98,6 +99,31 @@ async def test_refusal_of_before_the_last_attempt_is_not_told(autojump_clock: tr
     router = Router("node", cast("Any", nodes), None, cast("Any", Silent()), here, members)
     assert await router.submit(Parcel("conversation", command)) == Receipt(7)
     assert tries == ["one"] * 3
+
+
+async def test_full_mailbox_says_nothing_of_an_earlier_attempt(autojump_clock: trio.testing.MockClock) -> None:
+    """What was fenced may have been committed all the same: that too many wait meanwhile is no refusal of it."""
+    answers = [FencedError("it goes to another node"), ThrottledError("3 wait", retry_after=1), Receipt(7)]
+
+    async def here(parcel: Parcel) -> Receipt:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    unused = cast("Any", None)
+    router = Router("node", cast("Any", OneKept()), None, unused, here, unused)
+    assert await router.submit(Parcel("conversation", Stop("one", NOW))) == Receipt(7)
+
+
+async def test_full_mailbox_is_told_at_once_to_who_has_not_tried_before() -> None:
+    async def here(parcel: Parcel) -> Receipt:
+        raise ThrottledError("3 wait", retry_after=1)
+
+    unused = cast("Any", None)
+    router = Router("node", cast("Any", OneKept()), None, unused, here, unused)
+    with pytest.raises(ThrottledError):
+        await router.submit(Parcel("conversation", Stop("one", NOW)))
 
 
 class Silent:

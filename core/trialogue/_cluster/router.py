@@ -84,7 +84,7 @@ class Router:
     async def submit(self, parcel: Parcel) -> Receipt:
         """Have the command take effect. Raises as ``Engine.submit`` does; ``UnreachableError`` says what became of it."""
         give_up, pause = trio.current_time() + PATIENCE, FIRST
-        is_chosen, kept, told = not parcel.fresh, False, ""
+        is_chosen, kept, tried, told = not parcel.fresh, False, False, ""
         while True:
             why: TrialogueError
             try:
@@ -92,10 +92,12 @@ class Router:
             except FencedError as error:
                 why = error
                 told = error.node if isinstance(error, ElsewhereError) else ""
+                tried = tried or not isinstance(error, ElsewhereError)
             except TrialogueError as error:
-                if not kept:
+                # What is kept may be under way, and may go through though this did not: its outcome counts. And where too
+                # many wait nobody has looked whether an earlier attempt went through.
+                if not kept and not (tried and isinstance(error, ThrottledError)):
                     raise
-                # What is kept may be under way, and may go through though this did not: its outcome counts.
                 why = error
             else:
                 if kept:
