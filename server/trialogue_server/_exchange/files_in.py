@@ -18,7 +18,7 @@ def file_id(owner: str, name: str) -> str:
 
 
 class FoundFile:
-    """A file of an upload: what is known of it, its content, which must be read before the next piece, and its size there."""
+    """A file of an upload: what is known of it, its content, which must be read before the next piece, its size there."""
 
     def __init__(self, file: ExportedFile, content: Iterator[bytes], packed: int = 0) -> None:
         self.file = file

@@ -5,6 +5,7 @@ The store counts it beside what is being uploaded as files. What a lost process 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 
 import trio
@@ -56,11 +57,9 @@ class Room:
     async def give_back(self) -> None:
         """It is over."""
         if self._library is not None:
-            with trio.CancelScope(deadline=trio.current_time() + 5, shield=True):
-                try:
-                    await self._library.give_back(self._job)
-                except StorageError:
-                    pass  # It comes back by itself, a day later.
+            # What cannot be told of comes back by itself, a day later.
+            with suppress(StorageError), trio.CancelScope(deadline=trio.current_time() + 5, shield=True):
+                await self._library.give_back(self._job)
 
     async def _set(self, size: int, there: bool = False) -> None:
         if self._library is not None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import trio
-
 from trialogue import (
     Conversation,
     ForbiddenError,
@@ -33,9 +31,12 @@ from trialogue_server._serving.bounds import Held, Tries
 from trialogue_server._serving.endings import Endings
 from trialogue_server._serving.parts import Parts
 from trialogue_server._serving.shared_look import SharedLook
+from trialogue_server._serving.turns import Turns
 from trialogue_server._surface.access import check_access
 from trialogue_server._surface.cors import Cors
 
+#: Long branches gone through at a time for files behind links: each is pages of one reader of the store.
+_BRANCHES = 4
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -80,8 +81,8 @@ class Services:
         self.journeys = Journeys()
         #: Files that links were seen to show: going through a long branch takes a third of a second, and anyone may ask.
         self.shown_files = Lately(10.0)
-        #: One branch at a time, so that those who ask at once for the same find it there.
-        self.branch_scan = trio.Lock()
+        #: One branch of each owner at a time, so that those who ask at once for the same find it there.
+        self.branch_scan = Turns(_BRANCHES)
         #: What stands in the way of being ready, in words that only the log is told.
         self.ailing: dict[str, str] = {}
         #: Looks at the disks, whoever asks whether we are ready: they write, and anybody may ask.

@@ -113,7 +113,7 @@ async def _shown_file(services: Services, found: Share, owner: str, name: str) -
     file = await services.store.files.file(name) if is_id(name) else None
     # Whether it is the owner's is asked first: the branch is not gone through for whatever anyone makes up.
     if file is not None and file.owner == owner:
-        async with services.branch_scan:
+        async with services.branch_scan.of(owner):
             if (found.id, name) in services.shown_files or await _names_file(services, found, name):
                 return file
     raise NotFoundError(f"there is no file {name[:64]!r} behind this link")
