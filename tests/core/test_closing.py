@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -19,7 +19,7 @@ class _Deaf(ScriptedProvider):
     """Does not let itself be cancelled for an hour."""
 
     @asynccontextmanager
-    async def open_response(self, request: Request) -> AsyncIterator[ResponseStream]:
+    async def open_response(self, request: Request) -> AsyncGenerator[ResponseStream]:
         async with super().open_response(request) as stream:
             try:
                 yield stream
@@ -67,7 +67,12 @@ async def test_one_bad_reader_costs_the_others_of_a_commit_nothing(
         store.faults.next("append", Fault(delay=1.0))
         first = await good.post("gathers the others behind it", respond=False)
         raises = [ZeroDivisionError()]
-        detach = (await engine.watch(bad.id)).attach(lambda: raises and _raise(raises.pop()))
+
+        def wake() -> None:
+            if raises:
+                raise raises.pop()
+
+        detach = (await engine.watch(bad.id)).attach(wake)
         errors: list[TrialogueError] = []
         async with trio.open_nursery() as nursery:
             store.faults.next("append", Fault(delay=1.0))
@@ -87,10 +92,6 @@ async def _post(talk: Talk, errors: list[TrialogueError]) -> None:
         await talk.post("hi", respond=False)
     except TrialogueError as error:
         errors.append(error)
-
-
-def _raise(error: Exception) -> None:
-    raise error
 
 
 async def test_each_who_waits_is_told_by_an_error_of_his_own(autojump_clock: trio.testing.MockClock) -> None:

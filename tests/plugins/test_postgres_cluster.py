@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ class Pair:
             if server.process is None:
                 server.start()
         if not self.clients:
-            self.clients = [client_of(server) for server in self.servers]
+            self.clients += map(client_of, self.servers)
             register(*self.clients)
         return self
 
@@ -202,22 +203,20 @@ def test_node_that_is_told_to_stop_hands_over(pair: Pair) -> None:
 
 
 def test_session_that_ends_lets_nobody_in_anywhere(pair: Pair) -> None:
-    one, two = [client_of(server) for server in pair.servers]
-    body = {"email": "ada@example.org", "password": "correct horse"}
-    assert one.post("/api/auth/login", json=body).status_code == 200
-    two.cookies = one.cookies
-    assert two.get("/api/auth/me").status_code == 200
-    with two.stream("GET", "/api/events") as answer:
-        lines = answer.iter_lines()
-        assert next(lines)
-        began = time.monotonic()
-        assert one.post("/api/auth/logout", headers={"Origin": str(one.base_url)}).status_code in (200, 204)
-        for _ in lines:
-            pass
-        assert time.monotonic() - began < 8
-    assert two.get("/api/auth/me").status_code == 401
-    one.close()
-    two.close()
+    with client_of(pair.servers[0]) as one, client_of(pair.servers[1]) as two:
+        body = {"email": "ada@example.org", "password": "correct horse"}
+        assert one.post("/api/auth/login", json=body).status_code == 200
+        two.cookies = one.cookies
+        assert two.get("/api/auth/me").status_code == 200
+        with two.stream("GET", "/api/events") as answer:
+            lines = answer.iter_lines()
+            assert next(lines)
+            began = time.monotonic()
+            assert one.post("/api/auth/logout", headers={"Origin": str(one.base_url)}).status_code in (200, 204)
+            for _ in lines:
+                pass
+            assert time.monotonic() - began < 8
+        assert two.get("/api/auth/me").status_code == 401
 
 
 def test_what_is_for_nodes_is_for_nobody_else(pair: Pair) -> None:
@@ -238,8 +237,9 @@ def url(dsn: str) -> Iterator[str]:
 
 def all_greeted(client: httpx2.Client) -> dict[str, Any]:
     """Two others have been greeted, in vain; a node does so every now and then."""
+    nodes: list[Any] = []
     for _ in range(200):
-        nodes: list[Any] = client.get("/api/admin/nodes").json()["nodes"]
+        nodes = client.get("/api/admin/nodes").json()["nodes"]
         if sum(node["unreachable"] is not None for node in nodes) == 2:
             return {node["name"]: node for node in nodes}
         time.sleep(0.2)
@@ -252,10 +252,11 @@ def test_nodes_without_a_common_secret_ask_by_way_of_the_database(url: str, tmp_
         prepare(tmp_path, url, "two", cluster_secret="another-secret-by-mistake"),
         prepare(tmp_path, url, "three", cluster_secret=""),
     )
-    try:
+    with ExitStack() as stack:
         for server in servers:
+            stack.callback(server.close)
             server.start()
-        clients = [client_of(server) for server in servers]
+        clients = [stack.enter_context(client_of(server)) for server in servers]
         register(*clients)
         talk = begin(clients[0])
         say(clients[0], talk)
@@ -270,11 +271,6 @@ def test_nodes_without_a_common_secret_ask_by_way_of_the_database(url: str, tmp_
         assert "cluster_secret has to be the same" in nodes["two"]["unreachable"]
         assert "no cluster_secret" in nodes["three"]["unreachable"]
         assert "2 of 2 others cannot be asked" in clients[0].get("/readyz").json()["checks"]["nodes"]["detail"]
-        for client in clients:
-            client.close()
-    finally:
-        for server in servers:
-            server.close()
 
 
 def test_address_that_leads_nowhere_is_told_by_readyz(url: str, tmp_path: Path) -> None:

@@ -61,9 +61,9 @@ async def fill(store: Store, folder: Path) -> None:
         invitation = Invitation(made(at), at.isoformat().encode(), "user", new_id(), at, at + timedelta(days=1))
         await store.accounts.add_invitation(invitation)
     user = await store.accounts.add_user(someone("a@example.org"), "hash")
-    for place in range(2):
-        session = device(user, token=bytes([place]) * 32)
-        await store.accounts.add_session(session)
+    await store.accounts.add_session(device(user))
+    session = device(user, token=b"o" * 32)
+    await store.accounts.add_session(session)
     await store.accounts.touch_session(session.id, session.seen_at, now - timedelta(hours=1))
     await tidy_folder(store.files, folder)
     path = folder / DIGEST[:2] / DIGEST
