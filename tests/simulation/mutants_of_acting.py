@@ -209,4 +209,4 @@ def entries_after_the_snapshot_ignored() -> AbstractContextManager[object]:
 @mutant
 def removal_sees_one_branch_only() -> AbstractContextManager[object]:
     """A removal looks at the head alone, not at what is written or waits elsewhere."""
-    return patch.object(cells, "leaves", lambda state: [name for name in (state.header.head,) if name])
+    return patch.object(knowing, "leaves", lambda state: [name for name in (state.header.head,) if name])
