@@ -26,12 +26,14 @@ def test_from_the_first_visit_to_an_answer_and_out_again(server: Server, visit: 
     expect(chat.answer).to_have_attribute("aria-label", re.compile("echo", re.I))
     expect(chat.status).to_have_text("Connected")
     expect(page.get_by_role("link", name=re.compile("^Hello"))).to_have_attribute("aria-current", "page")
+    chat.box.fill("For no one else at this browser")
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     page.get_by_label("E-mail").fill("grace@example.org")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     chat.expect_answer(counted(30))
+    expect(chat.box).to_have_value("")
 
 
 def test_a_wrong_password_is_told_in_words(server: Server, visit: Visit, watched: Watched) -> None:

@@ -8,7 +8,7 @@ import { OpenConversation } from "./conversation.js";
 import { h, oncePerFrame, toast } from "./dom.js";
 import { Panel } from "./panel.js";
 import { Stream } from "./stream.js";
-import { ComposerView } from "./view-composer.js";
+import { ComposerView, forgetDrafts } from "./view-composer.js";
 import { HeadView } from "./view-head.js";
 import { ListView, PAGE } from "./view-list.js";
 import { LogView } from "./view-log.js";
@@ -40,7 +40,7 @@ export class App {
       go: (id) => this.go(id),
       changed: () => this.list.drawAccount(),
       failed: (error) => this.failed(error),
-      left: (notice) => this.leave(notice),
+      left: (notice) => (forgetDrafts(), this.leave(notice)),
     });
     this.veil = h("div", { className: "veil", hidden: true, onclick: () => this.drawer(false) });
     this.main = h(
@@ -216,6 +216,7 @@ export class App {
     } catch (error) {
       if (error.status !== 401) return this.failed(error);
     }
+    forgetDrafts();
     tabs.postMessage("signed-out");
     this.leave("");
   }

@@ -9,6 +9,11 @@ const touch = matchMedia("(pointer: coarse)");
 
 const draftKey = (conversation) => `draft:${conversation ?? "new"}`;
 
+/** Whoever comes next at this browser may be somebody else. */
+export function forgetDrafts() {
+  for (const key of Object.keys(localStorage)) if (key.startsWith("draft:")) localStorage.removeItem(key);
+}
+
 export class ComposerView {
   /** `act.send(text, files)`, `act.stop()`, `act.choose(model)`, `act.restore()`. */
   constructor(act) {
