@@ -62,8 +62,9 @@ def openai_sdk(url: str) -> Ask:
     sdk = openai.AsyncOpenAI(api_key="sk", base_url=url)
 
     async def ask(words: str) -> int:
-        messages = [{"role": "user", "content": words}]
-        stream = await sdk.chat.completions.create(model="stub", messages=messages, stream=True)
+        stream = await sdk.chat.completions.create(
+            model="stub", messages=[{"role": "user", "content": words}], stream=True
+        )
         async with stream:
             return len([0 async for event in stream if event.choices and event.choices[0].delta.content])
 
@@ -91,8 +92,9 @@ def anthropic_sdk(url: str) -> Ask:
     sdk = anthropic.AsyncAnthropic(api_key="sk", base_url=url.removesuffix("/v1"))
 
     async def ask(words: str) -> int:
-        messages = [{"role": "user", "content": words}]
-        stream = await sdk.messages.create(model="stub", max_tokens=9, messages=messages, stream=True)
+        stream = await sdk.messages.create(
+            model="stub", max_tokens=9, messages=[{"role": "user", "content": words}], stream=True
+        )
         async with stream:
             return len([0 async for event in stream if event.type == "content_block_delta"])
 

@@ -29,7 +29,15 @@ from trialogue_sqlite._reads import read_list, read_view
 NAME = "search"
 #: Longest allowed at the 99th percentile, in milliseconds.
 LIST, OPEN, SEARCH = 20, 30, 100
-_NO_FILTERS = {"archived": False, "pinned": None, "folder": None, "text": None, "trashed": False}
+#: Bytes of a page, as the server asks for.
+PAGE = 1024 * 1024
+_NO_FILTERS: dict[str, str | bool | None] = {
+    "archived": False,
+    "pinned": None,
+    "folder": None,
+    "text": None,
+    "trashed": False,
+}
 
 #: What is looked for: a name, and what is asked over HTTP.
 SEARCHES: tuple[tuple[str, dict[str, str]], ...] = (
@@ -79,7 +87,7 @@ def _asked(server: Trialogue, account: Account, owner: str, ids: list[str], roun
         server.client().must("GET", path, None, account.cookie)
 
     def listed(_: int) -> None:
-        read_list(connection, owner, 50, None, dict(_NO_FILTERS))
+        read_list(connection, owner, 50, None, dict(_NO_FILTERS), PAGE)
 
     rows = _compared("list", LIST, rounds, lambda _: ask("/api/conversations?limit=50"), listed)
     rows += _compared(
@@ -87,14 +95,14 @@ def _asked(server: Trialogue, account: Account, owner: str, ids: list[str], roun
         OPEN,
         rounds,
         lambda place: ask(f"/api/conversations/{chosen[place]}"),
-        lambda place: read_view(connection, chosen[place], 50),
+        lambda place: read_view(connection, chosen[place], 50, PAGE),
     )
     rows += _compared(
         "list with a common word",
         SEARCH,
         rounds // 4,
         lambda _: ask(f"/api/conversations?q={corpus.COMMON}"),
-        lambda _: read_list(connection, owner, 20, None, _NO_FILTERS | {"text": corpus.COMMON}),
+        lambda _: read_list(connection, owner, 20, None, _NO_FILTERS | {"text": corpus.COMMON}, PAGE),
     )
     for name, parameters in SEARCHES:
         bare = partial(_bare, connection, owner, parameters)
