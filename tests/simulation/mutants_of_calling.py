@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 from unittest.mock import patch
 
+from msgspec.structs import force_setattr
 from simulation.mutant import mutant
 
 from trialogue import Event, OpenCall, Settings, Tool
@@ -39,7 +40,7 @@ def calls_made_again_after_a_crash() -> AbstractContextManager[object]:
         run = draft.state.run
         if run is not None and not run.parked and command.resume:
             for call in run.steps.calls:
-                object.__setattr__(call, "idempotent", True)
+                force_setattr(call, "idempotent", True)
         return original(draft, command, known)
 
     original = recovering.recover

@@ -10,9 +10,10 @@ from simulation.world import simulate
 
 #: Where the rare ones were last found. A hint: it saves time while it holds, and costs nothing when it does not.
 HINTS = {
-    "stale_reads": 104,
-    "recovery_forgets_the_inbox": 45,
-    "title_of_a_person_is_replaced": 124,
+    "stale_reads": 21,
+    "recovery_forgets_the_inbox": 26,
+    "title_of_a_person_is_replaced": 83,
+    "calls_made_again_after_a_crash": 74,
     "edit_takes_the_summary_along": 2,
     "what_is_asked_beside_is_free": 2,
 }
