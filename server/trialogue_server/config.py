@@ -114,7 +114,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ] = 100
     inbox_bytes: Annotated[
         int,
-        Meta(ge=1024, description="Their bytes as JSON but for the first; each snapshot of the conversation holds them."),
+        Meta(
+            ge=1024, description="Their bytes as JSON but for the first; each snapshot of the conversation holds them."
+        ),
     ] = 4_194_304
     history_messages: Annotated[
         int, Meta(ge=1, le=100_000, description="Messages that a fork or an imported conversation may begin with.")
