@@ -84,6 +84,22 @@ def test_a_long_audit_log_comes_in_pages(mortal_server: Server, visit: Visit) ->
     expect(entries).to_have_count(57)
 
 
+def test_everybody_is_named_in_the_audit_log(mortal_server: Server, visit: Visit) -> None:
+    """However many there are: they are read page by page, here of one each."""
+    page = visit(mortal_server, "boss").new_page()
+    for name in ("bob", "cyd"):
+        visit(mortal_server, name)
+    page.route(
+        "**/api/admin/users?*", lambda route: route.continue_(url=route.request.url.replace("limit=200", "limit=1"))
+    )
+    page.goto("/#audit")
+    entries = page.get_by_role("dialog").get_by_role("listitem")
+    expect(entries).to_have_count(6)
+    for name in ("Boss", "Bob", "Cyd"):
+        expect(entries.filter(has_text=name)).to_have_count(2)
+    expect(page.get_by_label("Who did it").locator("option")).to_have_count(4)
+
+
 def test_the_server_tells_how_its_models_do(mortal_server: Server, visit: Visit) -> None:
     page = opened(mortal_server, visit, "server")
     dialog = page.get_by_role("dialog")

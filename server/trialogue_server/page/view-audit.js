@@ -8,6 +8,8 @@ import { Paged } from "./paged.js";
 import { momentOf } from "./words.js";
 
 const PAGE = 50;
+/** Accounts that are read at a time. */
+const PEOPLE = 200;
 /** What is done to an account, and how it is told. */
 const ACTIONS = {
   "account.registered": "Made an account",
@@ -43,13 +45,23 @@ export function auditView(needs) {
   const read = (cursor) => api.audit({ ...asked({ action, actor, subject, from, to }), limit: PAGE, cursor });
   const list = new Paged(needs, read, (page) => page.entries.map((entry) => row(entry, names)), "Nothing of the kind was done.");
   people.addEventListener("change", () => list.load());
-  attempt(needs, async () => {
-    for (const { id, name, email } of (await api.users({ limit: 200 })).users) {
+  attempt(needs, () =>
+    everybody(needs, ({ id, name, email }) => {
       names.set(id, name || email);
       for (const select of [actor, subject]) select.append(h("option", { value: id }, email));
-    }
-  }).then(() => list.load());
+    }),
+  ).then(() => list.load());
   return h("div", {}, people, list.element);
+}
+
+/** Every account, page by page, for as long as the view is shown. */
+async function everybody({ signal }, take) {
+  let cursor = null;
+  do {
+    const page = await api.users({ limit: PEOPLE, cursor });
+    page.users.forEach(take);
+    ({ cursor } = page);
+  } while (cursor && !signal.aborted);
 }
 
 /** What to ask for: a day that is named is in it, whole. */

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ import trio
 from rest import Server, serve
 from talking import make, note
 
+from trialogue.testing import MemoryStore
 from trialogue_server._http.uploads import Pace
 
 HEAD = b'--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n'
@@ -134,6 +135,26 @@ async def test_download_by_a_link_ends_with_it(programs: Programs) -> None:
         async with half_read_by_link(programs) as (_, links, pieces):
             assert (await programs.ada.delete(links[0])).status_code == 204
             await expect_break(pieces)
+
+
+@pytest.mark.parametrize("how", ["link", "trash", "purge", "account"])
+async def test_download_by_a_link_ends_at_another_node_as_well(tmp_path: Path, how: str) -> None:
+    store = MemoryStore()
+
+    def node(name: str) -> AbstractAsyncContextManager[Server]:
+        return serve(None, store, files=tmp_path, clustered=True, cluster_secret="a-secret-of-nodes", node_name=name)
+
+    with trio.fail_after(20):
+        async with node("one") as one, node("two") as other, one.user("boss"), one.user() as ada:
+            programs = Programs(other, ada, ada, "", "")
+            async with half_read_by_link(programs) as (url, links, pieces):
+                if how == "account":
+                    ended = await ada.request("DELETE", "/api/auth/me", json={"password": "correct horse"})
+                else:
+                    path = links[0] if how == "link" else url
+                    ended = await ada.delete(path, params={"purge": "true"} if how == "purge" else {})
+                assert ended.status_code == 204
+                await expect_break(pieces)
 
 
 @pytest.mark.parametrize("purge", [False, True])
