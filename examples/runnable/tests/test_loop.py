@@ -28,6 +28,8 @@ from trialogue import (
     TextPart,
     TextPiece,
     TurnContext,
+    Usage,
+    UsagePiece,
     text_of,
 )
 from trialogue.testing import Fail, ScriptedProvider
@@ -74,6 +76,33 @@ async def test_it_thinks_twice() -> None:
     first, second = provider.requests
     assert [one.system for one in (first, second)] == ["Be brief."] * 2
     assert [text_of(one.parts) for one in second.messages] == ["Why?", BETTER.format(draft="a draft")]
+
+
+def reporting(*tokens: int) -> list[Any]:
+    return [f"{tokens[0]} ", "said", FinishPiece("stop"), UsagePiece(Usage("reported", *tokens))]
+
+
+async def test_what_all_generations_report_is_what_it_has_cost() -> None:
+    async with turn(ScriptedProvider(reporting(7, 3, 2, 1), reporting(20, 5, 4, 0, 2))) as stream:
+        pieces = await drain(stream)
+    assert said(pieces) == "20 said"
+    assert [piece.usage for piece in pieces if isinstance(piece, UsagePiece)] == [Usage("reported", 27, 8, 6, 1, 2)]
+    assert pieces[-1] == FinishPiece("stop")
+
+
+@pytest.mark.parametrize(
+    "scripts",
+    [
+        [["a draft"], ["better"]],
+        [reporting(7, 3), ["better"]],
+        [["a draft"], reporting(7, 3)],
+        [reporting(7, 3), ["x", FinishPiece("stop"), UsagePiece(Usage("estimated", 7, 3))]],
+    ],
+)
+async def test_what_is_not_reported_of_all_is_left_to_be_estimated(scripts: list[list[Any]]) -> None:
+    async with turn(ScriptedProvider(*scripts)) as stream:
+        pieces = await drain(stream)
+    assert not any(isinstance(piece, UsagePiece) for piece in pieces)
 
 
 async def test_generations_may_go_on_side_by_side() -> None:

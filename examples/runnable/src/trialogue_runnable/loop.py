@@ -21,6 +21,8 @@ from trialogue import (
     TrialogueError,
     TurnContext,
     TurnLoop,
+    Usage,
+    UsagePiece,
 )
 
 
@@ -55,15 +57,21 @@ class Turn:
         self.request, self._generate, self._nursery = request, generate, nursery
         self._token = trio.lowlevel.current_trio_token()
 
-    def ask(self, messages: Sequence[Message], system: str | None) -> Iterator[str]:
-        """The texts of a generation, as they come. Raises ``TrialogueError``, and Trio's errors once the turn is over."""
+    def ask(self, messages: Sequence[Message], system: str | None) -> Iterator[str | Usage]:
+        """The texts of a generation, as they come, and its usage if that is reported.
+
+        Raises ``TrialogueError``, and Trio's errors once the turn is over.
+        """
         request = replace(self.request, messages=tuple(messages), system=system, tools=())
         send, receive = trio.open_memory_channel[Piece | Exception](16)
         trio.from_thread.run_sync(self._nursery.start_soon, self._ask, request, send, trio_token=self._token)
-        said = _Said(receive)
+        said, usage = _Said(receive), None
         try:
             while batch := trio.from_thread.run(said.receive, trio_token=self._token):
                 yield "".join(piece.text for piece in batch if isinstance(piece, TextPiece))
+                usage = next((piece.usage for piece in batch if isinstance(piece, UsagePiece)), usage)
+            if usage is not None:
+                yield usage
         finally:
             trio.from_thread.run_sync(receive.close, trio_token=self._token)
 
@@ -84,8 +92,8 @@ async def _answer(turn: Turn, send: trio.MemorySendChannel[Piece | Exception]) -
     def stream() -> None:
         from trialogue_runnable.model import answer  # langchain-core takes a moment to import, here in a thread.
 
-        for text in answer(turn):
-            trio.from_thread.run(send.send, TextPiece(text))
+        for said in answer(turn):
+            trio.from_thread.run(send.send, UsagePiece(said) if isinstance(said, Usage) else TextPiece(said))
         trio.from_thread.run(send.send, FinishPiece("stop"))
 
     async with send:
