@@ -103,11 +103,11 @@ def _node(name: str, above: str | None, node: _Node, now: datetime) -> Node:
     parts: tuple[Part, ...] = ()
     if role in ("user", "assistant", "tool") and not _is_hidden(message, metadata):
         parts = tuple(_parts(name, parent, message, metadata, role))
-    status: Status = (
-        "incomplete" if message.get("status") in ("in_progress", "finished_partial_completion") else "completed"
-    )
+    ended = word_of(fields_of(metadata.get("finish_details")).get("type")) or ""
+    broken = message.get("status") in ("in_progress", "finished_partial_completion") or ended == "interrupted"
+    status: Status = "incomplete" if broken else "completed"
     ours: Role = "user" if role == "user" else "assistant"
-    reason = _REASONS.get(word_of(fields_of(metadata.get("finish_details")).get("type")) or "")
+    reason = _REASONS.get(ended)
     return Node(
         id=name,
         parent=parent,
@@ -136,7 +136,7 @@ def _parts(
     content = fields_of(message.get("content"))
     recipient = word_of(message.get("recipient")) or "all"
     if role == "tool":
-        text = _text_of(content)
+        text = "\n\n".join(filter(None, (_text_of(content), *_drawn(metadata))))
         if text:
             failed = content.get("content_type") == "system_error"
             yield ToolResultPart(parent or name, text, failed, tuple(sources_of(metadata)))
@@ -158,6 +158,14 @@ def _parts(
     if said:
         yield TextPart(said)
         yield from sources_of(metadata)
+
+
+def _drawn(metadata: dict[str, Any]) -> Iterator[str]:
+    """The pictures that a piece of code has drawn: they stand beside what it has put out."""
+    for one in list_of(fields_of(metadata.get("aggregate_result")).get("messages")):
+        if fields_of(one).get("message_type") == "image":
+            name = (word_of(fields_of(one).get("image_url")) or "").rpartition("/")[2]
+            yield f"[Image{f': {name}' if name else ''}]"
 
 
 def _thoughts(thoughts: Any) -> Iterator[Part]:

@@ -66,7 +66,8 @@ def read_claude(piece: bytes, place: int, now: datetime) -> Foreign:
                 id=name,
                 parent=word_of(message.parent_message_uuid) if branched else before,
                 role="user" if message.sender in ("human", "user") else "assistant",
-                parts=tuple(_parts(name, message)),
+                # What was never said by either, if there is any, only holds the others together.
+                parts=() if message.sender == "system" else tuple(_parts(name, message)),
                 at=sensible_time(message.created_at, now),
                 model=None if message.sender in ("human", "user") else word_of(found.model),
             )

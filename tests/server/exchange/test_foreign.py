@@ -233,6 +233,21 @@ def test_chatgpt_hidden_nodes_hold_the_tree_together() -> None:
     assert beginning.header.head == beginning.messages[0].id
 
 
+def test_chatgpt_pictures_that_code_has_drawn_are_told_of() -> None:
+    drawn = [{"message_type": "image", "image_url": "file-service://file-7"}, {"message_type": "timing"}, None]
+    output = {"content_type": "execution_output", "text": "done"}
+    tool = node("t", "root", "tool", content=output, metadata={"aggregate_result": {"messages": drawn}})
+    assert parts_of(tool) == [ToolResultPart("root", "done\n\n[Image: file-7]")]
+    tool["message"]["metadata"]["aggregate_result"] = {"messages": "none"}
+    assert parts_of(tool) == [ToolResultPart("root", "done")]
+
+
+def test_chatgpt_answer_that_was_stopped_is_marked() -> None:
+    stopped = node("a", "root", "assistant", "Hel", metadata={"finish_details": {"type": "interrupted"}})
+    (message,) = taken(chat(stopped)).messages
+    assert (message.status, message.finish_reason) == ("incomplete", None)
+
+
 def test_chatgpt_unfinished_answer_is_marked() -> None:
     (message,) = taken(chat(node("a", "root", "assistant", "Hel", status="in_progress"))).messages
     assert message.status == "incomplete"
@@ -269,6 +284,12 @@ def test_claude_in_a_row() -> None:
     assert said(beginning) == [("user", "Hi"), ("assistant", "Hello")]
     assert beginning.messages[1].parent == beginning.messages[0].id
     assert beginning.header.created_at.microsecond == 678901
+
+
+def test_claude_what_neither_said_holds_the_others_together() -> None:
+    beginning = claude(turn("1", "human", "Hi"), turn("2", "system", "secret"), turn("3", "assistant", "Hello"))
+    assert said(beginning) == [("user", "Hi"), ("assistant", "Hello")]
+    assert beginning.messages[1].parent == beginning.messages[0].id
 
 
 def test_claude_with_branches() -> None:
