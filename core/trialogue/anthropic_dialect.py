@@ -7,8 +7,8 @@ For plugins whose upstream speaks this dialect, over whatever transport; nothing
     pieces = decoder.feed(data)      # as often as bytes arrive
     decoder.end()                    # when the upstream ended
 
-Nobody here asks for tools that run at Anthropic; where somebody on the way does, what they were asked and said is kept as the
-signature of an empty thought, so that a turn that was paused can be sent back as it is.
+Nobody here asks for tools that run at Anthropic; where somebody on the way does, what they were asked and said is kept as
+the signature of an empty thought, so that a turn that was paused can be sent back as it is.
 """
 
 from __future__ import annotations
