@@ -9,7 +9,7 @@ from unittest.mock import patch
 from msgspec.structs import replace
 from simulation.mutant import mutant
 
-from trialogue import Charge, GiveTitle, Known, Message, Receipt
+from trialogue import Charge, GiveTitle, Receipt
 from trialogue._actors.activation import Activation
 from trialogue._deciding import changing
 from trialogue._deciding import decide as deciding
@@ -25,23 +25,6 @@ def title_of_a_person_is_replaced() -> AbstractContextManager[object]:
 
     original = changing.give_title
     return patch.object(deciding, "give_title", give_title)
-
-
-@mutant
-def edit_takes_the_summary_along() -> AbstractContextManager[object]:
-    """A summary is told on the branch that an edit began, which does not hold what was summed up."""
-
-    def edit(draft: Draft, command: Any, known: Known) -> Receipt:
-        receipt = original(draft, command, known)
-        target = known.messages[command.target]
-        for number, event in enumerate(draft.events):
-            message = getattr(event, "message", None)
-            if isinstance(message, Message) and message.id == command.message:
-                draft.events[number] = replace(event, message=replace(message, summary=target.summary))
-        return receipt
-
-    original = changing.edit
-    return patch.object(deciding, "edit", edit)
 
 
 @mutant

@@ -14,7 +14,6 @@ HINTS = {
     "recovery_forgets_the_inbox": 26,
     "title_of_a_person_is_replaced": 83,
     "calls_made_again_after_a_crash": 74,
-    "edit_takes_the_summary_along": 2,
     "what_is_asked_beside_is_free": 2,
 }
 #: Seeds within which each mutant has to be found. Most are found by the first.
