@@ -172,13 +172,13 @@ class Importer:
                     await trio.sleep(AGAIN)
 
     async def _take_in(self, job: ImportJob) -> None:
-        path = self.spool.path(job.id)
+        path, room = self.spool.path(job.id), self._room(job)
+        # First: once it was cancelled, nothing is set aside any more.
+        await room.settle(job.size)
         if not await trio.Path(path).exists():
             # Its file was on another machine, or went with a crash.
             await self._end(job, "cut_off", "the upload is not here any more: send it again")
             return
-        room = self._room(job)
-        await room.settle(job.size)
         progress = Progress(self, replace(job, state="running"), FilesIn(self._engine, job.owner))
         bounds = Bounds(self._limits.conversation, self._limits.unpacked)
         pieces = pieces_of(path, job.owner, datetime.now(UTC), bounds)
@@ -189,6 +189,8 @@ class Importer:
         except TrialogueError as error:
             await self._end(progress.job, "failed", error.detail)
         except Exception:
+            if job.id not in self._open:
+                return  # Cancelled, and its upload removed before it was opened.
             _log.exception("import %s failed", job.id)
             await self._end(progress.job, "failed", "this failed on our side: report the import's id, or try again")
         finally:
