@@ -62,6 +62,36 @@ async def test_command_that_takes_for_ever_holds_up_no_other(autojump_clock: tri
         nursery.cancel_scope.cancel()
 
 
+class SlowlyRead(Left):
+    """Tells of what waited when it was asked, a second later."""
+
+    async def kept(self, node: str, limit: int) -> Sequence[Kept]:
+        found = await super().kept(node, limit)
+        await trio.sleep(1)
+        return found
+
+
+async def test_command_is_not_begun_again_by_a_look_that_began_before_its_end(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """A refusal leaves nothing behind that would tell a second attempt of it, which might go through."""
+    left, begun = SlowlyRead(Parcel("one", Stop("one", NOW))), 0
+
+    async def here(parcel: Parcel) -> Receipt:
+        nonlocal begun
+        begun += 1
+        await trio.sleep(1.5)  # The next look begins before its end, and comes back after it.
+        return Receipt(7)
+
+    unused = cast("Any", None)
+    router = Router("node", cast("Any", left), None, unused, here, unused)
+    async with trio.open_nursery() as nursery:
+        await Child(ChildSpec("router", router.run), lambda child: None).start(nursery)
+        await trio.sleep(30)
+        assert begun == 1
+        nursery.cancel_scope.cancel()
+
+
 class OneKept:
     """What was kept of one command, and what came of it, in place of a store's facet."""
 

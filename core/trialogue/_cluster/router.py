@@ -77,6 +77,8 @@ class Router:
         self._asked = trio.Event()
         #: What was left for this node and is being carried out, by conversation and command.
         self._carrying: set[tuple[str, str]] = set()
+        #: What has been carried out since the last look began, which may tell of it as if it still waited.
+        self._carried: set[tuple[str, str]] = set()
 
     def __repr__(self) -> str:
         return f"<Router local={self.local} remote={self.remote} left={self.left}>"
@@ -202,9 +204,10 @@ class Router:
 
     async def _take_up(self, nursery: trio.Nursery) -> None:
         """Begin what is new; what others have left does not wait for it, and it is not begun again while it takes."""
+        self._carried.clear()
         for one in await self._nodes.kept(self._node, SOME):
             name = (one.conversation, one.command)
-            if name not in self._carrying:
+            if name not in self._carrying | self._carried:
                 self._carrying.add(name)
                 nursery.start_soon(self._carry_out, one)
 
@@ -215,6 +218,7 @@ class Router:
                 await self._note(kept, outcome)
         finally:
             self._carrying.discard((kept.conversation, kept.command))
+            self._carried.add((kept.conversation, kept.command))
 
     async def _become(self, kept: Kept) -> bytes | None:
         """What a command that was kept came to; ``None`` when it is to wait longer."""

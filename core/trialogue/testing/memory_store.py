@@ -15,7 +15,7 @@ from typing import TypeVar
 import trio
 
 from trialogue._accounts.accounts import Accounts
-from trialogue._facts.errors import ConflictError, StorageError
+from trialogue._facts.errors import ConflictError, StorageError, TrialogueError
 from trialogue._facts.events import Entry
 from trialogue._facts.values import Conversation, Message
 from trialogue._lists.imports import Imports
@@ -127,7 +127,7 @@ class MemoryStore(Store):
         due = sorted((late for late in self._late if late[0] <= now), key=lambda late: late[0])
         self._late = [late for late in self._late if late[0] > now]
         for _, effect in due:
-            with contextlib.suppress(ConflictError):  # Nobody is left to be told.
+            with contextlib.suppress(TrialogueError):  # Nobody is left to be told.
                 effect()
 
     def backup(self) -> dict[str, Row]:

@@ -31,6 +31,9 @@ from trialogue_server._http.requests import ModelId, Name, Title
 #: With its offset from UTC, as all times of ours.
 Moment: TypeAlias = Annotated[datetime, Meta(tz=True)]
 
+#: How often something was done: every store can hold it.
+Times: TypeAlias = Annotated[int, Meta(ge=0, lt=2**31)]
+
 FORMAT: Literal["trialogue"] = "trialogue"
 VERSION = 1
 
@@ -38,7 +41,7 @@ VERSION = 1
 class Wording(msgspec.Struct, frozen=True):
     """What a message said before it was corrected, or, the last one, what it says. ``revision`` 0 is what was said first."""
 
-    revision: int
+    revision: Times
     at: Moment
     parts: tuple[Part, ...]
 
@@ -60,8 +63,8 @@ class ExportedMessage(msgspec.Struct, frozen=True, omit_defaults=True):
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
     failure: Failure | None = None
-    attempt: int = 1
-    revision: int = 0
+    attempt: Times = 1
+    revision: Times = 0
     metadata: dict[str, Any] | None = None  # Any JSON value: the client's own.
     location: Location | None = None
     asked: str | None = None

@@ -67,6 +67,8 @@ def _open(bind: str, backlog: int) -> list[socket.socket]:
     except OSError as error:
         advice = _ADVICE.get(error.errno or 0, error.strerror or str(error))
         raise ConfigurationError(f"cannot listen on {bind}: {advice}") from error
+    except UnicodeError as error:  # What Python makes of 'a..b'.
+        raise ConfigurationError(f"cannot listen on {bind}: this is not the name of a host") from error
 
 
 def _open_tcp(bind: str, backlog: int) -> list[socket.socket]:

@@ -9,6 +9,16 @@ const touch = matchMedia("(pointer: coarse)");
 
 const draftKey = (conversation) => `draft:${conversation ?? "new"}`;
 
+/** What is being written, for when one comes back. A browser that has no room for it, or keeps nothing, is no reason to stop. */
+function keepDraft(conversation, text) {
+  try {
+    if (text) localStorage.setItem(draftKey(conversation), text);
+    else localStorage.removeItem(draftKey(conversation));
+  } catch {
+    // Sending works all the same.
+  }
+}
+
 /** Whoever comes next at this browser may be somebody else. */
 export function forgetDrafts() {
   for (const key of Object.keys(localStorage)) if (key.startsWith("draft:")) localStorage.removeItem(key);
@@ -129,8 +139,7 @@ export class ComposerView {
 
   changed() {
     const text = this.box.value;
-    if (text) localStorage.setItem(draftKey(this.conversation), text);
-    else localStorage.removeItem(draftKey(this.conversation));
+    keepDraft(this.conversation, text);
     this.send.disabled = !text.trim() && this.attachments.empty;
     this.box.style.height = "auto";
     this.box.style.height = `${this.box.scrollHeight}px`;

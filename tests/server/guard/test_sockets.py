@@ -96,6 +96,11 @@ def test_adopting_what_is_no_socket() -> None:
         open_sockets(make_config(fds=[file.fileno()]))
 
 
+def test_name_that_no_host_can_have() -> None:
+    with pytest.raises(ConfigurationError, match=r"cannot listen on a\.\.b:1: this is not the name of a host"):
+        open_sockets(make_config("a..b", 1, fds=[]))
+
+
 async def answer(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] == "lifespan":
         while (message := await receive())["type"] != "lifespan.shutdown":
