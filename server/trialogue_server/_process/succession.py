@@ -24,8 +24,10 @@ import trio
 from trialogue import ConfigurationError
 
 VARIABLE = "TRIALOGUE_PREDECESSOR"
-#: Seconds it may take to say that it is ready: imports and settings, on a machine that is busy.
-READY = 60.0
+#: Seconds it may take to say that it is ready: imports and settings, minutes of them where a processor is emulated. Nobody
+#: waits for it meanwhile: we serve, and one that fails ends, which shows at once. With the next it stays below the 15
+#: minutes of the units in ``deploy``.
+READY = 280.0
 #: Seconds it may take to open the store. A migration is in them.
 GO = 600.0
 #: Seconds a process that failed may take to end.
