@@ -21,6 +21,8 @@ from trialogue._supervision.child import Child
 BATCH, TOGETHER = 16, 8
 #: Passages of one text; what a longer one says at its end is found by its words alone.
 MOST = 64
+#: Characters that are divided in the loop; more in a thread.
+LITTLE = 20_000
 #: Seconds until it looks again, when there was nothing to do and when something failed.
 LOOK, AGAIN = 2.0, 5.0
 #: Failures in a row of a single text that may be to blame, before it is left out.
@@ -72,7 +74,10 @@ class Embedding:
         if self._failures > PATIENCE and len(texts) == 1:
             _log.error("text %s is left out of searches by meaning: the embedder fails at it", texts[0].key)
             return [Embedded(texts[0].key, texts[0].text, ())]
-        places = await trio.to_thread.run_sync(self._places, texts)  # Long texts take long.
+        if sum(len(text.text) for text in texts) > LITTLE:
+            places = await trio.to_thread.run_sync(self._places, texts)
+        else:
+            places = self._places(texts)
         said = [text.text[start:stop] for text, some in zip(texts, places, strict=True) for start, stop in some]
         vectors = iter([vector for group in _groups(said) for vector in await self._embedder.embed(group)])
         return [

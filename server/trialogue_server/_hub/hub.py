@@ -235,9 +235,9 @@ class Hub:
         for stream in tuple(self._streams):
             stream.end(Ending.BROKEN)
 
-    def users(self) -> list[str]:
-        """Who has streams open."""
-        return list(self._per_user)
+    def tags(self) -> frozenset[Tag]:
+        """Whose streams are open, and whose long requests are under way."""
+        return frozenset({*(stream.tag for stream in self._streams), *self._held.values()})
 
     def shut(self) -> None:
         """Break what is left."""

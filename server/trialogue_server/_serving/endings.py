@@ -5,6 +5,7 @@ A node that may have missed a word of the others asks the store who is still let
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 
@@ -19,6 +20,7 @@ class Endings:
 
     def __init__(self, engine: Engine, sessions: Sessions, keys: Keys, hub: Hub) -> None:
         self._accounts = engine.store.accounts
+        self._shares = engine.store.shares
         self._cluster = engine.cluster
         self._sessions = sessions
         self._keys = keys
@@ -70,25 +72,35 @@ class Endings:
                 pass
 
     async def _look_after_streams(self) -> None:
-        """End the streams of sessions and keys that have ended, if we may have missed that. Raises ``StorageError``."""
+        """End what is open by sessions, keys and links that have ended, if we may have missed that.
+
+        Raises ``StorageError``.
+        """
         if not self._suspect:
             return
         self._suspect = False
         try:
-            for user in self._hub.users():
-                self._hub.close_where(partial(_has_ended, user, await self._good_credentials(user)))
+            by_user: dict[str, list[Tag]] = {}
+            for tag in self._hub.tags():
+                by_user.setdefault(tag.user, []).append(tag)
+            for user, tags in by_user.items():
+                self._hub.close_where(partial(_has_ended, user, await self._good_credentials(user, tags)))
         except StorageError:
             self._suspect = True  # It is looked for again.
             raise
 
-    async def _good_credentials(self, user: str) -> frozenset[str]:
+    async def _good_credentials(self, user: str, tags: Sequence[Tag]) -> frozenset[str]:
+        """Of those that ``tags`` name, and others."""
         found, now = await self._accounts.user(user), datetime.now(UTC)
         if found is None or found.disabled:
             return frozenset()
         sessions = [one.id for one in await self._accounts.sessions(user) if one.admits(found, now)]
         keys = [one.id for one in await self._accounts.keys(user) if one.admits(found, now)]
         # Whom a proxy vouches for has neither.
-        return frozenset({*sessions, *keys, ""})
+        good = {*sessions, *keys, ""}
+        for conversation in {tag.conversation for tag in tags if tag.session not in good}:
+            good |= {link.id for link in await self._shares.of(conversation)}
+        return frozenset(good)
 
 
 def _has_ended(user: str, good: frozenset[str], tag: Tag) -> bool:

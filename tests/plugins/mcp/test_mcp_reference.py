@@ -55,7 +55,9 @@ async def test_results_of_every_kind_are_understood() -> None:
     async with open_server("everything", "stdio") as asked:
         assert (await asked.call("echo", message="hello")).text == "Echo: hello"
         assert "5" in (await asked.call("get-sum", a=2, b=3)).text
-        assert "image/png" in (await asked.call("get-tiny-image")).text
+        (picture,) = (await asked.call("get-tiny-image")).files
+        assert picture.media_type == "image/png"
+        assert picture.data.startswith(b"\x89PNG")
         links = await asked.call("get-resource-links", count=2)
         assert len(links.citations) == 2
         (cited,) = (await asked.call("get-resource-reference", resourceType="Text", resourceId=1)).citations
