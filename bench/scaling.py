@@ -14,7 +14,7 @@ import resource
 import sys
 import time
 from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -96,7 +96,8 @@ def open_database() -> Generator[tuple[str, int]]:
     with open_server(*SETTINGS) as server:
         assert server._process is not None
         for pid in cpu_by_process(server._process.pid):
-            os.sched_setaffinity(pid, {LOAD_CPU})
+            with suppress(ProcessLookupError):  # PostgreSQL has some that live for a moment.
+                os.sched_setaffinity(pid, {LOAD_CPU})
         yield server.dsn, server._process.pid
 
 
